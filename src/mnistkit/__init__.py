@@ -1,0 +1,73 @@
+"""Digit classifiers on PyTorch.
+
+``import mnistkit`` is instant: torch is imported when a name that needs it is first used.
+"""
+
+import importlib
+from typing import TYPE_CHECKING
+
+__version__ = "0.1.0"
+
+if TYPE_CHECKING:
+    from mnistkit.callbacks import Checkpoint as Checkpoint
+    from mnistkit.callbacks import CSVLogger as CSVLogger
+    from mnistkit.callbacks import EarlyStopping as EarlyStopping
+    from mnistkit.checkpoint import load_model as load_model
+    from mnistkit.data import Augment as Augment
+    from mnistkit.data import DigitDataset as DigitDataset
+    from mnistkit.data import TensorLoader as TensorLoader
+    from mnistkit.data import from_folder as from_folder
+    from mnistkit.data import load_dataset as load_dataset
+    from mnistkit.data import load_mnist as load_mnist
+    from mnistkit.device import device_report as device_report
+    from mnistkit.device import resolve_device as resolve_device
+    from mnistkit.errors import MnistkitError as MnistkitError
+    from mnistkit.models import create_model as create_model
+    from mnistkit.models import list_models as list_models
+    from mnistkit.models import register_model as register_model
+    from mnistkit.models import summary as summary
+    from mnistkit.predictor import Prediction as Prediction
+    from mnistkit.predictor import Predictor as Predictor
+    from mnistkit.seeding import seed_everything as seed_everything
+    from mnistkit.training import Callback as Callback
+    from mnistkit.training import Trainer as Trainer
+
+# Where each public name lives; a test compares this with what type checkers see above.
+_HOMES = {
+    "Augment": "data",
+    "CSVLogger": "callbacks",
+    "Callback": "training",
+    "Checkpoint": "callbacks",
+    "DigitDataset": "data",
+    "EarlyStopping": "callbacks",
+    "MnistkitError": "errors",
+    "Prediction": "predictor",
+    "Predictor": "predictor",
+    "TensorLoader": "data",
+    "Trainer": "training",
+    "create_model": "models",
+    "device_report": "device",
+    "from_folder": "data",
+    "list_models": "models",
+    "load_dataset": "data",
+    "load_mnist": "data",
+    "load_model": "checkpoint",
+    "register_model": "models",
+    "resolve_device": "device",
+    "seed_everything": "seeding",
+    "summary": "models",
+}
+
+__all__ = sorted(_HOMES)
+
+
+def __getattr__(name: str) -> object:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'mnistkit' has no attribute {name!r}")
+    value: object = getattr(importlib.import_module(f"mnistkit.{_HOMES[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *_HOMES])

@@ -1,0 +1,70 @@
+"""A figure to watch, and which way is better."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Literal
+
+from mnistkit.errors import ConfigError, unknown_name
+from mnistkit.training import Trainer
+
+__all__ = ["Mode", "Monitor"]
+
+Mode = Literal["auto", "min", "max"]
+
+
+@dataclass(frozen=True)
+class Monitor:
+    """Reads one figure of the newest epoch.
+
+    Attributes:
+        metric: its name in the history.
+        mode: whether less (``"min"``) or more is better; ``"auto"`` takes names ending in ``loss`` or ``error`` as less.
+
+    Raises:
+        ConfigError: for an unknown mode.
+    """
+
+    metric: str
+    mode: Mode = "auto"
+
+    def __post_init__(self) -> None:
+        if self.mode not in ("auto", "min", "max"):
+            raise ConfigError(unknown_name("mode", self.mode, ("auto", "min", "max")))
+
+    @property
+    def less_is_better(self) -> bool:
+        """Which way is better."""
+        return self.mode == "min" or (self.mode == "auto" and self.metric.endswith(("loss", "error")))
+
+    @property
+    def worst(self) -> float:
+        """What any figure is better than."""
+        return math.inf if self.less_is_better else -math.inf
+
+    def require_source(self, trainer: Trainer, who: str) -> None:
+        """Refuse before the first epoch what could never be read.
+
+        Raises:
+            ConfigError: for a validation figure without validation data.
+        """
+        if self.metric.startswith("val_") and trainer.validation_data is None:
+            raise ConfigError(
+                f"{who} watches {self.metric!r}, but fit() was given no validation data; give it, or watch 'train_loss'"
+            )
+
+    def read(self, trainer: Trainer) -> float:
+        """The figure of the newest epoch.
+
+        Raises:
+            ConfigError: if there is none of that name; every rank raises it.
+        """
+        metrics = trainer.state.metrics
+        if self.metric not in metrics:
+            raise ConfigError(unknown_name("metric", self.metric, metrics))
+        return metrics[self.metric]
+
+    def is_better(self, value: float, than: float, by: float = 0.0) -> bool:
+        """Whether a figure beats another by more than a margin; NaN never does."""
+        return value < than - by if self.less_is_better else value > than + by

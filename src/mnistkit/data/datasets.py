@@ -1,0 +1,289 @@
+"""DigitDataset: images resident in memory as uint8, with their labels and where they come from."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import zlib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Literal, NamedTuple, get_args, overload
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.utils.data import Dataset
+
+from mnistkit.data.preprocessing import Framing, Preprocessing
+from mnistkit.errors import ConfigError, DataError, unknown_name
+from mnistkit.seeding import derive_seed
+from mnistkit.types import SplitName
+
+__all__ = ["DIGITS", "DigitDataset", "Splits"]
+
+DIGITS = tuple("0123456789")
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class DigitDataset(Dataset[tuple[Tensor, int]]):
+    """Labelled images, all in memory.
+
+    It is a torch ``Dataset`` of ``(image, label)``: float32 ``(C, H, W)``, normalised, and an int. A slice, an index
+    tensor or a mask gives a smaller data set; every method returns a new one and leaves this one as it is.
+
+    Attributes:
+        images: uint8 ``(N, C, H, W)``, 0 is background.
+        labels: int64 ``(N,)``, from 0.
+        classes: a name for each label.
+        preprocessing: mean, deviation and geometry; it goes into the checkpoint of a model trained on this.
+        split: ``"train"``, ``"validation"`` or ``"test"``; training refuses the last.
+        name: of the data set.
+        source: where the images come from.
+
+    >>> train, validation, test = load_mnist()
+    >>> test
+    DigitDataset(mnist test: 10,000 images of 1x28x28, 10 classes)
+    >>> image, label = test[0]
+    >>> image.shape, label
+    (torch.Size([1, 28, 28]), 7)
+    >>> test.only(3, 8).take_per_class(50)
+    DigitDataset(mnist test: 100 images of 1x28x28, 10 classes)
+    """
+
+    images: Tensor
+    labels: Tensor
+    classes: tuple[str, ...]
+    preprocessing: Preprocessing
+    split: SplitName
+    name: str
+    source: str = "memory"
+
+    def __post_init__(self) -> None:
+        if self.split not in get_args(SplitName):
+            raise ConfigError(unknown_name("split", self.split, get_args(SplitName)))
+        if self.images.dtype != torch.uint8 or self.images.ndim != 4:
+            raise DataError(
+                f"got {self.images.dtype} images of shape {tuple(self.images.shape)}, expected uint8 (N, C, H, W) with "
+                "0 to 255; DigitDataset.from_arrays() takes other forms"
+            )
+        if self.labels.dtype != torch.int64 or self.labels.shape != self.images.shape[:1]:
+            raise DataError(
+                f"got {self.labels.dtype} labels of shape {tuple(self.labels.shape)} for {len(self.images)} images, "
+                f"expected int64 ({len(self.images)},)"
+            )
+        if self.preprocessing.channels != self.images.shape[1]:
+            raise DataError(f"{self.images.shape[1]} channels, but {self.preprocessing.channels} means")
+        if len(self.labels) and not 0 <= int(self.labels.min()) <= int(self.labels.max()) < len(self.classes):
+            raise DataError(
+                f"labels from {int(self.labels.min())} to {int(self.labels.max())}, expected 0 to "
+                f"{len(self.classes) - 1} for {len(self.classes)} classes"
+            )
+
+    @classmethod
+    def from_arrays(
+        cls,
+        images: np.ndarray | Tensor,
+        labels: np.ndarray | Tensor | Sequence[int],
+        *,
+        classes: Sequence[str] = DIGITS,
+        split: SplitName = "train",
+        name: str = "arrays",
+        source: str = "memory",
+        framing: Framing = "mnist",
+        mean_std: tuple[tuple[float, ...], tuple[float, ...]] | None = None,
+    ) -> DigitDataset:
+        """Make a data set of one's own arrays.
+
+        Args:
+            images: ``(N, H, W)`` or ``(N, C, H, W)``; uint8 with 0 to 255, or float with 0 to 1; 0 is background.
+            labels: ``(N,)`` integers from 0.
+            classes: a name for each label.
+            split: what the images are for.
+            name: of the data set.
+            source: where the images come from.
+            framing: how a predictor should bring a picture to such a frame.
+            mean_std: of each channel; measured on these images if not given. Give a validation or test set those of
+                its training set.
+
+        Raises:
+            DataError: for another shape, type or range, or labels that do not fit.
+        """
+        pixels = _as_uint8(torch.as_tensor(images))
+        targets = torch.as_tensor(labels)
+        if targets.is_floating_point() or targets.dtype == torch.bool:
+            raise DataError(f"got {targets.dtype} labels, expected integers from 0")
+        if not pixels.numel():
+            raise DataError(f"got images of shape {tuple(pixels.shape)}: there are none")
+        mean, std = mean_std or _mean_std(pixels)
+        height, width = pixels.shape[-2:]
+        return cls(
+            pixels,
+            targets.to(torch.int64),
+            tuple(classes),
+            Preprocessing(mean, std, (height, width), framing),
+            split,
+            name,
+            source,
+        )
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    @overload
+    def __getitem__(self, index: int) -> tuple[Tensor, int]: ...
+    @overload
+    def __getitem__(self, index: slice | Sequence[int] | np.ndarray | Tensor) -> DigitDataset: ...
+    def __getitem__(
+        self, index: int | slice | Sequence[int] | np.ndarray | Tensor
+    ) -> tuple[Tensor, int] | DigitDataset:
+        if isinstance(index, (int, np.integer)):
+            if not -len(self) <= index < len(self):
+                raise IndexError(f"index {index} is out of range for {len(self)} images")
+            return self.preprocessing.normalize(self.images[index : index + 1 or None])[0], int(self.labels[index])
+        if isinstance(index, slice):
+            return dataclasses.replace(self, images=self.images[index], labels=self.labels[index])
+        positions = torch.as_tensor(index)
+        if positions.dtype == torch.bool:
+            if positions.shape != self.labels.shape:
+                raise IndexError(f"a mask of shape {tuple(positions.shape)} does not fit {len(self)} images")
+            positions = positions.nonzero().flatten()
+        return dataclasses.replace(
+            self, images=self.images.index_select(0, positions), labels=self.labels.index_select(0, positions)
+        )
+
+    def __iter__(self) -> Iterator[tuple[Tensor, int]]:
+        return (self[index] for index in range(len(self)))
+
+    def __repr__(self) -> str:
+        shape = "x".join(map(str, self.preprocessing.input_shape))
+        return f"DigitDataset({self.name} {self.split}: {len(self):,} images of {shape}, {len(self.classes)} classes)"
+
+    @property
+    def mean(self) -> tuple[float, ...]:
+        """The training images' mean of each channel, 0 to 1."""
+        return self.preprocessing.mean
+
+    @property
+    def std(self) -> tuple[float, ...]:
+        """The training images' deviation of each channel, 0 to 1."""
+        return self.preprocessing.std
+
+    @functools.cached_property
+    def fingerprint(self) -> str:
+        """A checksum of images and labels: a resumed run must find the data that it began with."""
+        images = self.images.cpu().contiguous().numpy()
+        return f"{zlib.crc32(self.labels.cpu().numpy().tobytes(), zlib.crc32(images.data)):08x}"
+
+    def only(self, *labels: int) -> DigitDataset:
+        """The images with one of these labels; the labels keep their numbers."""
+        for label in labels:
+            if not 0 <= label < len(self.classes):
+                raise ConfigError(f"label {label} is not one of 0 to {len(self.classes) - 1}")
+        return self[torch.isin(self.labels, torch.tensor(labels))]
+
+    def take_per_class(self, count: int, seed: int = 0) -> DigitDataset:
+        """``count`` images of each class that occurs here, drawn at random but in their order.
+
+        Raises:
+            DataError: if a class has fewer.
+        """
+        counts = {int(label): count for label in torch.unique(self.labels)}
+        return self[self._draw(counts, seed)]
+
+    def stratified_split(self, count: int, seed: int = 0) -> tuple[DigitDataset, DigitDataset]:
+        """Cut off ``count`` images in which every class has its share; returns (the rest, the part cut off).
+
+        Raises:
+            DataError: unless ``0 <= count < len(self)``.
+        """
+        if not 0 <= count < max(len(self), 1):
+            raise DataError(f"cannot take {count:,} images out of {len(self):,} and leave any")
+        present = torch.bincount(self.labels, minlength=len(self.classes)).numpy()
+        shares = present * (count / max(len(self), 1))
+        counts = np.floor(shares).astype(int)
+        # The images that rounding down left over go to the classes that lost most by it.
+        counts[np.argsort(counts - shares, kind="stable")[: count - counts.sum()]] += 1
+        part = self._draw(dict(enumerate(counts.tolist())), seed)
+        rest = torch.ones(len(self), dtype=torch.bool)
+        rest[part] = False
+        return self[rest], self[part]
+
+    def _draw(self, counts: dict[int, int], seed: int) -> Tensor:
+        """Sorted positions of so many random images of each label."""
+        drawn = [torch.empty(0, dtype=torch.int64)]
+        for label, count in counts.items():
+            positions = torch.nonzero(self.labels == label).flatten()
+            if count > len(positions):
+                raise DataError(f"class {self.classes[label]!r} has {len(positions)} images, {count} were asked for")
+            generator = torch.Generator().manual_seed(derive_seed(seed, "draw", label))
+            drawn.append(positions[torch.randperm(len(positions), generator=generator)[:count]])
+        return torch.cat(drawn).sort().values
+
+    def crop(self, side: int) -> DigitDataset:
+        """The middle ``side`` x ``side`` pixels; 20 keeps most of MNIST's ink."""
+        return self._reshape(("crop", side))
+
+    def resize(self, side: int) -> DigitDataset:
+        """Scaled to ``side`` x ``side`` pixels."""
+        return self._reshape(("resize", side))
+
+    def flatten(self) -> DigitDataset:
+        """The same images, given to the model as ``(N, C*H*W)``."""
+        return dataclasses.replace(self, preprocessing=dataclasses.replace(self.preprocessing, flat=True))
+
+    def prepared_as(self, preprocessing: Preprocessing) -> DigitDataset:
+        """The same images as a model trained with ``preprocessing`` expects them.
+
+        Raises:
+            ConfigError: if these images were cropped or resized already.
+        """
+        if self.preprocessing.geometry:
+            raise ConfigError(f"{self!r} is cropped or resized already; start from the images as they were loaded")
+        return dataclasses.replace(self, images=preprocessing.reshape(self.images), preprocessing=preprocessing)
+
+    def _reshape(self, *steps: tuple[Literal["crop", "resize"], int]) -> DigitDataset:
+        here = dataclasses.replace(self.preprocessing, geometry=steps)
+        longer = dataclasses.replace(self.preprocessing, geometry=(*self.preprocessing.geometry, *steps))
+        return dataclasses.replace(self, images=here.reshape(self.images), preprocessing=longer)
+
+
+class Splits(NamedTuple):
+    """The three parts of a data set; unpack them, or use their names."""
+
+    train: DigitDataset
+    validation: DigitDataset
+    test: DigitDataset
+
+
+def _as_uint8(images: Tensor) -> Tensor:
+    if images.ndim == 3:
+        images = images[:, None]
+    if images.ndim != 4:
+        raise DataError(f"got images of shape {tuple(images.shape)}, expected (N, H, W) or (N, C, H, W)")
+    if images.dtype == torch.uint8:
+        return images.contiguous()
+    if not images.is_floating_point():
+        raise DataError(f"got {images.dtype} images, expected uint8 with 0 to 255 or float with 0 to 1")
+    if images.numel():
+        low, high = float(images.min()), float(images.max())
+        if not (low >= 0 and high <= 1):
+            hint = "; these look like 0 to 255: convert them to uint8" if 1 < high <= 255 and low >= 0 else ""
+            raise DataError(f"got float images from {low:g} to {high:g}, expected 0 to 1{hint}")
+    return images.mul(255).round_().to(torch.uint8)
+
+
+def _mean_std(images: Tensor) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """Mean and deviation of each channel over all pixels, in units of full white."""
+    values = torch.arange(256, dtype=torch.float64) / 255
+    means, stds = [], []
+    for channel in range(images.shape[1]):
+        # A histogram of the bytes is exact, and needs no float copy of the images.
+        counts = sum(
+            (torch.bincount(part[:, channel].flatten(), minlength=256) for part in torch.split(images, 4096)),
+            torch.zeros(256, dtype=torch.int64),
+        )
+        weights = counts / counts.sum()
+        mean = float((weights * values).sum())
+        means.append(mean)
+        stds.append(float((weights * (values - mean) ** 2).sum().sqrt()))
+    return tuple(means), tuple(stds)

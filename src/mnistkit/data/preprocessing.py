@@ -1,0 +1,120 @@
+"""What happens to an image before the model sees it; it travels with the weights."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Literal, TypeAlias
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from mnistkit.errors import ConfigError
+from mnistkit.types import JsonValue
+
+__all__ = ["Framing", "Preprocessing"]
+
+#: How an image becomes a frame: as MNIST's makers did it (ink fitted into a box, centred by mass), or resized whole.
+Framing: TypeAlias = Literal["mnist", "resize"]
+
+
+@dataclass(frozen=True)
+class Preprocessing:
+    """From a uint8 frame to what the model sees.
+
+    Attributes:
+        mean: of each channel, in units of full white (0 to 1).
+        std: of each channel, likewise.
+        size: height and width of the frame that pictures are brought to.
+        framing: how they are brought to it.
+        geometry: then, in order: ``("crop", n)``, the middle n x n, and ``("resize", n)``.
+        flat: whether the model gets ``(N, C*H*W)`` rather than ``(N, C, H, W)``.
+    """
+
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+    size: tuple[int, int] = (28, 28)
+    framing: Framing = "mnist"
+    geometry: tuple[tuple[Literal["crop", "resize"], int], ...] = ()
+    flat: bool = False
+
+    def __post_init__(self) -> None:
+        if len(self.mean) != len(self.std) or not self.mean:
+            raise ConfigError(f"mean {self.mean} and std {self.std} need one number for each channel")
+        if min(self.std) <= 0:
+            raise ConfigError(f"std {self.std} must be positive: images that are all alike cannot be normalised")
+
+    @property
+    def channels(self) -> int:
+        """How many channels the images have."""
+        return len(self.mean)
+
+    @property
+    def input_shape(self) -> tuple[int, ...]:
+        """The shape of one image as the model sees it, without the batch."""
+        height, width = self.size
+        for _, side in self.geometry:
+            height = width = side
+        return (self.channels * height * width,) if self.flat else (self.channels, height, width)
+
+    def reshape(self, frames: Tensor) -> Tensor:
+        """Crop and resize uint8 frames ``(N, C, H, W)`` as :attr:`geometry` says."""
+        for kind, side in self.geometry:
+            frames = _crop(frames, side) if kind == "crop" else _resize(frames, side)
+        return frames
+
+    def normalize(self, images: Tensor) -> Tensor:
+        """Uint8 images ``(N, C, H, W)`` as float32 of mean 0 and deviation 1 over the training data."""
+        scale, shift = self._affine(255.0, images.device)
+        return self._shape(images.to(torch.float32).mul_(scale).add_(shift))
+
+    def normalize_unit(self, images: Tensor) -> Tensor:
+        """The same for float32 images in ``[0, 1]``, in place."""
+        scale, shift = self._affine(1.0, images.device)
+        return self._shape(images.mul_(scale).add_(shift))
+
+    def _shape(self, images: Tensor) -> Tensor:
+        return images.flatten(1) if self.flat else images
+
+    def _affine(self, white: float, device: torch.device) -> tuple[float | Tensor, float | Tensor]:
+        scales = [1 / (white * std) for std in self.std]
+        shifts = [-mean / std for mean, std in zip(self.mean, self.std, strict=True)]
+        if self.channels == 1:
+            return scales[0], shifts[0]
+        return (
+            torch.tensor(scales, device=device).view(-1, 1, 1),
+            torch.tensor(shifts, device=device).view(-1, 1, 1),
+        )
+
+    def to_json(self) -> dict[str, JsonValue]:
+        """As JSON can hold it."""
+        plain: dict[str, JsonValue] = asdict(self)
+        return plain
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, JsonValue]) -> Preprocessing:
+        """Read what :meth:`to_json` wrote."""
+        return cls(**{name: _tuples(value) for name, value in data.items()})  # type: ignore[arg-type]  # checked by __post_init__
+
+
+def _tuples(value: JsonValue) -> object:
+    return tuple(_tuples(item) for item in value) if isinstance(value, list) else value
+
+
+def _crop(images: Tensor, side: int) -> Tensor:
+    height, width = images.shape[-2:]
+    if not 1 <= side <= min(height, width):
+        raise ConfigError(f"cannot crop {height}x{width} images to {side}x{side}")
+    top, left = (height - side) // 2, (width - side) // 2
+    return images[..., top : top + side, left : left + side].contiguous()
+
+
+def _resize(images: Tensor, side: int) -> Tensor:
+    if side < 1:
+        raise ConfigError(f"cannot resize images to {side}x{side}")
+    parts = [
+        F.interpolate(part.to(torch.float32), (side, side), mode="bilinear", antialias=True).round_().to(torch.uint8)
+        for part in torch.split(images, 4096)
+    ]
+    return torch.cat(parts) if parts else images.new_empty((0, images.shape[1], side, side))

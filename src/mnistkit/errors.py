@@ -1,0 +1,135 @@
+"""Every error that mnistkit raises on purpose.
+
+::
+
+    MnistkitError
+    ├── ConfigError (ValueError)            an argument that cannot be used; exit code 2
+    │   ├── UnknownModelError               a model name that nobody registered
+    │   └── DuplicateCallbackError          two callbacks that would share one name
+    ├── DataError                           data that cannot be used; exit code 3
+    │   ├── DownloadError (OSError)         files that are neither here nor to be fetched
+    │   ├── IdxFormatError (ValueError)     a file that is not the IDX file it claims to be
+    │   └── SplitLeakError                  test data where only training data may go
+    ├── CheckpointError                     a checkpoint that cannot be written or found; exit code 4
+    │   ├── CheckpointFormatError           a file that is no checkpoint, or not a safe one
+    │   └── CheckpointMismatchError         a checkpoint of something else
+    ├── ImageError (ValueError)             an image that cannot be read; exit code 5
+    │   └── BlankImageError                 an image without any ink
+    ├── NonFiniteLossError (ArithmeticError)  a loss that became NaN or infinite; exit code 6
+    └── MissingExtraError (ImportError)     an optional package that is not installed; exit code 7
+
+A message says what was got, what was expected and what to do. ``exit_code`` is what the command line returns.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+__all__ = [
+    "BlankImageError",
+    "CheckpointError",
+    "CheckpointFormatError",
+    "CheckpointMismatchError",
+    "ConfigError",
+    "DataError",
+    "DownloadError",
+    "DuplicateCallbackError",
+    "IdxFormatError",
+    "ImageError",
+    "MissingExtraError",
+    "MnistkitError",
+    "NonFiniteLossError",
+    "SplitLeakError",
+    "UnknownModelError",
+    "unknown_name",
+]
+
+
+class MnistkitError(Exception):
+    """Base of all errors that mnistkit raises on purpose."""
+
+    exit_code = 1
+
+
+class ConfigError(MnistkitError, ValueError):
+    """An argument that cannot be used."""
+
+    exit_code = 2
+
+
+class UnknownModelError(ConfigError):
+    """A model name that is not in the registry."""
+
+
+class DuplicateCallbackError(ConfigError):
+    """Two callbacks of one name: their saved states would overwrite each other."""
+
+
+class DataError(MnistkitError):
+    """Data that cannot be used: its shape, type, range or labels."""
+
+    exit_code = 3
+
+
+class DownloadError(DataError, OSError):
+    """A data set whose files are not on disk and cannot be downloaded."""
+
+
+class IdxFormatError(DataError, ValueError):
+    """A file that is not a valid IDX file."""
+
+
+class SplitLeakError(DataError):
+    """Test data given to training or to the choice of a model."""
+
+
+class CheckpointError(MnistkitError):
+    """A checkpoint that cannot be found, read or written."""
+
+    exit_code = 4
+
+
+class CheckpointFormatError(CheckpointError):
+    """A file that is not a checkpoint, or that could only be loaded by running code from it."""
+
+
+class CheckpointMismatchError(CheckpointError):
+    """A checkpoint that does not belong to this model or this run."""
+
+
+class ImageError(MnistkitError, ValueError):
+    """An image that cannot be read or understood."""
+
+    exit_code = 5
+
+
+class BlankImageError(ImageError):
+    """An image without any ink in it."""
+
+
+class NonFiniteLossError(MnistkitError, ArithmeticError):
+    """A training loss that became NaN or infinite."""
+
+    exit_code = 6
+
+
+class MissingExtraError(MnistkitError, ImportError):
+    """A package that only an optional feature needs, and that is not installed."""
+
+    exit_code = 7
+
+    def __init__(self, package: str, extra: str, feature: str) -> None:
+        super().__init__(f"{feature} needs {package}, which is not installed: pip install 'mnistkit[{extra}]'")
+
+
+def unknown_name(kind: str, name: object, available: Iterable[str]) -> str:
+    """The message for a name that is not one of ``available``, with the likeliest meant one.
+
+    >>> unknown_name("model", "lennet5", ["lenet1", "lenet5"])
+    "unknown model 'lennet5'; did you mean 'lenet5'? Available: lenet1, lenet5"
+    """
+    names = sorted(available)
+    close = difflib.get_close_matches(str(name), names, n=1)
+    guess = f"; did you mean {close[0]!r}?" if close else "."
+    return f"unknown {kind} {name!r}{guess} Available: {', '.join(names)}"

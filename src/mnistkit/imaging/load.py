@@ -1,0 +1,160 @@
+"""From anything that holds one image to an array of uint8: files, bytes, PIL images, arrays, tensors."""
+
+from __future__ import annotations
+
+import io
+import os
+import warnings
+from pathlib import Path
+from typing import TYPE_CHECKING, BinaryIO, Literal, cast
+
+import numpy as np
+import PIL.Image
+import PIL.ImageOps
+
+from mnistkit.errors import ImageError
+from mnistkit.types import ImageLike
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+__all__ = ["MAX_PIXELS", "load_image", "to_numpy"]
+
+#: The largest image that is decoded, in pixels: 80 megapixels, a few hundred megabytes of memory.
+MAX_PIXELS = 80_000_000
+
+
+def load_image(image: ImageLike, *, channels: Literal[1, 3] = 1) -> np.ndarray:
+    """Read one image upright, its transparency resolved, 8 bits deep.
+
+    Args:
+        image: a path, encoded bytes, a binary file object, a PIL image, an array ``(H, W)`` or ``(H, W, C)``, or a tensor
+            ``(H, W)`` or ``(C, H, W)``, with 1 to 4 channels (grey, grey and alpha, RGB, RGBA). Numbers are uint8 (0 to
+            255), uint16 (0 to 65535), other integers (0 to 255), booleans or floats (0 to 1).
+        channels: 1 for grey, 3 for colour.
+
+    Returns:
+        uint8 ``(H, W)`` or ``(H, W, 3)``.
+
+    Raises:
+        ImageError: if it is no image, is damaged, empty, larger than :data:`MAX_PIXELS`, or has other numbers.
+    """
+    if isinstance(image, PIL.Image.Image):
+        picture = image
+    elif isinstance(image, (str, os.PathLike, bytes, bytearray)) or hasattr(image, "read"):
+        picture = _decode(cast("str | os.PathLike[str] | bytes | BinaryIO", image))
+    elif isinstance(image, np.ndarray) or hasattr(image, "detach"):
+        picture = _from_array(to_numpy(image))
+    else:
+        raise ImageError(
+            f"a {type(image).__name__} is not an image; expected a path, bytes, a binary file, a PIL image, an array or a tensor"
+        )
+    _require_size(*picture.size)
+    try:
+        picture = PIL.ImageOps.exif_transpose(picture)
+        opaque = _without_alpha(_to_8_bits(picture))
+    except (OSError, ValueError, SyntaxError, EOFError) as error:
+        raise ImageError(f"the image is damaged: {error}") from error
+    return np.asarray(opaque.convert("L" if channels == 1 else "RGB"))
+
+
+def to_numpy(image: np.ndarray | Tensor | object) -> np.ndarray:
+    """An array as it is; a tensor's copy on the CPU, with the channels last."""
+    if isinstance(image, np.ndarray):
+        return image
+    array: np.ndarray = cast("Tensor", image).detach().cpu().numpy()
+    return np.moveaxis(array, -3, -1) if array.ndim >= 3 else array
+
+
+def _decode(source: str | os.PathLike[str] | bytes | BinaryIO) -> PIL.Image.Image:
+    name = os.fspath(source) if isinstance(source, (str, os.PathLike)) else f"this {type(source).__name__}"
+    try:
+        if isinstance(source, (bytes, bytearray)):
+            file: str | BinaryIO = io.BytesIO(source)
+        else:
+            file = str(Path(source)) if isinstance(source, (str, os.PathLike)) else source
+        with warnings.catch_warnings():
+            # Our own limit is lower, and an error; Pillow's other warnings are about metadata.
+            warnings.simplefilter("ignore")
+            picture = PIL.Image.open(file)
+            _require_size(*picture.size)
+            picture.load()
+    except FileNotFoundError as error:
+        raise ImageError(f"there is no image file {name}") from error
+    except PIL.UnidentifiedImageError as error:
+        raise ImageError(f"{name} is not an image that can be read (PNG, JPEG, BMP, GIF, TIFF, WebP ...)") from error
+    except PIL.Image.DecompressionBombError as error:
+        raise ImageError(f"{name} is larger than {MAX_PIXELS // 10**6} megapixels; scale it down") from error
+    except (OSError, ValueError, SyntaxError, EOFError, MemoryError) as error:
+        raise ImageError(f"{name} cannot be read as an image: {error}") from error
+    return picture
+
+
+def _require_size(width: int, height: int) -> None:
+    if width < 1 or height < 1:
+        raise ImageError(f"the image is empty: {width}x{height} pixels")
+    if width * height > MAX_PIXELS:
+        raise ImageError(f"the image has {width}x{height} pixels, over {MAX_PIXELS // 10**6} megapixels; scale it down")
+
+
+def _from_array(array: np.ndarray) -> PIL.Image.Image:
+    if array.ndim not in (2, 3) or (array.ndim == 3 and array.shape[2] not in (1, 2, 3, 4)):
+        raise ImageError(
+            f"got an array of shape {array.shape}, expected (H, W) or (H, W, C) with 1 to 4 channels (a tensor: (C, H, W))"
+        )
+    _require_size(array.shape[1], array.shape[0])
+    pixels = _to_uint8(array)
+    return PIL.Image.fromarray(pixels[:, :, 0] if pixels.ndim == 3 and pixels.shape[2] == 1 else pixels)
+
+
+def _to_uint8(array: np.ndarray) -> np.ndarray:
+    if array.dtype == np.uint8:
+        return np.ascontiguousarray(array)
+    if array.dtype == np.bool_:
+        return array.astype(np.uint8) * 255
+    if array.dtype == np.uint16:
+        return (array // 257).astype(np.uint8)
+    low, high = float(array.min()), float(array.max())
+    if np.issubdtype(array.dtype, np.integer) and low >= 0 and high <= 255:
+        return array.astype(np.uint8)
+    if np.issubdtype(array.dtype, np.floating) and low >= 0 and high <= 1:
+        return np.rint(array.astype(np.float32) * 255).astype(np.uint8)
+    expected = "0 to 1 for floats, 0 to 255 for integers"
+    if np.issubdtype(array.dtype, np.floating) and low >= 0 and 1 < high <= 255:
+        hint = "; these look like 0 to 255: convert them to uint8"
+    elif np.issubdtype(array.dtype, np.floating) and low < 0:
+        hint = "; if the image is normalised, give it as it was before"
+    else:
+        hint = ""
+    raise ImageError(f"got {array.dtype} pixels from {low:g} to {high:g}, expected {expected}{hint}")
+
+
+def _to_8_bits(picture: PIL.Image.Image) -> PIL.Image.Image:
+    """Palette, 16-bit and float images in a form that has 8 bits a channel, alpha included."""
+    if picture.mode in {"P", "PA"}:
+        return picture.convert("RGBA")
+    if picture.mode.startswith("I") or picture.mode == "F":
+        values = np.asarray(picture).astype(np.float64)
+        if not np.isfinite(values).all():
+            raise ValueError("it has pixels that are not numbers")
+        # 16 bits if anything needs them; TIFF also has floats from 0 to 1.
+        white = 65535.0 if values.max() > 255 else 255.0 if values.max() > 1 or picture.mode != "F" else 1.0
+        return PIL.Image.fromarray(np.clip(values * (255 / white), 0, 255).astype(np.uint8))
+    if picture.mode not in {"1", "L", "LA", "RGB", "RGBA"}:
+        return picture.convert("RGBA" if "A" in picture.mode or "a" in picture.mode else "RGB")
+    if picture.mode in {"L", "RGB", "1"} and "transparency" in picture.info:
+        return picture.convert("RGBA")
+    return picture
+
+
+def _without_alpha(picture: PIL.Image.Image) -> PIL.Image.Image:
+    """On a background that the visible pixels stand out from: white under dark ink, black under light."""
+    if "A" not in picture.getbands():
+        return picture
+    alpha = np.asarray(picture.getchannel("A"), dtype=np.float32)
+    if alpha.min() == 255:
+        return picture.convert("RGB")
+    grey = np.asarray(picture.convert("LA").getchannel("L"), dtype=np.float32)
+    visible = float((grey * alpha).sum() / max(float(alpha.sum()), 1.0))
+    background = PIL.Image.new("RGBA", picture.size, (255, 255, 255, 255) if visible < 128 else (0, 0, 0, 255))
+    return PIL.Image.alpha_composite(background, picture.convert("RGBA")).convert("RGB")

@@ -1,0 +1,145 @@
+"""Numbers about predictions: additive sums, so that batches and processes merge exactly, and what they come to."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor
+
+from mnistkit.distributed import World
+from mnistkit.types import StepOutput
+
+__all__ = ["Evaluation", "MetricSums", "wilson_interval"]
+
+
+def wilson_interval(correct: int, count: int, z: float = 1.959963984540054) -> tuple[float, float]:
+    """The 95 % confidence interval of a proportion (Wilson 1927), also right near 0 and 1.
+
+    Args:
+        correct: successes, ``0 <= correct <= count``.
+        count: trials; with none, the interval is all of ``(0, 1)``.
+        z: the normal quantile; the default is for 95 %.
+
+    >>> low, high = wilson_interval(9900, 10_000)
+    >>> print(f"{low:.4f} {high:.4f}")
+    0.9879 0.9918
+    """
+    if count == 0:
+        return 0.0, 1.0
+    p = correct / count
+    centre = (p + z * z / (2 * count)) / (1 + z * z / count)
+    half = z / (1 + z * z / count) * math.sqrt(p * (1 - p) / count + z * z / (4 * count * count))
+    return max(0.0, centre - half), min(1.0, centre + half)
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """What an evaluation found.
+
+    Attributes:
+        loss: mean over the images.
+        correct: how many images were classified correctly; ``None`` where steps return no logits.
+        count: how many images there were.
+        metrics: the means of a step's further metrics.
+    """
+
+    loss: float
+    correct: int | None
+    count: int
+    metrics: Mapping[str, float] = field(default_factory=dict)
+
+    @property
+    def accuracy(self) -> float:
+        """The fraction classified correctly; NaN where steps return no logits."""
+        return math.nan if self.correct is None else self.correct / self.count
+
+    @property
+    def interval(self) -> tuple[float, float]:
+        """The accuracy's 95 % confidence interval (Wilson)."""
+        return (math.nan, math.nan) if self.correct is None else wilson_interval(self.correct, self.count)
+
+    def row(self, prefix: str) -> dict[str, float]:
+        """The figures by name, as a history keeps them: ``{"val_loss": ..., "val_accuracy": ...}``."""
+        row = {f"{prefix}_loss": self.loss}
+        if self.correct is not None:
+            row[f"{prefix}_accuracy"] = self.accuracy
+        return row | {f"{prefix}_{name}": value for name, value in self.metrics.items()}
+
+    def __str__(self) -> str:
+        parts = [f"loss {self.loss:.4f}"]
+        if self.correct is not None:
+            low, high = self.interval
+            parts.append(
+                f"accuracy {self.accuracy:.2%} (95 % interval {low:.2%} to {high:.2%}, {self.correct:,} of {self.count:,})"
+            )
+        parts += [f"{name} {value:.4f}" for name, value in self.metrics.items()]
+        return ", ".join(parts)
+
+
+class MetricSums:
+    """Running sums of loss, correct answers, images and further metrics, kept on the device.
+
+    ``update`` adds a batch without waiting for the device; ``merge`` adds up the processes; ``compute`` reads.
+    """
+
+    def __init__(self, device: torch.device | str = "cpu") -> None:
+        self._device = torch.device(device)
+        # Apple's GPUs have no float64.
+        self._dtype = torch.float32 if self._device.type == "mps" else torch.float64
+        self._sums: dict[str, Tensor] = {}
+
+    def update(self, output: StepOutput, labels: Tensor) -> None:
+        """Add one batch."""
+        n = len(labels)
+        self._add("count", n)
+        self._add("loss", output.loss.detach() * n)
+        if output.logits is not None:
+            self._add("correct", (output.logits.detach().argmax(1) == labels).sum())
+        for name, value in output.metrics.items():
+            self._add(f"metrics/{name}", value.detach() * n)
+
+    def _add(self, name: str, value: Tensor | int) -> None:
+        if name not in self._sums:
+            self._sums[name] = torch.zeros((), dtype=self._dtype, device=self._device)
+        self._sums[name] += value
+
+    def merge(self, world: World) -> None:
+        """Add up the sums of every process; a process that saw no batch takes part with zeros."""
+        if world.size == 1:
+            return
+        # Ranks without a batch do not know the names, so everybody learns them first.
+        for name in world.union(self._sums):
+            self._sums.setdefault(name, torch.zeros((), dtype=self._dtype, device=self._device))
+            world.sum(self._sums[name])
+
+    def is_finite(self) -> bool:
+        """Whether every loss added so far was a finite number; waits for the device."""
+        return "loss" not in self._sums or bool(torch.isfinite(self._sums["loss"]))
+
+    def compute(self) -> Evaluation:
+        """The means of all that was added.
+
+        Raises:
+            ZeroDivisionError: if nothing was.
+        """
+        sums = {name: float(value) for name, value in self._sums.items()}
+        count = int(sums.get("count", 0))
+        return Evaluation(
+            loss=sums.get("loss", 0.0) / count,
+            correct=int(sums["correct"]) if "correct" in sums else None,
+            count=count,
+            metrics={name.removeprefix("metrics/"): sums[name] / count for name in sums if name.startswith("metrics/")},
+        )
+
+    def state_dict(self) -> dict[str, float]:
+        """The sums; float64 numbers survive JSON exactly."""
+        return {name: float(value) for name, value in self._sums.items()}
+
+    def load_state_dict(self, state: Mapping[str, float]) -> None:
+        """Restore what :meth:`state_dict` returned."""
+        self._sums = {
+            name: torch.tensor(value, dtype=self._dtype, device=self._device) for name, value in state.items()
+        }

@@ -1,0 +1,21 @@
+"""Models: typed factories, the registry that knows them by name, and a layer-by-layer summary."""
+
+from mnistkit.models._registry import ModelSpec as ModelSpec
+from mnistkit.models._registry import create_model as create_model
+from mnistkit.models._registry import list_models as list_models
+from mnistkit.models._registry import model_factory as model_factory
+from mnistkit.models._registry import model_spec as model_spec
+from mnistkit.models._registry import register_model as register_model
+from mnistkit.models._summary import Summary as Summary
+from mnistkit.models._summary import summary as summary
+from mnistkit.models.cnn import ConvNet as ConvNet
+from mnistkit.models.cnn import convnet as convnet
+from mnistkit.models.cnn import digit_cnn as digit_cnn
+from mnistkit.models.cnn import example_cnn as example_cnn
+from mnistkit.models.lenet import LeNet as LeNet
+from mnistkit.models.lenet import lenet1 as lenet1
+from mnistkit.models.lenet import lenet4 as lenet4
+from mnistkit.models.lenet import lenet5 as lenet5
+from mnistkit.models.mlp import MLP as MLP
+from mnistkit.models.mlp import mlp as mlp
+from mnistkit.models.mlp import softmax_regression as softmax_regression

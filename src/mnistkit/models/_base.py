@@ -1,0 +1,116 @@
+"""What the image classifiers share: a convolutional part, a dense part, and a check of what comes in."""
+
+from __future__ import annotations
+
+import math
+from typing import Literal, TypeAlias
+
+import torch
+from torch import Tensor, nn
+
+from mnistkit.errors import ConfigError, DataError, unknown_name
+
+__all__ = ["Activation", "ImageClassifier", "Pool", "activation_layer", "pool_and_activate", "require_positive"]
+
+Activation: TypeAlias = Literal["relu", "tanh", "sigmoid", "gelu", "silu"]
+Pool: TypeAlias = Literal["max", "avg"]
+
+_ACTIVATIONS: dict[str, type[nn.Module]] = {
+    "relu": nn.ReLU,
+    "tanh": nn.Tanh,
+    "sigmoid": nn.Sigmoid,
+    "gelu": nn.GELU,
+    "silu": nn.SiLU,
+}
+# Those that never decrease: taking a maximum before or after them is the same.
+_MONOTONE = frozenset({"relu", "tanh", "sigmoid"})
+
+
+class ImageClassifier(nn.Module):
+    """A convolutional part and a dense part; from normalised images to logits.
+
+    Shape:
+        input: float ``(N, *input_shape)``. output: float ``(N, classes)``, logits: no softmax.
+
+    Attributes:
+        conv: layers from the image to feature maps.
+        fc: layers from the flattened maps to the logits.
+        input_shape: ``(C, H, W)`` of one image.
+    """
+
+    def __init__(self, conv: nn.Sequential, fc: nn.Sequential, input_shape: tuple[int, int, int]) -> None:
+        super().__init__()
+        self.conv = conv
+        self.fc = fc
+        self.input_shape = input_shape
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Logits ``(N, classes)`` of images ``(N, C, H, W)``.
+
+        Raises:
+            DataError: for images of another shape.
+        """
+        self._check(images)
+        logits: Tensor = self.fc(self.conv(images).flatten(1))
+        return logits
+
+    def _check(self, images: Tensor) -> None:
+        if images.ndim != 4 or images.shape[1:] != self.input_shape:
+            expected = ", ".join(map(str, self.input_shape))
+            raise DataError(
+                f"got images of shape {tuple(images.shape)}, this {type(self).__name__} expects (N, {expected})"
+            )
+
+
+def activation_layer(name: str) -> nn.Module:
+    """A new activation layer.
+
+    Raises:
+        ConfigError: for an unknown name.
+    """
+    if name not in _ACTIVATIONS:
+        raise ConfigError(unknown_name("activation", name, _ACTIVATIONS))
+    return _ACTIVATIONS[name]()
+
+
+def pool_and_activate(pool: str, activation: str) -> list[nn.Module]:
+    """2x2 pooling and an activation, in the cheaper of the orders that give the same result.
+
+    Raises:
+        ConfigError: for an unknown name.
+    """
+    if pool not in {"max", "avg"}:
+        raise ConfigError(unknown_name("pooling", pool, ("max", "avg")))
+    layer = activation_layer(activation)
+    # The maximum commutes with an activation that never decreases, which then has a quarter of the work.
+    if pool == "max" and activation in _MONOTONE:
+        return [nn.MaxPool2d(2), layer]
+    return [layer, nn.MaxPool2d(2) if pool == "max" else nn.AvgPool2d(2)]
+
+
+def flat_features(conv: nn.Module, input_shape: tuple[int, int, int]) -> int:
+    """How many numbers a convolutional part makes of one image: asked of the layers, not worked out beside them.
+
+    Raises:
+        ConfigError: if the image is too small for them.
+    """
+    was_training = conv.training
+    conv.eval()
+    try:
+        with torch.no_grad():
+            return math.prod(conv(torch.zeros(1, *input_shape)).shape[1:])
+    except RuntimeError as error:
+        raise ConfigError(f"images of shape {input_shape} are too small for these layers ({error})") from error
+    finally:
+        conv.train(was_training)
+
+
+def require_positive(**values: int) -> None:
+    """Refuse sizes below one, by name.
+
+    Raises:
+        ConfigError: for the first that is not a positive integer.
+    """
+    for name, value in values.items():
+        if not isinstance(value, int) or isinstance(value, bool) or value < 1:
+            raise ConfigError(f"{name} is {value!r}, expected a whole number from 1")

@@ -1,0 +1,138 @@
+"""Models by name: a factory is a plain typed function, and what it makes remembers how to be made again."""
+
+from __future__ import annotations
+
+import fnmatch
+import functools
+import inspect
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import ParamSpec, TypeVar
+
+from torch import nn
+
+from mnistkit.errors import ConfigError, UnknownModelError, unknown_name
+from mnistkit.types import JsonValue
+
+__all__ = ["ModelSpec", "create_model", "list_models", "model_factory", "model_spec", "register_model"]
+
+P = ParamSpec("P")
+M = TypeVar("M", bound=nn.Module)
+
+_FACTORIES: dict[str, Callable[..., nn.Module]] = {}
+_SPEC = "_mnistkit_spec"
+
+
+@dataclass(frozen=True)
+class ModelSpec:
+    """How to make a model again: the name of its factory and every argument.
+
+    Attributes:
+        name: in the registry.
+        arguments: by name, defaults included, as JSON can hold them.
+    """
+
+    name: str
+    arguments: Mapping[str, JsonValue]
+
+    def create(self) -> nn.Module:
+        """Make the model, with new weights.
+
+        Raises:
+            UnknownModelError: if nobody registered the name in this process.
+        """
+        return create_model(self.name, **{name: _tuples(value) for name, value in self.arguments.items()})
+
+
+def register_model(factory: Callable[P, M]) -> Callable[P, M]:
+    """Make a model factory known under its function's name; the model it makes can then be saved and rebuilt.
+
+    The factory's arguments must be keywords that JSON can hold (numbers, strings, booleans, tuples of them).
+
+    Raises:
+        ConfigError: if the name is taken.
+
+    >>> @register_model
+    ... def two_layers(*, hidden: int = 32, classes: int = 10) -> nn.Sequential:
+    ...     return nn.Sequential(nn.Flatten(), nn.Linear(784, hidden), nn.ReLU(), nn.Linear(hidden, classes))
+    >>> create_model("two_layers", hidden=8)[1]
+    Linear(in_features=784, out_features=8, bias=True)
+    """
+    name = factory.__name__
+    if name in _FACTORIES:
+        raise ConfigError(f"a model named {name!r} is registered already; give the function another name")
+    signature = inspect.signature(factory)
+
+    @functools.wraps(factory)
+    def stamped(*args: P.args, **kwargs: P.kwargs) -> M:
+        model = factory(*args, **kwargs)
+        bound = signature.bind(*args, **kwargs)
+        bound.apply_defaults()
+        setattr(model, _SPEC, ModelSpec(name, {key: _json(name, key, value) for key, value in bound.arguments.items()}))
+        return model
+
+    _FACTORIES[name] = stamped
+    return stamped
+
+
+def create_model(name: str, **arguments: object) -> nn.Module:
+    """Make a registered model by name.
+
+    Args:
+        name: one of :func:`list_models`.
+        **arguments: of its factory; see the factory's own documentation.
+
+    Raises:
+        UnknownModelError: for an unknown name, with the likeliest meant one.
+        ConfigError: for an argument that the factory does not take, or a value that it refuses.
+
+    >>> sum(p.numel() for p in create_model("lenet5", padding=0).parameters())
+    44426
+    """
+    factory = model_factory(name)
+    known = inspect.signature(factory).parameters
+    for argument in arguments:
+        if argument not in known:
+            raise ConfigError(unknown_name(f"argument of {name}", argument, known))
+    return factory(**arguments)
+
+
+def list_models(pattern: str = "*") -> list[str]:
+    """The registered names that match a shell pattern, sorted.
+
+    >>> list_models("lenet*")
+    ['lenet1', 'lenet4', 'lenet5']
+    """
+    return sorted(fnmatch.filter(_FACTORIES, pattern))
+
+
+def model_factory(name: str) -> Callable[..., nn.Module]:
+    """The factory registered under a name.
+
+    Raises:
+        UnknownModelError: for an unknown name, with the likeliest meant one.
+    """
+    if name not in _FACTORIES:
+        raise UnknownModelError(unknown_name("model", name, _FACTORIES))
+    return _FACTORIES[name]
+
+
+def model_spec(model: nn.Module) -> ModelSpec | None:
+    """How a model was made; ``None`` if no registered factory made it."""
+    spec = getattr(model, _SPEC, None)
+    return spec if isinstance(spec, ModelSpec) else None
+
+
+def _json(model: str, name: str, value: object) -> JsonValue:
+    if value is None or isinstance(value, (bool, int, float, str)):
+        return value
+    if isinstance(value, (tuple, list)):
+        return [_json(model, name, item) for item in value]
+    raise ConfigError(
+        f"{model}'s argument {name} is {value!r}; a registered model takes numbers, strings, booleans and tuples of them, "
+        "so that a checkpoint can hold them"
+    )
+
+
+def _tuples(value: JsonValue) -> object:
+    return tuple(_tuples(item) for item in value) if isinstance(value, list) else value

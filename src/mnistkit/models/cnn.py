@@ -1,0 +1,114 @@
+"""The convolutional networks of well-known tutorials, with their exact layer sizes."""
+
+from __future__ import annotations
+
+from torch import Tensor, nn
+
+from mnistkit.models._base import ImageClassifier, flat_features, pool_and_activate, require_positive
+from mnistkit.models._registry import register_model
+
+__all__ = ["ConvNet", "convnet", "digit_cnn", "example_cnn"]
+
+
+class ConvNet(ImageClassifier):
+    """Two 5x5 convolutions with pooling and one hidden dense layer. See :func:`convnet`."""
+
+    def retrieve_features(self, images: Tensor) -> tuple[Tensor, Tensor]:
+        """What each convolution finds in images ``(N, C, H, W)``: its maps after the activation, before pooling.
+
+        Returns:
+            ``(N, 4, 28, 28)`` and ``(N, 8, 14, 14)`` for the default depth and size.
+        """
+        self._check(images)
+        first, pool1, activation1, second, _, activation2 = self.conv
+        maps = first(images)
+        return activation1(maps), activation2(second(activation1(pool1(maps))))
+
+
+@register_model
+def convnet(
+    *,
+    depth: tuple[int, int] = (4, 8),
+    hidden: int = 512,
+    dropout: float = 0.5,
+    image_size: int = 28,
+    channels: int = 1,
+    classes: int = 10,
+) -> ConvNet:
+    """conv5 1>4, pool2, conv5 4>8, pool2, 392>512, dropout, >10: 207,258 parameters.
+
+    Args:
+        depth: maps of the two convolutions.
+        hidden: units of the dense layer.
+        dropout: probability of dropping one of them in training.
+        image_size: height and width of the images.
+        channels: of the images.
+        classes: how many there are.
+
+    Raises:
+        ConfigError: for sizes below one, or images too small.
+    """
+    first, second = depth
+    require_positive(
+        first=first, second=second, hidden=hidden, image_size=image_size, channels=channels, classes=classes
+    )
+    conv = nn.Sequential(
+        nn.Conv2d(channels, first, 5, padding=2),
+        *pool_and_activate("max", "relu"),
+        nn.Conv2d(first, second, 5, padding=2),
+        *pool_and_activate("max", "relu"),
+    )
+    shape = (channels, image_size, image_size)
+    fc = nn.Sequential(
+        nn.Linear(flat_features(conv, shape), hidden), nn.ReLU(), nn.Dropout(dropout), nn.Linear(hidden, classes)
+    )
+    return ConvNet(conv, fc, shape)
+
+
+@register_model
+def digit_cnn(*, image_size: int = 28, channels: int = 1, classes: int = 10) -> ImageClassifier:
+    """conv5 1>10, pool2, conv3 10>20, 2000>500>10: 1,007,590 parameters, nearly all of them in one dense layer.
+
+    Args:
+        image_size: height and width of the images.
+        channels: of the images.
+        classes: how many there are.
+
+    Raises:
+        ConfigError: for sizes below one, or images too small.
+    """
+    require_positive(image_size=image_size, channels=channels, classes=classes)
+    conv = nn.Sequential(nn.Conv2d(channels, 10, 5), *pool_and_activate("max", "relu"), nn.Conv2d(10, 20, 3), nn.ReLU())
+    shape = (channels, image_size, image_size)
+    fc = nn.Sequential(nn.Linear(flat_features(conv, shape), 500), nn.ReLU(), nn.Linear(500, classes))
+    return ImageClassifier(conv, fc, shape)
+
+
+@register_model
+def example_cnn(
+    *, dropout: tuple[float, float] = (0.25, 0.5), image_size: int = 28, channels: int = 1, classes: int = 10
+) -> ImageClassifier:
+    """The CNN of PyTorch's own MNIST example: conv3 1>32, conv3 32>64, pool2, 9216>128>10; 1,199,882 parameters.
+
+    Args:
+        dropout: probabilities of dropping a pooled value and a hidden unit in training.
+        image_size: height and width of the images.
+        channels: of the images.
+        classes: how many there are.
+
+    Raises:
+        ConfigError: for sizes below one, or images too small.
+    """
+    require_positive(image_size=image_size, channels=channels, classes=classes)
+    conv = nn.Sequential(
+        nn.Conv2d(channels, 32, 3),
+        nn.ReLU(),
+        nn.Conv2d(32, 64, 3),
+        *pool_and_activate("max", "relu"),
+        nn.Dropout(dropout[0]),
+    )
+    shape = (channels, image_size, image_size)
+    fc = nn.Sequential(
+        nn.Linear(flat_features(conv, shape), 128), nn.ReLU(), nn.Dropout(dropout[1]), nn.Linear(128, classes)
+    )
+    return ImageClassifier(conv, fc, shape)

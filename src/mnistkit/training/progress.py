@@ -1,0 +1,114 @@
+"""Progress on standard error: a bar in a terminal or a notebook, plain lines in a log or a pipe."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING, TextIO
+
+from tqdm.auto import tqdm
+
+from mnistkit.errors import ConfigError
+from mnistkit.training.callback import Callback
+
+if TYPE_CHECKING:
+    from mnistkit.training.trainer import Trainer
+
+__all__ = ["ProgressBar"]
+
+
+class ProgressBar(Callback):
+    """Shows each epoch's progress, and leaves a line with its figures.
+
+    Args:
+        every: also write a line every so many steps, with the mean loss and the accuracy of those steps.
+        bar: whether to draw a bar; by default in a terminal or a notebook only.
+        file: where to; by default standard error.
+
+    Raises:
+        ConfigError: if ``every`` is less than 1.
+    """
+
+    def __init__(self, *, every: int | None = None, bar: bool | None = None, file: TextIO | None = None) -> None:
+        if every is not None and every < 1:
+            raise ConfigError(f"every is {every}, expected at least 1")
+        self.every = every
+        self._wanted = bar
+        self._file = file
+        self._bar: tqdm[None] | None = None
+        self._seconds = 0.0
+        self._seen: dict[str, float] = {}
+
+    def on_fit_start(self, trainer: Trainer) -> None:
+        """Begin to count the time."""
+        self._seconds = trainer.seconds
+        self._seen = {}
+        self._open(trainer)
+
+    def on_epoch_start(self, trainer: Trainer) -> None:
+        """Draw a new bar."""
+        self._seen = {}
+        self._open(trainer)
+
+    def on_step_end(self, trainer: Trainer) -> None:
+        """Move the bar; write the line of so many steps."""
+        # Reading the loss waits for the device, so only when the bar is drawn again anyway.
+        if self._bar is not None and self._bar.update():
+            self._bar.set_postfix_str(self._figures(trainer.state.sums.state_dict()), refresh=False)
+        if self.every is not None and trainer.state.step % self.every == 0:
+            sums = trainer.state.sums.state_dict()
+            recent = {name: value - self._seen.get(name, 0.0) for name, value in sums.items()}
+            self._seen = sums
+            self._write(trainer, f"epoch {trainer.state.epoch + 1} step {trainer.state.step}  {self._figures(recent)}")
+
+    def on_epoch_end(self, trainer: Trainer) -> None:
+        """Write the epoch's line."""
+        state, now = trainer.state, trainer.seconds
+        parts = [f"epoch {state.epoch}/{state.epochs}"]
+        parts += [_figure(name, value) for name, value in state.metrics.items() if name not in {"epoch", "step", "lr"}]
+        self._close()
+        self._write(trainer, "  ".join([*parts, f"{now - self._seconds:.1f} s"]))
+        self._seconds = now
+
+    def on_fit_end(self, trainer: Trainer) -> None:
+        """Clear the bar; say why training ended early."""
+        self._close()
+        if trainer.state.stop_reason is not None:
+            self._write(trainer, f"stopped after {trainer.state.step} steps: {trainer.state.stop_reason}")
+
+    def _open(self, trainer: Trainer) -> None:
+        self._close()
+        file, state = self._file or sys.stderr, trainer.state
+        wanted = self._wanted if self._wanted is not None else file.isatty() or "ipykernel" in sys.modules
+        if wanted and trainer.world.is_main and state.epoch < state.epochs:
+            self._bar = tqdm(
+                total=state.steps_per_epoch,
+                initial=state.step - state.epoch * state.steps_per_epoch,
+                desc=f"epoch {state.epoch + 1}/{state.epochs}",
+                unit="step",
+                leave=False,
+                file=file,
+                dynamic_ncols=True,
+            )
+
+    def _close(self) -> None:
+        if self._bar is not None:
+            self._bar.close()
+            self._bar = None
+
+    def _write(self, trainer: Trainer, line: str) -> None:
+        if trainer.world.is_main:
+            # Above the bar, if there is one.
+            tqdm.write(line, file=self._file or sys.stderr)
+            (self._file or sys.stderr).flush()
+
+    @staticmethod
+    def _figures(sums: dict[str, float]) -> str:
+        count = max(sums.get("count", 0.0), 1.0)
+        figures = [_figure("loss", sums.get("loss", 0.0) / count)]
+        if "correct" in sums:
+            figures.append(_figure("accuracy", sums["correct"] / count))
+        return "  ".join(figures)
+
+
+def _figure(name: str, value: float) -> str:
+    return f"{name} {value:.2%}" if name.endswith("accuracy") else f"{name} {value:.4f}"

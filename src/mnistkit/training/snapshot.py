@@ -1,0 +1,169 @@
+"""A run as a checkpoint, and back: everything that cannot be computed again, and nothing else."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import is_dataclass
+from typing import TYPE_CHECKING, Any, TypeAlias, cast
+
+import torch
+from torch import Tensor
+
+from mnistkit.checkpoint import CheckpointFile, load_weights, read_checkpoint, write_checkpoint
+from mnistkit.errors import CheckpointMismatchError
+from mnistkit.models import model_spec
+from mnistkit.training.checks import datasets_in
+from mnistkit.training.state import History
+from mnistkit.types import JsonValue, PathLike
+
+if TYPE_CHECKING:
+    from mnistkit.training.trainer import Trainer
+
+__all__ = ["Generators", "restore", "save_model", "save_training", "set_generators"]
+
+#: The states of torch's random generators, by device type.
+Generators: TypeAlias = Mapping[str, Tensor]
+
+
+def save_model(trainer: Trainer, path: PathLike) -> None:
+    """Write a model file."""
+    write_checkpoint(path, _content(trainer))
+
+
+def save_training(trainer: Trainer, path: PathLike) -> None:
+    """Write a training file."""
+    state, content = trainer.state, _content(trainer)
+    trained = None if trainer.inference_model is trainer.model else trainer.model.state_dict()
+    content.training = {
+        "run": _run(trainer),
+        "epoch": state.epoch,
+        "step": state.step,
+        "batch": state.batch,
+        "seconds": trainer.seconds,
+        "sums": state.sums.state_dict(),
+        "history": state.history.rows,
+        # What is trained, where something else (an average) is what is used.
+        "model": trained,
+        "optimizers": {name: optimizer.state_dict() for name, optimizer in trainer.optimizers.items()},
+        "precision": trainer.precision.state_dict(),
+        "callbacks": {callback.name: callback.state_dict() for callback in trainer.callbacks},
+        "generators": _generators(trainer.device),
+    }
+    write_checkpoint(path, content)
+
+
+def restore(trainer: Trainer, path: PathLike) -> Generators:
+    """Put a run back to where a training file was written; returns the generators for the epoch under way.
+
+    Raises:
+        CheckpointError: if it cannot be read.
+        CheckpointMismatchError: if it is a model file, or of a run with other settings or data; all are listed.
+    """
+    content = read_checkpoint(path)
+    if content.training is None:
+        raise CheckpointMismatchError(
+            f"{path} is a model file, without what resuming needs; resume from the last.safetensors of its run, or start "
+            "a new run from these weights: Trainer(load_model(path), ...)"
+        )
+    saved = content.training
+    _require_same_run(trainer, saved, path)
+    state = trainer.state
+    load_weights(trainer.model, cast("Mapping[str, Tensor]", saved["model"]) or content.weights)
+    for name, optimizer in trainer.optimizers.items():
+        optimizer.load_state_dict(_part(saved, "optimizers")[name])
+    trainer.precision.load_state_dict(dict(_part(saved, "precision")))
+    for callback in trainer.callbacks:
+        if callback.name in _part(saved, "callbacks"):
+            callback.load_state_dict(_part(saved, "callbacks")[callback.name])
+    state.epoch, state.step, state.batch = (cast("int", saved[name]) for name in ("epoch", "step", "batch"))
+    state.sums.load_state_dict(_part(saved, "sums"))
+    state.history = History(cast("list[dict[str, float]]", saved["history"]))
+    trainer.set_seconds(cast("float", saved["seconds"]))
+    return _part(saved, "generators")
+
+
+def set_generators(generators: Generators, device: torch.device) -> None:
+    """Put torch's generators into a saved state; those of a device that is not here are left alone."""
+    torch.set_rng_state(generators["cpu"])
+    if device.type in generators and device.type != "cpu":
+        torch.get_device_module(device).set_rng_state(generators[device.type])
+
+
+def _generators(device: torch.device) -> dict[str, Tensor]:
+    states = {"cpu": torch.get_rng_state()}
+    if device.type != "cpu":
+        states[device.type] = torch.get_device_module(device).get_rng_state()
+    return states
+
+
+def _content(trainer: Trainer) -> CheckpointFile:
+    trainer.require_finite()
+    dataset = next(datasets_in(trainer.train_data), None)
+    return CheckpointFile(
+        weights=trainer.inference_model.state_dict(),
+        spec=model_spec(trainer.model),
+        preprocessing=None if dataset is None else dataset.preprocessing,
+        classes=() if dataset is None else dataset.classes,
+        metrics=dict(trainer.state.metrics),
+        data=_data(trainer),
+    )
+
+
+def _data(trainer: Trainer) -> dict[str, JsonValue]:
+    dataset = next(datasets_in(trainer.train_data), None)
+    if dataset is None:
+        return {"name": type(trainer.train_data).__name__, "batches": trainer.state.steps_per_epoch}
+    return {
+        "name": dataset.name,
+        "source": dataset.source,
+        "split": dataset.split,
+        "count": len(dataset),
+        "fingerprint": dataset.fingerprint,
+    }
+
+
+def _run(trainer: Trainer) -> dict[str, JsonValue]:
+    """The settings that an exact resume must find again."""
+    return {
+        "seed": trainer.seed,
+        "batch_size": trainer.batch_size,
+        "accumulate": trainer.accumulate,
+        "clip_norm": trainer.clip_norm,
+        "precision": trainer.precision.name,
+        "processes": trainer.world.size,
+        "optimizers": {name: type(optimizer).__name__ for name, optimizer in trainer.optimizers.items()},
+        # A function's repr is another one in every process; a dataclass says what it does.
+        "lr": repr(trainer.schedule) if is_dataclass(trainer.schedule) else None,
+        "augment": repr(trainer.augment) if is_dataclass(trainer.augment) else None,
+        "data": _data(trainer),
+    }
+
+
+def _require_same_run(trainer: Trainer, saved: Mapping[str, object], path: PathLike) -> None:
+    here, there = _run(trainer), _part(saved, "run")
+    problems = [
+        f"{name}: {there.get(name)!r} in the file, {here.get(name)!r} now"
+        for name in sorted(here.keys() | there.keys())
+        if there.get(name) != here.get(name)
+    ]
+    names = {callback.name for callback in trainer.callbacks}
+    problems += [
+        f"callback {name!r}: has a state in the file, is not there now"
+        for name, state in sorted(_part(saved, "callbacks").items())
+        if state and name not in names
+    ]
+    if trainer.world.size > 1 and saved["batch"]:
+        problems.append("it was written inside an epoch; several processes resume between epochs")
+    if cast("int", saved["epoch"]) > trainer.state.epochs:
+        problems.append(f"epochs: {saved['epoch']} done in the file, {trainer.state.epochs} wanted now")
+    if problems:
+        raise CheckpointMismatchError(
+            f"{path} is of another run:\n  "
+            + "\n  ".join(problems)
+            + "\nResume with the same settings; to start a new run "
+            "from its weights: Trainer(load_model(path), ...)"
+        )
+
+
+def _part(saved: Mapping[str, object], name: str) -> dict[str, Any]:
+    return cast("dict[str, Any]", saved[name])

@@ -1,0 +1,105 @@
+"""Where a run stands: the counters, the metrics of the epoch under way, the history."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from mnistkit.errors import ConfigError, unknown_name
+from mnistkit.metrics import Evaluation, MetricSums
+
+__all__ = ["History", "TrainState"]
+
+
+class History:
+    """One row of figures for each epoch; a column by name, a row by number.
+
+    Rows hold what the same command would give again (no clock times): ``epoch``, ``step``, ``lr``, ``train_loss``,
+    ``train_accuracy``, ``val_loss``, ``val_accuracy`` and a step's further metrics.
+
+    >>> history = History([{"epoch": 1, "val_accuracy": 0.97}, {"epoch": 2, "val_accuracy": 0.98}])
+    >>> history["val_accuracy"], history.last["epoch"]
+    ([0.97, 0.98], 2)
+    """
+
+    def __init__(self, rows: list[dict[str, float]] | None = None) -> None:
+        self.rows: list[dict[str, float]] = rows or []
+
+    @property
+    def last(self) -> dict[str, float]:
+        """The newest row; empty before the first epoch ends."""
+        return self.rows[-1] if self.rows else {}
+
+    @property
+    def columns(self) -> list[str]:
+        """Every name that occurs in a row, in the order of appearance."""
+        return list(dict.fromkeys(name for row in self.rows for name in row))
+
+    def __getitem__(self, name: str) -> list[float]:
+        """A column.
+
+        Raises:
+            ConfigError: for a name that is in no row, with the likeliest meant one.
+        """
+        if name not in self.columns:
+            raise ConfigError(unknown_name("metric", name, self.columns))
+        return [row[name] for row in self.rows if name in row]
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def __iter__(self) -> Iterator[dict[str, float]]:
+        return iter(self.rows)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, History) and self.rows == other.rows
+
+    __hash__ = None  # type: ignore[assignment]  # it changes
+
+    def __repr__(self) -> str:
+        return f"History({self.rows!r})"
+
+
+@dataclass
+class TrainState:
+    """The counters of a run; each counts what is finished.
+
+    Attributes:
+        epochs: how many epochs the run is to have.
+        steps_per_epoch: optimizer updates in each.
+        epoch: epochs finished.
+        step: optimizer updates done, over all epochs.
+        batch: batches seen in the epoch under way.
+        sums: the training metrics of the epoch under way.
+        train: the training metrics of the last finished epoch.
+        validation: the last validation of an epoch.
+        lr: the learning rate of the last update; ``None`` where the optimizer keeps its own.
+        history: the figures of all finished epochs.
+        stop_reason: why training is to end early; ``None`` unless it is.
+    """
+
+    epochs: int
+    steps_per_epoch: int
+    sums: MetricSums
+    epoch: int = 0
+    step: int = 0
+    batch: int = 0
+    train: Evaluation | None = None
+    validation: Evaluation | None = None
+    lr: float | None = None
+    history: History = field(default_factory=History)
+    stop_reason: str | None = None
+
+    @property
+    def total_steps(self) -> int:
+        """Optimizer updates in the whole run."""
+        return self.epochs * self.steps_per_epoch
+
+    def is_stopping(self) -> bool:
+        """Whether training is to end early."""
+        return self.stop_reason is not None
+
+    @property
+    def metrics(self) -> dict[str, float]:
+        """The newest figures by name."""
+        return self.history.last

@@ -1,0 +1,491 @@
+"""The training loop."""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import math
+import time
+from collections.abc import Callable, Iterator, Sequence
+from typing import TypeAlias, final
+
+import torch
+from torch import Tensor, nn
+
+from mnistkit.data import Augmentation, DigitDataset, LoaderAdapter, TensorLoader
+from mnistkit.device import resolve_device
+from mnistkit.distributed import World
+from mnistkit.errors import ConfigError, DuplicateCallbackError, NonFiniteLossError
+from mnistkit.metrics import Evaluation, MetricSums
+from mnistkit.precision import Precision, PrecisionName
+from mnistkit.seeding import derive_seed
+from mnistkit.training import snapshot
+from mnistkit.training.callback import Callback
+from mnistkit.training.checks import classification_loss, refuse_test_split
+from mnistkit.training.interrupt import InterruptGuard
+from mnistkit.training.optimizers import OptimizerFactory, make_optimizer
+from mnistkit.training.progress import ProgressBar
+from mnistkit.training.schedules import Constant, Schedule
+from mnistkit.training.state import History, TrainState
+from mnistkit.types import Batch, Loader, PathLike, StepOutput
+
+__all__ = ["Data", "Loss", "Trainer"]
+
+Data: TypeAlias = DigitDataset | TensorLoader | LoaderAdapter | Loader
+_Batches: TypeAlias = TensorLoader | LoaderAdapter
+#: From logits and labels to a scalar, the mean over the batch.
+Loss: TypeAlias = Callable[[Tensor, Tensor], Tensor]
+
+# Without a GPU looking at the loss costs nothing; with one it means waiting for it.
+_STEPS_BETWEEN_LOOKS = 50
+
+
+class Trainer:
+    """Trains a model; subclass it and override an open method to train in another way.
+
+    The loop, with every hook in its place::
+
+        fit(train, validation):
+            place the model, make optimizers, resume if asked to
+            on_fit_start
+            for each epoch:
+                on_epoch_start
+                for each group of `accumulate` batches:
+                    on_step_start
+                    learning_rate(step, total)
+                    for each batch: training_step(batch), backward(loss / size of the group)
+                    average gradients over the processes, unscale them
+                    on_gradients
+                    clip
+                    optimizer_step()
+                    on_step_end
+                    on_checkpoint
+                if validation: evaluate(validation):
+                    on_eval_start
+                    for each batch: evaluation_step(batch)
+                    on_eval_end
+                on_epoch_end
+                on_checkpoint
+            on_exception, if anything was raised
+            on_fit_end, in reverse order
+
+    Open to override: :meth:`training_step`, :meth:`loss`, :meth:`evaluation_step`, :meth:`backward`,
+    :meth:`optimizer_step`, :meth:`configure_optimizer`, :meth:`learning_rate`. The rest is closed.
+
+    ``fit`` seeds torch's generators anew each epoch, from ``seed``: a run can be repeated, and resumed exactly.
+
+    Args:
+        model: any module from images to logits.
+        optimizer: a name (see :func:`~mnistkit.training.list_optimizers`), a function from the parameters to an
+            optimizer, or an optimizer.
+        lr: the learning rate: a number or a schedule. By default 0.001 for an optimizer by name, and otherwise what
+            the optimizer says. A parameter group with an ``"lr_scale"`` gets that multiple of it.
+        loss: from logits and labels to the mean loss; by default cross-entropy.
+        callbacks: see :mod:`mnistkit.callbacks`; called in this order.
+        batch_size: images in a batch, on each process, of a :class:`~mnistkit.DigitDataset`.
+        augment: changes the training images of a :class:`~mnistkit.DigitDataset`, such as
+            :class:`mnistkit.data.Augment`.
+        accumulate: batches in one update.
+        clip_norm: largest norm of all gradients together; ``None`` for no limit.
+        precision: ``"fp32"``, ``"bf16"`` or ``"fp16"`` (GPU only).
+        device: see :func:`mnistkit.resolve_device`.
+        seed: of the order of the images, the augmentation and dropout.
+        progress: whether to show progress on standard error.
+
+    Attributes:
+        model: what is trained.
+        inference_model: what is evaluated and saved for use: the model, unless a callback such as EMA puts another here.
+        optimizers: by name; ``"optimizer"`` unless :meth:`configure_optimizer` names several.
+        state: the counters and figures of the run.
+        evaluation: the result of the last evaluation.
+        train_data, validation_data: what ``fit`` was given.
+
+    Raises:
+        ConfigError: for arguments that cannot be used.
+        DuplicateCallbackError: if two callbacks have one name.
+    """
+
+    def __init__(
+        self,
+        model: nn.Module,
+        *,
+        optimizer: str | OptimizerFactory | torch.optim.Optimizer = "adam",
+        lr: float | Schedule | None = None,
+        loss: Loss | None = None,
+        callbacks: Sequence[Callback] = (),
+        batch_size: int = 64,
+        augment: Augmentation | None = None,
+        accumulate: int = 1,
+        clip_norm: float | None = None,
+        precision: PrecisionName = "fp32",
+        device: str | torch.device = "auto",
+        seed: int = 0,
+        progress: bool = True,
+    ) -> None:
+        if accumulate < 1:
+            raise ConfigError(f"accumulate is {accumulate}, expected at least 1")
+        if clip_norm is not None and not clip_norm > 0:
+            raise ConfigError(f"clip_norm is {clip_norm}, expected a positive number or None")
+        names = [callback.name for callback in callbacks]
+        for name in names:
+            if names.count(name) > 1:
+                raise DuplicateCallbackError(
+                    f"{names.count(name)} callbacks are named {name!r}; give each its own name="
+                )
+        self.model = model
+        self.inference_model = model
+        self.device = resolve_device(device)
+        self.precision = Precision(precision, self.device)
+        self.callbacks = list(callbacks)
+        if progress and not any(isinstance(callback, ProgressBar) for callback in callbacks):
+            self.callbacks.append(ProgressBar())
+        self.batch_size = batch_size
+        self.augment = augment
+        self.accumulate = accumulate
+        self.clip_norm = clip_norm
+        self.seed = seed
+        self.world = World()
+        self.optimizers: dict[str, torch.optim.Optimizer] = {}
+        self.evaluation: Evaluation | None = None
+        self.train_data: Data | None = None
+        self.validation_data: Data | None = None
+        self.state = TrainState(0, 0, MetricSums(self.device))
+        self._due: dict[str, torch.optim.Optimizer] = {}
+        self._hooks: dict[str, list[Callable[[Trainer], None]]] = {}
+        self._optimizer = optimizer
+        if lr is None and isinstance(optimizer, str):
+            lr = 1e-3
+        self.schedule = Constant(lr) if isinstance(lr, (int, float)) else lr
+        self._loss = loss or classification_loss
+        self._started = 0.0
+        self._seconds_before = 0.0
+
+    # ---- open: what a step computes -------------------------------------------------------------------------------
+
+    def training_step(self, batch: Batch) -> StepOutput:
+        """The loss of one training batch; by default of the model's logits."""
+        with self.precision.autocast():
+            logits = self.model(batch.images)
+        return StepOutput(self.loss(logits.float(), batch.labels), logits)
+
+    def loss(self, logits: Tensor, labels: Tensor) -> Tensor:
+        """The mean loss of a batch, in training and evaluation; by default the ``loss`` argument."""
+        return self._loss(logits, labels)
+
+    def evaluation_step(self, batch: Batch) -> StepOutput:
+        """The loss of one evaluation batch; called without gradients, in eval mode, for :attr:`inference_model`."""
+        with self.precision.autocast():
+            logits = self.inference_model(batch.images)
+        return StepOutput(self.loss(logits.float(), batch.labels), logits)
+
+    def backward(self, loss: Tensor) -> None:
+        """Back-propagate a loss."""
+        self.precision.backward(loss)
+
+    def optimizer_step(self) -> None:
+        """Update the parameters from complete gradients; by default with every optimizer still due."""
+        for optimizer in self._due.values():
+            self.precision.step(optimizer)
+
+    def configure_optimizer(self) -> torch.optim.Optimizer | dict[str, torch.optim.Optimizer]:
+        """The optimizer, or several by name; called by ``fit`` with the model in place."""
+        if isinstance(self._optimizer, torch.optim.Optimizer):
+            return self._optimizer
+        if isinstance(self._optimizer, str):
+            return make_optimizer(self._optimizer, self.model.parameters(), lr=1e-3)
+        return self._optimizer(self.model.parameters())
+
+    def learning_rate(self, step: int, total: int) -> float | None:
+        """The learning rate of a step; ``None`` leaves the optimizers their own."""
+        return None if self.schedule is None else self.schedule(step, total)
+
+    # ---- closed: the loop -----------------------------------------------------------------------------------------
+
+    @final
+    def fit(
+        self, train: Data, validation: Data | None = None, *, epochs: int = 10, resume: PathLike | None = None
+    ) -> History:
+        """Train.
+
+        Args:
+            train: a data set, or any loader of ``(normalised float images, integer labels)``.
+            validation: the same; evaluated after each epoch. Never test images.
+            epochs: how many in all, those before a resume included.
+            resume: a training checkpoint of the same run; training goes on exactly where it was written.
+
+        Returns:
+            The history: a row for each epoch.
+
+        Raises:
+            SplitLeakError: if test images are among the data.
+            DataError: for data that is empty or does not fit the model.
+            NonFiniteLossError: if the loss becomes NaN or infinite.
+            CheckpointError: if ``resume`` cannot be read, or is of another run.
+            KeyboardInterrupt: on Ctrl-C, after the step under way has ended and the callbacks could save; a second
+                Ctrl-C raises at once.
+        """
+        loader, validation_loader = self._set_up(train, validation, epochs)
+        generators = snapshot.restore(self, resume) if resume is not None else None
+        self._started = time.monotonic()
+        with contextlib.ExitStack() as ending, InterruptGuard(enabled=self.world.size == 1) as interrupt:
+            ending.callback(self.model.eval)
+            started: list[Callback] = []
+            try:
+                for callback in self.callbacks:
+                    callback.on_fit_start(self)
+                    started.append(callback)
+                    ending.callback(callback.on_fit_end, self)
+                self._train(loader, validation_loader, generators, interrupt)
+            except BaseException as error:
+                for callback in started:
+                    callback.on_exception(self, error)
+                raise
+        return self.state.history
+
+    def _train(
+        self,
+        loader: _Batches,
+        validation: _Batches | None,
+        generators: snapshot.Generators | None,
+        interrupt: InterruptGuard,
+    ) -> None:
+        state = self.state
+        while state.epoch < state.epochs and not state.is_stopping():
+            batches = self._batches(loader, generators)
+            generators = None
+            if state.batch == 0:
+                state.sums = MetricSums(self.device)
+                self._call("on_epoch_start")
+            while group := list(itertools.islice(batches, self.accumulate)):
+                self._call("on_step_start")
+                self._set_learning_rate()
+                self._zero_gradients()
+                for batch in group:
+                    output = self.training_step(batch)
+                    self._add_up(output, batch)
+                    self.backward(output.loss / len(group))
+                self._complete_gradients()
+                self._call("on_gradients")
+                self._clip_gradients()
+                self.optimizer_step()
+                self.precision.update()
+                state.step += 1
+                state.batch += len(group)
+                self._call("on_step_end")
+                if interrupt.requested:
+                    self.stop("interrupted")
+                self._call("on_checkpoint")
+                if state.is_stopping():
+                    break
+            else:
+                self._end_epoch(validation)
+                self._call("on_epoch_end")
+                if interrupt.requested:
+                    self.stop("interrupted")
+                self._call("on_checkpoint")
+        if interrupt.requested:
+            raise KeyboardInterrupt
+
+    @final
+    def evaluate(self, data: Data) -> Evaluation:
+        """The loss and accuracy of :attr:`inference_model`, with every module's mode left as it was.
+
+        Args:
+            data: a data set, or any loader of ``(normalised float images, integer labels)``.
+
+        Raises:
+            DataError: for data that is empty or does not fit the model.
+        """
+        self.world = World.current(self.device)
+        model = self.inference_model.to(self.device)
+        loader, sums = self._loader(data, training=False), MetricSums(self.device)
+        modes = [(module, module.training) for module in model.modules()]
+        self._call("on_eval_start")
+        try:
+            model.eval()
+            self.world.broadcast(model.buffers())
+            with torch.inference_mode():
+                for batch in loader.batches():
+                    sums.update(self.evaluation_step(batch), batch.labels)
+        finally:
+            for module, training in modes:
+                module.training = training
+        sums.merge(self.world)
+        self.evaluation = sums.compute()
+        self._call("on_eval_end")
+        return self.evaluation
+
+    @final
+    def stop(self, reason: str) -> None:
+        """End training after the step under way; with several processes, on every rank at the same step."""
+        self.state.stop_reason = self.state.stop_reason or reason
+
+    @final
+    def update(self, name: str) -> None:
+        """Complete the update of one optimizer inside :meth:`training_step`: a GAN's discriminator, say.
+
+        Averages the gradients of its parameters over the processes, unscales and clips them, steps, and clears them;
+        :meth:`optimizer_step` then leaves this optimizer alone.
+        """
+        optimizer = self._due.pop(name)
+        self._complete_gradients(optimizer)
+        self._clip_gradients(optimizer)
+        self.precision.step(optimizer)
+        optimizer.zero_grad()
+
+    @final
+    def save_model(self, path: PathLike) -> None:
+        """Write the model as evaluated, and all that is needed to use it; see :meth:`mnistkit.Predictor.from_checkpoint`.
+
+        Raises:
+            CheckpointError: if it cannot be written; an earlier file of that name is then intact.
+        """
+        snapshot.save_model(self, path)
+
+    @final
+    def save_checkpoint(self, path: PathLike) -> None:
+        """Write the model and all that ``fit(resume=path)`` needs to go on; for a callback's ``on_checkpoint``.
+
+        Raises:
+            CheckpointError: if it cannot be written; an earlier file of that name is then intact.
+        """
+        snapshot.save_training(self, path)
+
+    @final
+    def require_finite(self) -> None:
+        """Look at the losses of this epoch; before saving, so that no checkpoint holds weights spoilt by NaN.
+
+        Raises:
+            NonFiniteLossError: if one was NaN or infinite.
+        """
+        state = self.state
+        if not state.sums.is_finite():
+            raise NonFiniteLossError(
+                f"the training loss became NaN or infinite at step {state.step + 1} (epoch {state.epoch + 1}) or just "
+                f"before it, at learning rate {self.optimizer.param_groups[0]['lr']:g}; checkpoints hold the state before "
+                "that. Lower lr=, set clip_norm=1.0, or look for bad values in the data"
+            )
+
+    @property
+    def optimizer(self) -> torch.optim.Optimizer:
+        """The first optimizer, which is usually the only one."""
+        return next(iter(self.optimizers.values()))
+
+    @property
+    def seconds(self) -> float:
+        """How long ``fit`` has run, in seconds, the time before a resume included."""
+        return self._seconds_before + (time.monotonic() - self._started if self._started else 0.0)
+
+    def set_seconds(self, seconds: float) -> None:
+        """Count the time that ``fit`` ran before a resume."""
+        self._seconds_before = seconds
+
+    # ---- the loop's parts -----------------------------------------------------------------------------------------
+
+    def _call(self, hook: str) -> None:
+        # Only those that override a hook are called: a step must not pay for hooks that do nothing.
+        if hook not in self._hooks:
+            self._hooks[hook] = [
+                getattr(callback, hook)
+                for callback in self.callbacks
+                if getattr(type(callback), hook) is not getattr(Callback, hook)
+            ]
+        for call in self._hooks[hook]:
+            call(self)
+
+    def _set_up(self, train: Data, validation: Data | None, epochs: int) -> tuple[_Batches, _Batches | None]:
+        refuse_test_split(train, "training")
+        refuse_test_split(validation, "validation")
+        if epochs < 1:
+            raise ConfigError(f"epochs is {epochs}, expected at least 1")
+        self.world = World.current(self.device)
+        self.model.to(self.device).train()
+        self.inference_model = self.model
+        self.world.broadcast(itertools.chain(self.model.parameters(), self.model.buffers()))
+        loader = self._loader(train, training=True)
+        configured = self.configure_optimizer()
+        self.optimizers = {"optimizer": configured} if isinstance(configured, torch.optim.Optimizer) else configured
+        self.train_data, self.validation_data = train, validation
+        steps = math.ceil(self.world.min(len(loader)) / self.accumulate)
+        self.state = TrainState(epochs, steps, MetricSums(self.device))
+        self._seconds_before = 0.0
+        self._hooks.clear()
+        return loader, None if validation is None else self._loader(validation, training=False)
+
+    def _loader(self, data: Data, *, training: bool) -> _Batches:
+        if isinstance(data, DigitDataset):
+            return TensorLoader(
+                data,
+                self.batch_size if training else 256,
+                shuffle=training,
+                seed=self.seed,
+                augment=self.augment if training else None,
+                device=self.device,
+                world=self.world,
+            )
+        if isinstance(data, TensorLoader | LoaderAdapter):
+            if data.device != self.device:
+                raise ConfigError(
+                    f"the loader is on {data.device}, the trainer on {self.device}; give both one device="
+                )
+            return data
+        return LoaderAdapter(data, self.device)
+
+    def _batches(self, loader: _Batches, generators: snapshot.Generators | None) -> Iterator[Batch]:
+        """What is left of the epoch under way, with torch's generators as they were when it was interrupted."""
+        state = self.state
+        torch.manual_seed(derive_seed(self.seed, "epoch", state.epoch, self.world.rank))
+        batches = loader.batches(state.epoch, state.batch)
+        if generators is not None and state.batch:
+            snapshot.set_generators(generators, self.device)
+        # Processes that took different numbers of steps would wait for each other for ever.
+        return itertools.islice(batches, self.world.min(len(loader)) - state.batch)
+
+    def _set_learning_rate(self) -> None:
+        self.state.lr = rate = self.learning_rate(self.state.step, self.state.total_steps)
+        if rate is not None:
+            for optimizer in self.optimizers.values():
+                for group in optimizer.param_groups:
+                    group["lr"] = rate * group.get("lr_scale", 1.0)
+
+    def _zero_gradients(self) -> None:
+        self._due = dict(self.optimizers)
+        for optimizer in self.optimizers.values():
+            optimizer.zero_grad()
+
+    def _add_up(self, output: StepOutput, batch: Batch) -> None:
+        state = self.state
+        state.sums.update(output, batch.labels)
+        if self.device.type == "cpu" or state.step % _STEPS_BETWEEN_LOOKS == 0:
+            self.require_finite()
+
+    def _complete_gradients(self, *optimizers: torch.optim.Optimizer) -> None:
+        for optimizer in optimizers or self._due.values():
+            self.world.average_gradients(_parameters(optimizer))
+            self.precision.unscale(optimizer)
+
+    def _clip_gradients(self, *optimizers: torch.optim.Optimizer) -> None:
+        if self.clip_norm is not None:
+            chosen = optimizers or tuple(self._due.values())
+            nn.utils.clip_grad_norm_([p for optimizer in chosen for p in _parameters(optimizer)], self.clip_norm)
+
+    def _end_epoch(self, validation: _Batches | None) -> None:
+        state = self.state
+        self.require_finite()
+        state.sums.merge(self.world)
+        self.world.broadcast(self.model.buffers())
+        state.train = state.sums.compute()
+        row: dict[str, float] = {"epoch": state.epoch + 1, "step": state.step}
+        if state.lr is not None:
+            row["lr"] = state.lr
+        row |= state.train.row("train")
+        if validation is not None:
+            state.validation = self.evaluate(validation)
+            row |= state.validation.row("val")
+        state.history.rows.append(row)
+        state.epoch += 1
+        state.batch = 0
+
+
+def _parameters(optimizer: torch.optim.Optimizer) -> list[nn.Parameter]:
+    return [parameter for group in optimizer.param_groups for parameter in group["params"]]
