@@ -29,10 +29,13 @@ def pack(value: object, path: str, tensors: dict[str, Tensor]) -> JsonValue:
         CheckpointError: for anything else, with its place.
     """
     if isinstance(value, Tensor):
+        # The keys 1 and "1" make one path of two places.
+        while path in tensors:
+            path += "'"
         tensors[path] = value
         return {_TENSOR: path}
     if isinstance(value, float) and not math.isfinite(value):
-        return {_FLOAT: repr(value)}
+        return {_FLOAT: repr(float(value))}
     if value is None or isinstance(value, (bool, int, float, str)):
         return value
     if isinstance(value, list):
@@ -70,10 +73,18 @@ def unpack(value: JsonValue, tensors: Mapping[str, Tensor]) -> object:
 
 
 def storable(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """The tensors as a file can hold them: on the CPU, contiguous, none a view of another's memory."""
+    """The tensors as a file can hold them: on the CPU, contiguous, none a view of another's memory.
+
+    Raises:
+        CheckpointError: for a tensor that is sparse or has no data.
+    """
     stored: dict[str, Tensor] = {}
     seen: set[int] = set()
     for name, tensor in tensors.items():
+        if tensor.layout is not torch.strided or tensor.is_meta:
+            raise CheckpointError(
+                f"cannot save {name}: a checkpoint holds dense tensors, not a {tensor.layout} one on {tensor.device}"
+            )
         plain = tensor.detach().cpu().contiguous()
         memory = plain.untyped_storage()
         if memory.data_ptr() in seen or memory.nbytes() != plain.numel() * plain.element_size():

@@ -11,8 +11,7 @@ import json
 import os
 import pickle
 import platform
-import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
@@ -24,6 +23,7 @@ from torch import Tensor, nn
 
 from mnistkit._packing import pack, storable, unpack
 from mnistkit.data.preprocessing import Preprocessing
+from mnistkit.device import resolve_device
 from mnistkit.errors import CheckpointError, CheckpointFormatError, CheckpointMismatchError
 from mnistkit.models import ModelSpec
 from mnistkit.types import JsonValue, PathLike
@@ -41,7 +41,6 @@ __all__ = [
 FORMAT_VERSION = 1
 _HEADER = "mnistkit"
 _MODEL = "model/"
-_WRAPPERS = re.compile(r"^(module\.|_orig_mod\.)+")
 
 
 @dataclass
@@ -99,22 +98,26 @@ def write_checkpoint(path: PathLike, content: CheckpointFile) -> None:
     Raises:
         CheckpointError: if it cannot be written (a full disk, say), or holds something that a file cannot.
     """
-    tensors = {_MODEL + name: tensor for name, tensor in content.weights.items()}
+    tensors = {_MODEL + name: tensor for name, tensor in _unwrapped(content.weights).items()}
     header: dict[str, JsonValue] = {
         "format_version": FORMAT_VERSION,
         "kind": content.kind,
         "model": None
         if content.spec is None
-        else {"name": content.spec.name, "arguments": dict(content.spec.arguments)},
+        else {"name": content.spec.name, "arguments": pack(content.spec.arguments, "arguments", tensors)},
         "preprocessing": None if content.preprocessing is None else content.preprocessing.to_json(),
         "classes": list(content.classes),
         "metrics": pack(content.metrics, "metrics", tensors),
-        "data": content.data,
+        "data": pack(content.data, "data", tensors),
         "versions": {"mnistkit": _own_version(), "torch": str(torch.__version__), "python": platform.python_version()},
         "training": pack(content.training, "training", tensors),
     }
     text = json.dumps(header, allow_nan=False)
-    write_atomically(path, safetensors.torch.save(storable(tensors), {_HEADER: text}))
+    try:
+        data = safetensors.torch.save(storable(tensors), {_HEADER: text})
+    except KeyError as error:  # safetensors looks the dtype up
+        raise CheckpointError(f"cannot write {path}: a checkpoint does not hold tensors of dtype {error}") from error
+    write_atomically(path, data)
 
 
 def write_atomically(path: PathLike, data: bytes) -> None:
@@ -124,20 +127,21 @@ def write_atomically(path: PathLike, data: bytes) -> None:
         CheckpointError: if that fails; an earlier file of that name is then as it was.
     """
     path = Path(path)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    temporary = path.parent / f".{path.name}.{os.getpid()}.tmp"
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with temporary.open("wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
+        try:
+            with temporary.open("wb") as file:
+                file.write(data)
+                file.flush()
+                os.fsync(file.fileno())
+            temporary.replace(path)
+        finally:
+            temporary.unlink(missing_ok=True)
     except OSError as error:
         advice = "free some space" if error.errno == errno.ENOSPC else "choose a folder that can be written"
         kept = "the earlier file there is intact; " if path.is_file() else ""
         raise CheckpointError(f"cannot write {path}: {error.strerror or error}; {kept}{advice}") from error
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def read_checkpoint(path: PathLike) -> CheckpointFile:
@@ -155,14 +159,15 @@ def read_checkpoint(path: PathLike) -> CheckpointFile:
         raise CheckpointError(f"there is no checkpoint {path}") from error
     except OSError as error:
         raise CheckpointError(f"cannot read {path}: {error.strerror or error}") from error
+    # First, because the eight bytes before it are a length: any length, also one that looks like the start of a pickle.
+    if start[8:9] == b"{":
+        return _read_safetensors(path)
     if start[:2] == b"PK" or start[:1] == b"\x80":
         return CheckpointFile(_read_torch_file(path))
-    if start[8:9] != b"{":
-        raise CheckpointFormatError(
-            f"{path} is not a checkpoint: it begins with {start[:9]!r}; expected a .safetensors file, or a state_dict "
-            "saved with torch.save"
-        )
-    return _read_safetensors(path)
+    raise CheckpointFormatError(
+        f"{path} is not a checkpoint: it begins with {start[:9]!r}; expected a .safetensors file, or a state_dict "
+        "saved with torch.save"
+    )
 
 
 def _read_safetensors(path: Path) -> CheckpointFile:
@@ -176,7 +181,7 @@ def _read_safetensors(path: Path) -> CheckpointFile:
         return CheckpointFile(_unwrapped(tensors))
     try:
         return _parse(path, json.loads(metadata[_HEADER]), tensors)
-    except (KeyError, TypeError, ValueError) as error:
+    except (KeyError, TypeError, ValueError, RecursionError) as error:
         raise CheckpointFormatError(f"{path} has a damaged header ({error!r}); use an earlier checkpoint") from error
 
 
@@ -221,8 +226,8 @@ def _read_torch_file(path: Path) -> dict[str, Tensor]:
             "needs the very classes that it was made with. In the script that made it, save the weights only: "
             "torch.save(model.state_dict(), 'weights.pt')"
         ) from error
-    except (RuntimeError, EOFError, OSError, ValueError) as error:
-        raise CheckpointFormatError(f"{path} is damaged or truncated ({error})") from error
+    except Exception as error:  # what an unpickler makes of damaged bytes can be any error
+        raise CheckpointFormatError(f"{path} is damaged or truncated ({error!r})") from error
     for key in ("state_dict", "model_state_dict", "model"):
         if isinstance(loaded, Mapping) and isinstance(loaded.get(key), Mapping):
             loaded = loaded[key]
@@ -232,8 +237,17 @@ def _read_torch_file(path: Path) -> dict[str, Tensor]:
 
 
 def _unwrapped(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Without the prefixes that DataParallel and torch.compile put before every name."""
-    return {_WRAPPERS.sub("", name): tensor for name, tensor in weights.items()}
+    """The weights by the names that they have without DataParallel and torch.compile around the model."""
+    names = _plain_names(weights)
+    return {names[name]: tensor for name, tensor in weights.items()}
+
+
+def _plain_names(names: Iterable[str]) -> dict[str, str]:
+    plain = {name: name.replace("_orig_mod.", "") for name in names}
+    # A wrapper's prefix is before every name; a model may have a part of its own called "module".
+    while plain and all(name.startswith("module.") for name in plain.values()):
+        plain = {name: short.removeprefix("module.") for name, short in plain.items()}
+    return plain
 
 
 def load_weights(model: nn.Module, weights: Mapping[str, Tensor]) -> None:
@@ -242,7 +256,8 @@ def load_weights(model: nn.Module, weights: Mapping[str, Tensor]) -> None:
     Raises:
         CheckpointMismatchError: with every missing, unexpected and differently shaped entry.
     """
-    own = model.state_dict()
+    places = {plain: name for name, plain in _plain_names(model.state_dict()).items()}
+    own, weights = _unwrapped(model.state_dict()), _unwrapped(weights)
     problems = [f"missing: {name} {tuple(own[name].shape)}" for name in sorted(own.keys() - weights.keys())]
     problems += [f"unexpected: {name} {tuple(weights[name].shape)}" for name in sorted(weights.keys() - own.keys())]
     problems += [
@@ -257,7 +272,7 @@ def load_weights(model: nn.Module, weights: Mapping[str, Tensor]) -> None:
             + "\nIs it the right model, "
             "with the right arguments?"
         )
-    model.load_state_dict(dict(weights))
+    model.load_state_dict({places[name]: tensor for name, tensor in weights.items()})
 
 
 def load_model(path: PathLike, *, model: nn.Module | None = None, device: torch.device | str = "cpu") -> nn.Module:
@@ -266,12 +281,14 @@ def load_model(path: PathLike, *, model: nn.Module | None = None, device: torch.
     Args:
         path: a file that mnistkit wrote, or with ``model`` a plain state dict (``.safetensors``, ``.pt``, ``.pth``).
         model: to load the weights into, where the file does not say how to build one.
-        device: where to put it; a file moves freely between devices.
+        device: where to put it, see :func:`mnistkit.resolve_device`; a file moves freely between devices.
 
     Raises:
-        CheckpointError: if the file cannot be read or does not fit; see :func:`read_checkpoint`.
+        CheckpointError: if the file cannot be read or does not fit; see :func:`mnistkit.checkpoint.read_checkpoint`.
+        ConfigError: if this machine has no such device.
     """
-    return read_checkpoint(path).build(model).to(device)
+    place = resolve_device(device)
+    return read_checkpoint(path).build(model).to(place)
 
 
 def _own_version() -> str:

@@ -38,9 +38,17 @@ def resolve_device(device: str | torch.device = "auto") -> torch.device:
         return _resolve_cuda(resolved)
     if resolved.type == "mps" and not torch.backends.mps.is_available():
         raise ConfigError("device 'mps' is not available: it needs an Apple GPU; use 'auto' or 'cpu'")
-    if resolved.type not in {"cpu", "mps", "meta"} and not torch.get_device_module(resolved.type).is_available():
+    if resolved.type not in {"cpu", "mps", "meta"} and not _backend_available(resolved.type):
         raise ConfigError(f"device {str(resolved)!r} is not available here; use 'auto' or 'cpu'")
     return resolved
+
+
+def _backend_available(kind: str) -> bool:
+    try:
+        module = torch.get_device_module(kind)
+    except RuntimeError:  # torch knows the name, and nobody has installed what it stands for
+        return False
+    return bool(module.is_available())
 
 
 def _resolve_cuda(device: torch.device) -> torch.device:

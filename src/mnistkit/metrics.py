@@ -32,7 +32,8 @@ def wilson_interval(correct: int, count: int, z: float = 1.959963984540054) -> t
     p = correct / count
     centre = (p + z * z / (2 * count)) / (1 + z * z / count)
     half = z / (1 + z * z / count) * math.sqrt(p * (1 - p) / count + z * z / (4 * count * count))
-    return max(0.0, centre - half), min(1.0, centre + half)
+    # p itself is always inside; rounding alone would leave 0 of 7 or 13 of 13 outside.
+    return max(0.0, min(p, centre - half)), min(1.0, max(p, centre + half))
 
 
 @dataclass(frozen=True)
@@ -95,11 +96,15 @@ class MetricSums:
         """Add one batch."""
         n = len(labels)
         self._add("count", n)
-        self._add("loss", output.loss.detach() * n)
+        self._add("loss", self._wide(output.loss) * n)
         if output.logits is not None:
             self._add("correct", (output.logits.detach().argmax(1) == labels).sum())
         for name, value in output.metrics.items():
-            self._add(f"metrics/{name}", value.detach() * n)
+            self._add(f"metrics/{name}", self._wide(value) * n)
+
+    def _wide(self, value: Tensor) -> Tensor:
+        """Before it is multiplied: float16 ends at 65,504."""
+        return value.detach().to(self._dtype)
 
     def _add(self, name: str, value: Tensor | int) -> None:
         if name not in self._sums:

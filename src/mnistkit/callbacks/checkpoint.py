@@ -93,19 +93,20 @@ class Checkpoint(Callback):
         numbered = epoch_ended and self.every_epochs is not None and state.epoch % self.every_epochs == 0
         if numbered:
             trainer.save_checkpoint(self.directory / f"epoch-{state.epoch:06d}.safetensors")
-            self._prune()
+            self._prune(state.epoch)
         by_step = self.every_steps is not None and state.step % self.every_steps == 0
         # Several processes can only resume between epochs, so an unfinished one does not replace the last that ended.
         stopped = state.stop_reason is not None and trainer.world.size == 1
         if epoch_ended or by_step or stopped:
             trainer.save_checkpoint(self.last_path)
 
-    def _prune(self) -> None:
+    def _prune(self, epoch: int) -> None:
         if self.keep is not None:
-            # By number, so that epoch 1000000 comes after epoch 999999.
-            files = sorted(self.directory.glob("epoch-*.safetensors"), key=lambda file: int(file.stem.split("-")[1]))
-            for file in files[: -self.keep]:
-                file.unlink()
+            # By number, so that epoch 1000000 comes after epoch 999999; a longer run before this one may have left more.
+            found = {file.stem.removeprefix("epoch-"): file for file in self.directory.glob("epoch-*.safetensors")}
+            files = {int(number): file for number, file in found.items() if number.isdecimal()}
+            for number in sorted(number for number in files if number <= epoch)[: -self.keep]:
+                files[number].unlink()
 
     def state_dict(self) -> dict[str, object]:
         """The best figure so far."""

@@ -26,18 +26,20 @@ class CSVLogger(Callback):
 
     def __init__(self, path: PathLike) -> None:
         self.path = Path(path)
-        self._seconds: list[float] = []
+        self._seconds: dict[int, float] = {}
         self._before = 0.0
 
     def on_fit_start(self, trainer: Trainer) -> None:
         """Begin to count the time."""
         if trainer.state.step == 0:
-            self._seconds = []
-        self._before = sum(self._seconds)
+            self._seconds = {}
+        # A logger that joins a resumed run does not know how long the epochs before it took.
+        complete = len(self._seconds) == trainer.state.epoch
+        self._before = sum(self._seconds.values()) if complete else trainer.seconds
 
     def on_epoch_end(self, trainer: Trainer) -> None:
         """Write the file."""
-        self._seconds.append(trainer.seconds - self._before)
+        self._seconds[trainer.state.epoch] = trainer.seconds - self._before
         self._before = trainer.seconds
         if not trainer.world.is_main:
             return
@@ -45,14 +47,15 @@ class CSVLogger(Callback):
         text = io.StringIO(newline="")
         writer = csv.DictWriter(text, [*history.columns, "seconds"], restval="")
         writer.writeheader()
-        for row, seconds in zip(history, self._seconds, strict=True):
-            writer.writerow({**row, "seconds": f"{seconds:.3f}"})
+        for epoch, row in enumerate(history, 1):
+            seconds = {"seconds": f"{self._seconds[epoch]:.3f}"} if epoch in self._seconds else {}
+            writer.writerow(row | seconds)
         write_atomically(self.path, text.getvalue().encode())
 
     def state_dict(self) -> dict[str, object]:
         """The seconds of each epoch."""
-        return {"seconds": list(self._seconds)}
+        return {"seconds": dict(self._seconds)}
 
     def load_state_dict(self, state: Mapping[str, object]) -> None:
         """Go on counting."""
-        self._seconds = list(cast("list[float]", state["seconds"]))
+        self._seconds = dict(cast("dict[int, float]", state["seconds"]))

@@ -37,8 +37,8 @@ class TensorBoardLogger(Callback):
             from torch.utils.tensorboard import SummaryWriter
         except ImportError as error:
             raise MissingExtraError("tensorboard", "tensorboard", "TensorBoardLogger") from error
-        epoch = trainer.state.epoch
-        self._writer = SummaryWriter(str(self.directory), purge_step=epoch + 1 if epoch else None)
+        state = trainer.state
+        self._writer = SummaryWriter(str(self.directory), purge_step=state.epoch + 1 if state.step else None)
 
     def on_epoch_end(self, trainer: Trainer) -> None:
         """Write the epoch's scalars."""

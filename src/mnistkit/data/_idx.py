@@ -25,6 +25,8 @@ _DTYPES = {0x08: ">u1", 0x09: ">i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E
 _CODES = {np.dtype(name): code for code, name in _DTYPES.items()}
 _GZIP_MAGIC = b"\x1f\x8b"
 _LARGEST = 4 * 2**30
+# NumPy 1 has no more.
+_MOST_DIMENSIONS = 32
 _CHUNK = 2**17
 _LARGEST_PIECE = 2**22
 
@@ -52,7 +54,8 @@ def read_idx(path: PathLike, *, ndim: int | None = None) -> np.ndarray:
         dtype, shape = _parse_header(path, first, ndim)
         start = 4 + 4 * len(shape)
         wanted = math.prod(shape) * dtype.itemsize
-        if wanted > _LARGEST:
+        # Without the zeros: NumPy refuses (0, 2**32, 2**32) too.
+        if math.prod(filter(None, shape)) * dtype.itemsize > _LARGEST:
             raise IdxFormatError(f"{path}: the header says {shape}, over the limit of 4 GiB; the file is damaged")
         # Filled piece by piece: one copy of the data, and nothing that is longer than the header says.
         buffer = np.empty(wanted, dtype=np.uint8)
@@ -60,13 +63,15 @@ def read_idx(path: PathLike, *, ndim: int | None = None) -> np.ndarray:
         for chunk in itertools.chain((first[start:],), chunks):
             if filled + len(chunk) > wanted:
                 raise IdxFormatError(
-                    f"{path} is too long: the header says {shape}, {wanted:,} bytes, but more follow; get it again"
+                    f"{path} is too long: the header says {shape}, {wanted:,} bytes, but more follow; "
+                    "delete it and get it again"
                 )
             buffer[filled : filled + len(chunk)] = np.frombuffer(chunk, dtype=np.uint8)
             filled += len(chunk)
     if filled < wanted:
         raise IdxFormatError(
-            f"{path} is truncated: the header says {shape}, {wanted:,} bytes, but there are {filled:,}; get it again"
+            f"{path} is truncated: the header says {shape}, {wanted:,} bytes, but there are {filled:,}; "
+            "delete it and get it again"
         )
     return buffer.view(dtype).reshape(shape).astype(dtype.newbyteorder("="), copy=False)
 
@@ -75,14 +80,17 @@ def _inflated(path: Path, file: BinaryIO) -> Iterator[bytes]:
     """The contents of a gzip file, in pieces of bounded size."""
     inflater = zlib.decompressobj(wbits=31)
     try:
-        while packed := file.read(_CHUNK):
+        while not inflater.eof and (packed := file.read(_CHUNK)):
             while packed:
-                yield inflater.decompress(packed, _LARGEST_PIECE)
+                if piece := inflater.decompress(packed, _LARGEST_PIECE):
+                    yield piece
                 packed = inflater.unconsumed_tail
     except zlib.error as error:
-        raise IdxFormatError(f"{path} is a damaged gzip file ({error}); get it again") from error
+        raise IdxFormatError(f"{path} is a damaged gzip file ({error}); delete it and get it again") from error
     if not inflater.eof:
-        raise IdxFormatError(f"{path} is a truncated gzip file; get it again")
+        raise IdxFormatError(f"{path} is a truncated gzip file; delete it and get it again")
+    if inflater.unused_data or file.read(1):
+        raise IdxFormatError(f"{path} is too long: more follows the end of its gzip stream; delete it and get it again")
 
 
 def _parse_header(path: Path, head: bytes, ndim: int | None) -> tuple[np.dtype[np.generic], tuple[int, ...]]:
@@ -90,16 +98,16 @@ def _parse_header(path: Path, head: bytes, ndim: int | None) -> tuple[np.dtype[n
         raise IdxFormatError(
             f"{path} is a web page, not an IDX file: a server or proxy answered with an error page; delete it and get it again"
         )
-    if len(head) < 4 or head[:2] != b"\0\0" or head[2] not in _DTYPES or head[3] == 0:
+    if len(head) < 4 or head[:2] != b"\0\0" or head[2] not in _DTYPES or not 1 <= head[3] <= _MOST_DIMENSIONS:
         raise IdxFormatError(
             f"{path} is not an IDX file: it begins with {head[:4].hex(' ') or 'nothing'}, expected 00 00, a type code "
-            f"({', '.join(f'{code:02x}' for code in _DTYPES)}) and a number of dimensions"
+            f"({', '.join(f'{code:02x}' for code in _DTYPES)}) and a number of dimensions from 1 to {_MOST_DIMENSIONS}"
         )
     dims = head[3]
     if ndim is not None and dims != ndim:
         raise IdxFormatError(f"{path} has {dims} dimensions, expected {ndim}: are images and labels swapped?")
     if len(head) < 4 + 4 * dims:
-        raise IdxFormatError(f"{path} is truncated inside its header; get it again")
+        raise IdxFormatError(f"{path} is truncated inside its header; delete it and get it again")
     return np.dtype(_DTYPES[head[2]]), struct.unpack_from(f">{dims}I", head, 4)
 
 
@@ -107,11 +115,11 @@ def write_idx(path: PathLike, array: np.ndarray) -> None:
     """Write an array as an IDX file; gzipped if the name ends in ``.gz``.
 
     Raises:
-        IdxFormatError: if the format has no code for the array's dtype, or it has no dimension.
+        IdxFormatError: if the format has no code for the array's dtype, or it has no dimension, or more than 32.
     """
     path = Path(path)
     dtype = array.dtype.newbyteorder(">")
-    if dtype not in _CODES or not 1 <= array.ndim <= 255:
+    if dtype not in _CODES or not 1 <= array.ndim <= _MOST_DIMENSIONS:
         raise IdxFormatError(
             f"an IDX file cannot hold {array.dtype} with {array.ndim} dimensions; "
             f"use one of {', '.join(str(np.dtype(d).newbyteorder('=')) for d in _DTYPES.values())}"

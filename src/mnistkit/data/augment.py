@@ -26,12 +26,12 @@ class Augment:
         shear: largest shear, in degrees.
         shift: largest shift, in pixels.
         elastic: standard deviation of the elastic displacement, in pixels (Simard et al. 2003, section 2).
-        smoothness: width of the elastic field's features, in pixels.
+        smoothness: width of the elastic field's features, in pixels, from 1.
         ink: largest change of stroke width: 1 dilates or erodes by a full pixel on each side.
         erase: probability of blanking a rectangle (Zhong et al. 2017) of up to a third of the image's height and width.
 
     Raises:
-        ConfigError: for a negative amount.
+        ConfigError: for a negative amount, or one that leaves nothing of the image.
 
     >>> augment = Augment(rotate=10, shift=2)
     >>> augment(torch.rand(8, 1, 28, 28), torch.Generator().manual_seed(0)).shape
@@ -49,10 +49,14 @@ class Augment:
 
     def __post_init__(self) -> None:
         for name, value in vars(self).items():
-            if not (math.isfinite(value) and value >= 0):
-                raise ConfigError(f"{name} is {value}, expected a number from 0")
-        if self.erase > 1 or self.scale >= 1:
-            raise ConfigError(f"erase is {self.erase} (at most 1), scale is {self.scale} (less than 1)")
+            least = 1 if name == "smoothness" else 0
+            if not (math.isfinite(value) and value >= least):
+                raise ConfigError(f"{name} is {value}, expected a number from {least}")
+        if self.erase > 1 or self.scale >= 1 or self.shear >= 90:
+            raise ConfigError(
+                f"erase is {self.erase} (at most 1), scale is {self.scale} (less than 1), "
+                f"shear is {self.shear} (less than 90)"
+            )
 
     def __call__(self, images: Tensor, generator: torch.Generator) -> Tensor:
         """Distort float32 images ``(N, C, H, W)`` in ``[0, 1]``, drawing from a CPU generator."""

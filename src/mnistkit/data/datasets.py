@@ -71,8 +71,9 @@ class DigitDataset(Dataset[tuple[Tensor, int]]):
                 f"got {self.labels.dtype} labels of shape {tuple(self.labels.shape)} for {len(self.images)} images, "
                 f"expected int64 ({len(self.images)},)"
             )
-        if self.preprocessing.channels != self.images.shape[1]:
-            raise DataError(f"{self.images.shape[1]} channels, but {self.preprocessing.channels} means")
+        shape = dataclasses.replace(self.preprocessing, flat=False).input_shape
+        if self.images.shape[1:] != shape:
+            raise DataError(f"got images of shape {tuple(self.images.shape[1:])}, but preprocessing for {shape}")
         if len(self.labels) and not 0 <= int(self.labels.min()) <= int(self.labels.max()) < len(self.classes):
             raise DataError(
                 f"labels from {int(self.labels.min())} to {int(self.labels.max())}, expected 0 to "
@@ -108,8 +109,8 @@ class DigitDataset(Dataset[tuple[Tensor, int]]):
         Raises:
             DataError: for another shape, type or range, or labels that do not fit.
         """
-        pixels = _as_uint8(torch.as_tensor(images))
-        targets = torch.as_tensor(labels)
+        pixels = _as_uint8(_tensor(images, "images"))
+        targets = _tensor(labels, "labels")
         if targets.is_floating_point() or targets.dtype == torch.bool:
             raise DataError(f"got {targets.dtype} labels, expected integers from 0")
         if not pixels.numel():
@@ -136,20 +137,21 @@ class DigitDataset(Dataset[tuple[Tensor, int]]):
     def __getitem__(
         self, index: int | slice | Sequence[int] | np.ndarray | Tensor
     ) -> tuple[Tensor, int] | DigitDataset:
+        if isinstance(index, (np.ndarray, Tensor)) and index.ndim == 0:
+            index = int(index)
         if isinstance(index, (int, np.integer)):
             if not -len(self) <= index < len(self):
                 raise IndexError(f"index {index} is out of range for {len(self)} images")
             return self.preprocessing.normalize(self.images[index : index + 1 or None])[0], int(self.labels[index])
         if isinstance(index, slice):
             return dataclasses.replace(self, images=self.images[index], labels=self.labels[index])
-        positions = torch.as_tensor(index)
-        if positions.dtype == torch.bool:
-            if positions.shape != self.labels.shape:
-                raise IndexError(f"a mask of shape {tuple(positions.shape)} does not fit {len(self)} images")
-            positions = positions.nonzero().flatten()
-        return dataclasses.replace(
-            self, images=self.images.index_select(0, positions), labels=self.labels.index_select(0, positions)
-        )
+        # NumPy's rules: positions may be negative, a mask must fit, and what is out of range is refused.
+        chosen = index.cpu().numpy() if isinstance(index, Tensor) else index
+        positions = np.arange(len(self))[chosen if isinstance(chosen, np.ndarray) else list(chosen)]
+        if positions.ndim != 1:
+            raise IndexError(f"got positions of shape {positions.shape}, expected a flat list of them")
+        at = torch.from_numpy(positions)
+        return dataclasses.replace(self, images=self.images.index_select(0, at), labels=self.labels.index_select(0, at))
 
     def __iter__(self) -> Iterator[tuple[Tensor, int]]:
         return (self[index] for index in range(len(self)))
@@ -170,7 +172,7 @@ class DigitDataset(Dataset[tuple[Tensor, int]]):
 
     @functools.cached_property
     def fingerprint(self) -> str:
-        """A checksum of images and labels: a resumed run must find the data that it began with."""
+        """A checksum of images and labels; a resumed run must find the data that it began with."""
         images = self.images.cpu().contiguous().numpy()
         return f"{zlib.crc32(self.labels.cpu().numpy().tobytes(), zlib.crc32(images.data)):08x}"
 
@@ -185,8 +187,11 @@ class DigitDataset(Dataset[tuple[Tensor, int]]):
         """``count`` images of each class that occurs here, drawn at random but in their order.
 
         Raises:
+            ConfigError: for a negative count.
             DataError: if a class has fewer.
         """
+        if count < 0:
+            raise ConfigError(f"count is {count}, expected at least 0")
         counts = {int(label): count for label in torch.unique(self.labels)}
         return self[self._draw(counts, seed)]
 
@@ -231,6 +236,23 @@ class DigitDataset(Dataset[tuple[Tensor, int]]):
         """The same images, given to the model as ``(N, C*H*W)``."""
         return dataclasses.replace(self, preprocessing=dataclasses.replace(self.preprocessing, flat=True))
 
+    def normalized(self, mean: float | tuple[float, ...], std: float | tuple[float, ...]) -> DigitDataset:
+        """The same images, given to the model as ``(pixel - mean) / std`` with pixels from 0 to 1.
+
+        Args:
+            mean: one number for all channels, or one for each; 0 with ``std=1`` leaves the pixels as they are.
+            std: likewise.
+
+        Raises:
+            ConfigError: for the wrong number of them, or a ``std`` that is not positive.
+        """
+        channels = self.preprocessing.channels
+        means = (mean,) * channels if isinstance(mean, (int, float)) else mean
+        stds = (std,) * channels if isinstance(std, (int, float)) else std
+        if len(means) != channels:
+            raise ConfigError(f"got {len(means)} means for {channels} channels")
+        return dataclasses.replace(self, preprocessing=dataclasses.replace(self.preprocessing, mean=means, std=stds))
+
     def prepared_as(self, preprocessing: Preprocessing) -> DigitDataset:
         """The same images as a model trained with ``preprocessing`` expects them.
 
@@ -255,11 +277,26 @@ class Splits(NamedTuple):
     test: DigitDataset
 
 
+def _tensor(values: np.ndarray | Tensor | Sequence[int], what: str) -> Tensor:
+    """As a tensor; torch by itself takes no array that is read-only, flipped or big-endian."""
+    if isinstance(values, np.ndarray):
+        values = np.require(values, values.dtype.newbyteorder("="), ["C", "W"])
+    try:
+        return torch.as_tensor(values)
+    except (TypeError, ValueError, RuntimeError) as error:
+        raise DataError(f"got {what} that are not an array of numbers: {error}") from error
+
+
 def _as_uint8(images: Tensor) -> Tensor:
     if images.ndim == 3:
         images = images[:, None]
     if images.ndim != 4:
         raise DataError(f"got images of shape {tuple(images.shape)}, expected (N, H, W) or (N, C, H, W)")
+    if images.shape[1] > 4 >= images.shape[3]:
+        raise DataError(
+            f"got images of shape {tuple(images.shape)}, which has the channels last; expected (N, C, H, W): "
+            "move them with images.transpose(0, 3, 1, 2), or .permute for a tensor"
+        )
     if images.dtype == torch.uint8:
         return images.contiguous()
     if not images.is_floating_point():

@@ -116,12 +116,13 @@ class TensorLoader:
 class LoaderAdapter:
     """Any torch ``DataLoader`` (or other sized iterable of pairs) for the training loop.
 
-    A sampler with ``set_epoch`` is told the epoch. Batches are checked on arrival, then moved to the device; resuming
-    inside an epoch draws and drops those already seen.
+    A sampler with ``set_epoch`` is told the epoch. Batches are checked on arrival, then moved to the device, as float32
+    and int64; resuming inside an epoch draws and drops those already seen.
 
     Raises:
         ConfigError: if the loader does not know its length.
-        DataError: for a batch that is not (float images, integer labels), or raw 0 to 255 values.
+        DataError: for a batch that is not a pair of tensors, float images and their labels, or raw 0 to 255 values; if
+            it ends before its length says.
     """
 
     def __init__(self, loader: Loader, device: torch.device | str = "cpu") -> None:
@@ -148,7 +149,19 @@ class LoaderAdapter:
         # At once, not when the first batch is asked for: a DataLoader draws from torch's generator as it goes.
         for _ in itertools.islice(pairs, start):
             pass
-        return map(self._check, pairs)
+        return self._rest(pairs, start)
+
+    def _rest(self, pairs: Iterator[object], start: int) -> Iterator[Batch]:
+        number = start
+        for pair in pairs:
+            yield self._check(pair)
+            number += 1
+        # An iterable that can be used only once, or a data set that raises StopIteration, looks like an early end.
+        if number < self._length:
+            raise DataError(
+                f"{type(self.loader).__name__} ended after {number} batches, its length is {self._length}; it must give as "
+                "many in every epoch"
+            )
 
     def _check(self, pair: object) -> Batch:
         if not (isinstance(pair, (tuple, list)) and len(pair) == 2 and all(isinstance(part, Tensor) for part in pair)):
@@ -163,4 +176,8 @@ class LoaderAdapter:
                 f"the loader gave images from {images.min():g} to {images.max():g}: raw 0 to 255 values; "
                 "divide by 255 and normalise them"
             )
-        return Batch(images.to(self.device, non_blocking=True), labels.to(self.device, non_blocking=True))
+        # Arrays that began in NumPy are often float64 and int32; float labels are for a loss of the user's own.
+        kind = labels.dtype if labels.is_floating_point() else torch.int64
+        return Batch(
+            images.to(self.device, torch.float32, non_blocking=True), labels.to(self.device, kind, non_blocking=True)
+        )

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from typing import Literal, TypeAlias
+from typing import Literal, TypeAlias, get_args
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from mnistkit.errors import ConfigError
+from mnistkit.errors import ConfigError, unknown_name
 from mnistkit.types import JsonValue
 
 __all__ = ["Framing", "Preprocessing"]
@@ -42,8 +42,10 @@ class Preprocessing:
     def __post_init__(self) -> None:
         if len(self.mean) != len(self.std) or not self.mean:
             raise ConfigError(f"mean {self.mean} and std {self.std} need one number for each channel")
-        if min(self.std) <= 0:
+        if not all(std > 0 for std in self.std):
             raise ConfigError(f"std {self.std} must be positive: images that are all alike cannot be normalised")
+        if self.framing not in get_args(Framing):
+            raise ConfigError(unknown_name("framing", self.framing, get_args(Framing)))
 
     @property
     def channels(self) -> int:
@@ -59,7 +61,7 @@ class Preprocessing:
         return (self.channels * height * width,) if self.flat else (self.channels, height, width)
 
     def reshape(self, frames: Tensor) -> Tensor:
-        """Crop and resize uint8 frames ``(N, C, H, W)`` as :attr:`geometry` says."""
+        """Crop and resize uint8 frames ``(N, C, H, W)`` as ``geometry`` says."""
         for kind, side in self.geometry:
             frames = _crop(frames, side) if kind == "crop" else _resize(frames, side)
         return frames
@@ -117,4 +119,4 @@ def _resize(images: Tensor, side: int) -> Tensor:
         F.interpolate(part.to(torch.float32), (side, side), mode="bilinear", antialias=True).round_().to(torch.uint8)
         for part in torch.split(images, 4096)
     ]
-    return torch.cat(parts) if parts else images.new_empty((0, images.shape[1], side, side))
+    return torch.cat(parts)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import http.client
 import importlib.resources
 import os
 import sys
@@ -17,7 +18,7 @@ from mnistkit.data._idx import read_idx
 from mnistkit.data.catalogue import DatasetInfo, dataset_info
 from mnistkit.data.datasets import DigitDataset, Splits
 from mnistkit.data.preprocessing import Framing
-from mnistkit.errors import DataError, DownloadError, ImageError
+from mnistkit.errors import ConfigError, DataError, DownloadError, ImageError
 from mnistkit.imaging import frame_image, load_image
 from mnistkit.types import PathLike, SplitName
 
@@ -77,10 +78,10 @@ def load_dataset(
     if info.torchvision is None:
         folder, source = Path(str(importlib.resources.files("mnistkit.data") / "_mnist")), "bundled with mnistkit"
     else:
-        folder = cache_dir() if root is None else Path(root)
+        folder = cache_dir() if root is None else Path(root).expanduser()
         source = str(folder)
-        if not _found(info, folder):
-            _download(info, folder, allowed=download)
+        if missing := _missing(info, folder):
+            _download(info, folder, missing, allowed=download)
     images, labels = _read(info, folder, "train")
     mean_std = _MNIST_MEAN_STD if name == "mnist" else None
     train = DigitDataset.from_arrays(
@@ -121,9 +122,12 @@ def from_folder(
         split: what the pictures are for.
 
     Raises:
+        ConfigError: for a size below 1, or colour with ``framing="mnist"``.
         DataError: if there is no such folder, class or picture, or pictures cannot be read (all are listed).
     """
-    folder = Path(path)
+    if size < 1:
+        raise ConfigError(f"size is {size}, expected at least 1")
+    folder = Path(path).expanduser()
     if not folder.is_dir():
         raise DataError(f"{folder} is not a folder; expected one that holds a folder of pictures for each class")
     classes = sorted((p.name for p in folder.iterdir() if p.is_dir() and not p.name.startswith(".")), key=_by_number)
@@ -131,7 +135,8 @@ def from_folder(
         (file, label)
         for label, name in enumerate(classes)
         for file in sorted((folder / name).rglob("*"))
-        if file.suffix.lower() in _IMAGE_SUFFIXES
+        # Not hidden ones: macOS leaves a "._7.png" beside each 7.png that it copies to a memory stick.
+        if file.suffix.lower() in _IMAGE_SUFFIXES and not file.name.startswith(".")
     ]
     if not files:
         raise DataError(
@@ -151,7 +156,7 @@ def from_folder(
         [label for _, label in files],
         classes=classes,
         split=split,
-        name=folder.name,
+        name=folder.resolve().name,
         source=str(folder),
         framing=framing,
     )
@@ -160,12 +165,12 @@ def from_folder(
 def cache_dir() -> Path:
     """Where downloaded files are kept: ``$MNISTKIT_HOME``, or the platform's cache folder."""
     if home := os.environ.get("MNISTKIT_HOME"):
-        return Path(home)
+        return Path(home).expanduser()
     if sys.platform == "darwin":
         return Path.home() / "Library" / "Caches" / "mnistkit"
     if sys.platform == "win32":
-        return Path(os.environ.get("LOCALAPPDATA", Path.home() / "AppData" / "Local")) / "mnistkit" / "Cache"
-    return Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "mnistkit"
+        return Path(os.environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local") / "mnistkit" / "Cache"
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "mnistkit"
 
 
 def _by_number(name: str) -> tuple[int, int, str]:
@@ -175,43 +180,48 @@ def _by_number(name: str) -> tuple[int, int, str]:
 def _find(info: DatasetInfo, root: Path, file: str) -> Path | None:
     folders = [root, root / info.name]
     if info.torchvision:
-        folders += [root / info.torchvision, root / info.torchvision / "raw"]
-    candidates = (folder / (file + suffix) for folder in folders for suffix in ("", ".gz"))
+        folders.append(root / info.torchvision)
+    candidates = [folder / (file + suffix) for folder in folders for suffix in ("", ".gz")]
+    if info.torchvision:
+        # Unpacked only: torchvision unpacks what has the right checksum, so that a .gz alone is a failed download's.
+        candidates.append(root / info.torchvision / "raw" / file)
     return next((path for path in candidates if path.is_file()), None)
 
 
-def _found(info: DatasetInfo, root: Path) -> bool:
-    return all(_find(info, root, file) for files in info.files.values() for file in files)
+def _missing(info: DatasetInfo, root: Path) -> list[str]:
+    return [file for files in info.files.values() for file in files if _find(info, root, file) is None]
 
 
 def _read(info: DatasetInfo, root: Path, split: str) -> tuple[np.ndarray | torch.Tensor, np.ndarray]:
-    paths = [path for file in info.files[split] if (path := _find(info, root, file)) is not None]
-    if len(paths) < len(info.files[split]):
-        raise DownloadError(_missing(info, root, "the download did not bring all files"))
+    paths = [_find(info, root, file) or root / file for file in info.files[split]]
     if info.format == "libsvm":
         return _read_libsvm(paths[0])
     images = torch.from_numpy(read_idx(paths[0], ndim=3))
     labels = read_idx(paths[1])
+    if len(images) != len(labels):
+        raise DataError(f"{paths[0]} holds {len(images)} images, but {paths[1]} {len(labels)} labels; get both again")
     if labels.ndim == 2:  # QMNIST keeps eight numbers for each image, the class first.
         labels = labels[:, 0]
     return images.mT if info.transposed else images, labels.astype(np.int64) - info.first_label
 
 
 def _read_libsvm(path: Path) -> tuple[np.ndarray, np.ndarray]:
-    """USPS as torchvision reads it; its own class checks the file's MD5."""
+    """USPS as torchvision reads it, which checks a file's MD5 only when it downloads it."""
     from torchvision.datasets import USPS
+    from torchvision.datasets.utils import check_integrity
 
-    try:
-        data = USPS(str(path.parent), train=path.name == "usps.bz2", download=False)
-    except RuntimeError as error:
-        raise DataError(f"{path} is damaged: its checksum is not the published one; get it again") from error
+    train = path.name == "usps.bz2"
+    _, _, md5 = USPS.split_list["train" if train else "test"]
+    if not check_integrity(path, md5):
+        raise DataError(f"{path} is damaged: its checksum is not the published one; delete it and get it again")
+    data = USPS(str(path.parent), train=train, download=False)
     return np.asarray(data.data), np.asarray(data.targets)
 
 
-def _download(info: DatasetInfo, root: Path, *, allowed: bool) -> None:
+def _download(info: DatasetInfo, root: Path, missing: list[str], *, allowed: bool) -> None:
     """Let torchvision download; its mirrors, checksums and progress bar."""
     if not allowed:
-        raise DownloadError(_missing(info, root, "download=False was given"))
+        raise DownloadError(_instructions(info, root, missing, "download=False was given"))
     # A second to import: only when a download needs it.
     import torchvision.datasets
 
@@ -222,14 +232,17 @@ def _download(info: DatasetInfo, root: Path, *, allowed: bool) -> None:
             warnings.simplefilter("ignore")  # torchvision warns of each mirror that fails; the error below says it all.
             for train in (True, False):
                 dataset(str(root), train=train, download=True, **info.split_argument)
-    except (OSError, RuntimeError, EOFError, ValueError) as error:
-        raise DownloadError(_missing(info, root, f"downloading failed: {error}")) from error
+    except (OSError, RuntimeError, EOFError, ValueError, http.client.HTTPException) as error:
+        raise DownloadError(_instructions(info, root, missing, f"downloading failed: {error}")) from error
+    if missing := _missing(info, root):
+        raise DownloadError(_instructions(info, root, missing, "the download did not bring all files"))
 
 
-def _missing(info: DatasetInfo, root: Path, reason: str) -> str:
-    files = [file for names in info.files.values() for file in names]
-    missing = [file + ("" if info.format == "libsvm" else ".gz") for file in files if _find(info, root, file) is None]
+def _instructions(info: DatasetInfo, root: Path, missing: list[str], reason: str) -> str:
+    # A folder of its own: several sets have files of the same names.
+    folder = root / str(info.torchvision)
+    suffix = "" if info.format == "libsvm" else ".gz"
     return (
-        f"{info.name} is not on this machine ({reason}).\nPut these files into {root}, or name their folder with root=:\n"
-        + "\n".join(f"  {file}" for file in missing)
+        f"{info.name} is not on this machine ({reason}).\nPut these files into {folder}, or name their folder with root=:\n"
+        + "\n".join(f"  {file}{suffix}" for file in missing)
     )

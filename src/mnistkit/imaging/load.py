@@ -37,7 +37,7 @@ def load_image(image: ImageLike, *, channels: Literal[1, 3] = 1) -> np.ndarray:
         uint8 ``(H, W)`` or ``(H, W, 3)``.
 
     Raises:
-        ImageError: if it is no image, is damaged, empty, larger than :data:`MAX_PIXELS`, or has other numbers.
+        ImageError: if it is no image, is damaged, empty, larger than ``MAX_PIXELS``, or has other numbers.
     """
     if isinstance(image, PIL.Image.Image):
         picture = image

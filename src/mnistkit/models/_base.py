@@ -10,7 +10,17 @@ from torch import Tensor, nn
 
 from mnistkit.errors import ConfigError, DataError, unknown_name
 
-__all__ = ["Activation", "ImageClassifier", "Pool", "activation_layer", "pool_and_activate", "require_positive"]
+__all__ = [
+    "Activation",
+    "ImageClassifier",
+    "Pool",
+    "activation_layer",
+    "flat_features",
+    "pool_and_activate",
+    "require_pair",
+    "require_positive",
+    "require_probability",
+]
 
 Activation: TypeAlias = Literal["relu", "tanh", "sigmoid", "gelu", "silu"]
 Pool: TypeAlias = Literal["max", "avg"]
@@ -114,3 +124,25 @@ def require_positive(**values: int) -> None:
     for name, value in values.items():
         if not isinstance(value, int) or isinstance(value, bool) or value < 1:
             raise ConfigError(f"{name} is {value!r}, expected a whole number from 1")
+
+
+def require_probability(**values: float) -> None:
+    """Refuse what is no probability, by name.
+
+    Raises:
+        ConfigError: for the first that is not a number from 0 to 1.
+    """
+    for name, value in values.items():
+        if not isinstance(value, (int, float)) or not 0 <= value <= 1:
+            raise ConfigError(f"{name} is {value!r}, expected a number from 0 to 1")
+
+
+def require_pair(**values: tuple[object, object]) -> None:
+    """Refuse what is not two values, by name.
+
+    Raises:
+        ConfigError: for the first that is no tuple or list of two.
+    """
+    for name, value in values.items():
+        if not isinstance(value, (tuple, list)) or len(value) != 2:
+            raise ConfigError(f"{name} is {value!r}, expected a tuple of two")

@@ -4,7 +4,14 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
-from mnistkit.models._base import ImageClassifier, flat_features, pool_and_activate, require_positive
+from mnistkit.models._base import (
+    ImageClassifier,
+    flat_features,
+    pool_and_activate,
+    require_pair,
+    require_positive,
+    require_probability,
+)
 from mnistkit.models._registry import register_model
 
 __all__ = ["ConvNet", "convnet", "digit_cnn", "example_cnn"]
@@ -46,12 +53,13 @@ def convnet(
         classes: how many there are.
 
     Raises:
-        ConfigError: for sizes below one, or images too small.
+        ConfigError: for sizes below one, a dropout that is no probability, or images too small.
     """
+    require_pair(depth=depth)
     first, second = depth
-    require_positive(
-        first=first, second=second, hidden=hidden, image_size=image_size, channels=channels, classes=classes
-    )
+    require_positive(**{"depth[0]": first, "depth[1]": second})
+    require_positive(hidden=hidden, image_size=image_size, channels=channels, classes=classes)
+    require_probability(dropout=dropout)
     conv = nn.Sequential(
         nn.Conv2d(channels, first, 5, padding=2),
         *pool_and_activate("max", "relu"),
@@ -97,9 +105,11 @@ def example_cnn(
         classes: how many there are.
 
     Raises:
-        ConfigError: for sizes below one, or images too small.
+        ConfigError: for sizes below one, a dropout that is no probability, or images too small.
     """
     require_positive(image_size=image_size, channels=channels, classes=classes)
+    require_pair(dropout=dropout)
+    require_probability(**{"dropout[0]": dropout[0], "dropout[1]": dropout[1]})
     conv = nn.Sequential(
         nn.Conv2d(channels, 32, 3),
         nn.ReLU(),

@@ -18,6 +18,7 @@ from mnistkit.models._base import (
     flat_features,
     pool_and_activate,
     require_positive,
+    require_probability,
 )
 from mnistkit.models._registry import register_model
 
@@ -56,9 +57,10 @@ def lenet5(
         classes: how many there are.
 
     Raises:
-        ConfigError: for unknown names, or images too small.
+        ConfigError: for unknown names, a dropout that is no probability, or images too small.
     """
     require_positive(image_size=image_size, channels=channels, classes=classes)
+    require_probability(dropout=dropout)
     if padding not in (0, 2):
         raise ConfigError(f"padding is {padding!r}, expected 0 or 2")
     conv = nn.Sequential(

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import itertools
+import math
 
 from torch import Tensor, nn
 
 from mnistkit.errors import ConfigError, DataError
-from mnistkit.models._base import Activation, activation_layer, require_positive
+from mnistkit.models._base import Activation, activation_layer, require_positive, require_probability
 from mnistkit.models._registry import register_model
 
 __all__ = ["MLP", "mlp", "softmax_regression"]
@@ -43,13 +44,13 @@ class MLP(nn.Module):
         Raises:
             DataError: for images of another size.
         """
-        flat = images.flatten(1)
-        if flat.shape[1] != self.input_shape[0]:
+        features = math.prod(images.shape[1:])
+        if images.ndim < 2 or features != self.input_shape[0]:
             raise DataError(
-                f"got images of shape {tuple(images.shape)}, {flat.shape[1]} numbers each; this network expects "
+                f"got images of shape {tuple(images.shape)}, {features} numbers each; this network expects "
                 f"{self.input_shape[0]}: set image_size= and channels= to the data's"
             )
-        logits: Tensor = self.layers(flat)
+        logits: Tensor = self.layers(images.flatten(1))
         return logits
 
 
@@ -74,12 +75,13 @@ def mlp(
         classes: how many there are.
 
     Raises:
-        ConfigError: for sizes below one or an unknown activation.
+        ConfigError: for sizes below one, an unknown activation, or a dropout that is no probability.
     """
     if not isinstance(hidden, (tuple, list)):
         raise ConfigError(f"hidden is {hidden!r}, expected a tuple with each hidden layer's units, such as (25, 15)")
     require_positive(image_size=image_size, channels=channels, classes=classes)
     require_positive(**{f"hidden[{index}]": units for index, units in enumerate(hidden)})
+    require_probability(dropout=dropout)
     return MLP((channels * image_size**2, *hidden, classes), activation, dropout)
 
 

@@ -11,7 +11,7 @@ __all__ = ["InterruptGuard"]
 
 
 class InterruptGuard:
-    """Notes the first SIGINT in :attr:`requested` instead of raising in the middle of an update; a second one raises.
+    """Notes the first SIGINT in ``requested`` instead of raising in the middle of an update; a second one raises.
 
     Does nothing outside the main thread, or where somebody else handles SIGINT.
     """
@@ -31,6 +31,9 @@ class InterruptGuard:
     ) -> None:
         if self._enabled:
             signal.signal(signal.SIGINT, signal.default_int_handler)
+        # One that came too late for the loop to see.
+        if self.requested and error is None:
+            raise KeyboardInterrupt
 
     def _note(self, number: int, frame: FrameType | None) -> None:  # noqa: ARG002  (a signal handler's signature)
         if self.requested:

@@ -41,7 +41,7 @@ class ProgressBar(Callback):
     def on_fit_start(self, trainer: Trainer) -> None:
         """Begin to count the time."""
         self._seconds = trainer.seconds
-        self._seen = {}
+        self._seen = trainer.state.sums.state_dict()
         self._open(trainer)
 
     def on_epoch_start(self, trainer: Trainer) -> None:

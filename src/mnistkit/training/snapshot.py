@@ -10,7 +10,8 @@ import torch
 from torch import Tensor
 
 from mnistkit.checkpoint import CheckpointFile, load_weights, read_checkpoint, write_checkpoint
-from mnistkit.errors import CheckpointMismatchError
+from mnistkit.data import TensorLoader
+from mnistkit.errors import CheckpointMismatchError, NonFiniteLossError
 from mnistkit.models import model_spec
 from mnistkit.training.checks import datasets_in
 from mnistkit.training.state import History
@@ -71,6 +72,8 @@ def restore(trainer: Trainer, path: PathLike) -> Generators:
     load_weights(trainer.model, cast("Mapping[str, Tensor]", saved["model"]) or content.weights)
     for name, optimizer in trainer.optimizers.items():
         optimizer.load_state_dict(_part(saved, "optimizers")[name])
+    # An epoch whose last update was made before the interruption reports that update's learning rate.
+    state.lr = float(trainer.optimizer.param_groups[0]["lr"])
     trainer.precision.load_state_dict(dict(_part(saved, "precision")))
     for callback in trainer.callbacks:
         if callback.name in _part(saved, "callbacks"):
@@ -98,6 +101,7 @@ def _generators(device: torch.device) -> dict[str, Tensor]:
 
 def _content(trainer: Trainer) -> CheckpointFile:
     trainer.require_finite()
+    _require_finite_weights(trainer)
     dataset = next(datasets_in(trainer.train_data), None)
     return CheckpointFile(
         weights=trainer.inference_model.state_dict(),
@@ -107,6 +111,17 @@ def _content(trainer: Trainer) -> CheckpointFile:
         metrics=dict(trainer.state.metrics),
         data=_data(trainer),
     )
+
+
+def _require_finite_weights(trainer: Trainer) -> None:
+    """The update that spoils the weights comes before the loss that shows it."""
+    spoilt = [name for name, weight in trainer.model.named_parameters() if not torch.isfinite(weight).all()]
+    if spoilt:
+        raise NonFiniteLossError(
+            f"the weights {', '.join(spoilt)} became NaN or infinite by step {trainer.state.step}, at learning rate "
+            f"{trainer.state.lr:g}; checkpoints hold the state before that. Lower lr=, set clip_norm=1.0, or look for bad "
+            "values in the data"
+        )
 
 
 def _data(trainer: Trainer) -> dict[str, JsonValue]:
@@ -124,9 +139,13 @@ def _data(trainer: Trainer) -> dict[str, JsonValue]:
 
 def _run(trainer: Trainer) -> dict[str, JsonValue]:
     """The settings that an exact resume must find again."""
+    data = trainer.train_data
+    # A TensorLoader of the user's own makes the batches in the trainer's place.
+    loader = data if isinstance(data, TensorLoader) else trainer
     return {
         "seed": trainer.seed,
-        "batch_size": trainer.batch_size,
+        "batch_size": loader.batch_size,
+        "steps_per_epoch": trainer.state.steps_per_epoch,
         "accumulate": trainer.accumulate,
         "clip_norm": trainer.clip_norm,
         "precision": trainer.precision.name,
@@ -134,7 +153,8 @@ def _run(trainer: Trainer) -> dict[str, JsonValue]:
         "optimizers": {name: type(optimizer).__name__ for name, optimizer in trainer.optimizers.items()},
         # A function's repr is another one in every process; a dataclass says what it does.
         "lr": repr(trainer.schedule) if is_dataclass(trainer.schedule) else None,
-        "augment": repr(trainer.augment) if is_dataclass(trainer.augment) else None,
+        "augment": repr(loader.augment) if is_dataclass(loader.augment) else None,
+        "order": [data.shuffle, data.seed] if isinstance(data, TensorLoader) else None,
         "data": _data(trainer),
     }
 

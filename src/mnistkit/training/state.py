@@ -73,7 +73,7 @@ class TrainState:
         sums: the training metrics of the epoch under way.
         train: the training metrics of the last finished epoch.
         validation: the last validation of an epoch.
-        lr: the learning rate of the last update; ``None`` where the optimizer keeps its own.
+        lr: the learning rate of the last update, of the first parameter group.
         history: the figures of all finished epochs.
         stop_reason: why training is to end early; ``None`` unless it is.
     """
@@ -86,7 +86,7 @@ class TrainState:
     batch: int = 0
     train: Evaluation | None = None
     validation: Evaluation | None = None
-    lr: float | None = None
+    lr: float = 0.0
     history: History = field(default_factory=History)
     stop_reason: str | None = None
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import itertools
 import math
 import time
@@ -15,18 +14,20 @@ from torch import Tensor, nn
 from mnistkit.data import Augmentation, DigitDataset, LoaderAdapter, TensorLoader
 from mnistkit.device import resolve_device
 from mnistkit.distributed import World
-from mnistkit.errors import ConfigError, DuplicateCallbackError, NonFiniteLossError
+from mnistkit.errors import ConfigError, NonFiniteLossError
 from mnistkit.metrics import Evaluation, MetricSums
 from mnistkit.precision import Precision, PrecisionName
 from mnistkit.seeding import derive_seed
 from mnistkit.training import snapshot
 from mnistkit.training.callback import Callback
 from mnistkit.training.checks import classification_loss, refuse_test_split
+from mnistkit.training.hooks import Hooks
 from mnistkit.training.interrupt import InterruptGuard
 from mnistkit.training.optimizers import OptimizerFactory, make_optimizer
 from mnistkit.training.progress import ProgressBar
 from mnistkit.training.schedules import Constant, Schedule
 from mnistkit.training.state import History, TrainState
+from mnistkit.training.updates import Updates
 from mnistkit.types import Batch, Loader, PathLike, StepOutput
 
 __all__ = ["Data", "Loss", "Trainer"]
@@ -78,13 +79,13 @@ class Trainer:
         model: any module from images to logits.
         optimizer: a name (see :func:`~mnistkit.training.list_optimizers`), a function from the parameters to an
             optimizer, or an optimizer.
-        lr: the learning rate: a number or a schedule. By default 0.001 for an optimizer by name, and otherwise what
-            the optimizer says. A parameter group with an ``"lr_scale"`` gets that multiple of it.
+        lr: the learning rate: a number or a schedule. By default the optimizer's own, 0.001 for one by name. A parameter
+            group with an ``"lr_scale"`` gets that multiple of it.
         loss: from logits and labels to the mean loss; by default cross-entropy.
-        callbacks: see :mod:`mnistkit.callbacks`; called in this order.
+        callbacks: see ``mnistkit.callbacks``; called in this order.
         batch_size: images in a batch, on each process, of a :class:`~mnistkit.DigitDataset`.
         augment: changes the training images of a :class:`~mnistkit.DigitDataset`, such as
-            :class:`mnistkit.data.Augment`.
+            :class:`mnistkit.Augment`.
         accumulate: batches in one update.
         clip_norm: largest norm of all gradients together; ``None`` for no limit.
         precision: ``"fp32"``, ``"bf16"`` or ``"fp16"`` (GPU only).
@@ -98,7 +99,8 @@ class Trainer:
         optimizers: by name; ``"optimizer"`` unless :meth:`configure_optimizer` names several.
         state: the counters and figures of the run.
         evaluation: the result of the last evaluation.
-        train_data, validation_data: what ``fit`` was given.
+        train_data: what ``fit`` was given to train on.
+        validation_data: what it was given to validate on.
 
     Raises:
         ConfigError: for arguments that cannot be used.
@@ -126,12 +128,6 @@ class Trainer:
             raise ConfigError(f"accumulate is {accumulate}, expected at least 1")
         if clip_norm is not None and not clip_norm > 0:
             raise ConfigError(f"clip_norm is {clip_norm}, expected a positive number or None")
-        names = [callback.name for callback in callbacks]
-        for name in names:
-            if names.count(name) > 1:
-                raise DuplicateCallbackError(
-                    f"{names.count(name)} callbacks are named {name!r}; give each its own name="
-                )
         self.model = model
         self.inference_model = model
         self.device = resolve_device(device)
@@ -150,11 +146,9 @@ class Trainer:
         self.train_data: Data | None = None
         self.validation_data: Data | None = None
         self.state = TrainState(0, 0, MetricSums(self.device))
-        self._due: dict[str, torch.optim.Optimizer] = {}
-        self._hooks: dict[str, list[Callable[[Trainer], None]]] = {}
+        self._hooks = Hooks(self.callbacks)
+        self._updates = Updates({}, self.precision, self.world, clip_norm)
         self._optimizer = optimizer
-        if lr is None and isinstance(optimizer, str):
-            lr = 1e-3
         self.schedule = Constant(lr) if isinstance(lr, (int, float)) else lr
         self._loss = loss or classification_loss
         self._started = 0.0
@@ -173,7 +167,7 @@ class Trainer:
         return self._loss(logits, labels)
 
     def evaluation_step(self, batch: Batch) -> StepOutput:
-        """The loss of one evaluation batch; called without gradients, in eval mode, for :attr:`inference_model`."""
+        """The loss of one evaluation batch; called without gradients, in eval mode, for ``inference_model``."""
         with self.precision.autocast():
             logits = self.inference_model(batch.images)
         return StepOutput(self.loss(logits.float(), batch.labels), logits)
@@ -184,8 +178,7 @@ class Trainer:
 
     def optimizer_step(self) -> None:
         """Update the parameters from complete gradients; by default with every optimizer still due."""
-        for optimizer in self._due.values():
-            self.precision.step(optimizer)
+        self._updates.step()
 
     def configure_optimizer(self) -> torch.optim.Optimizer | dict[str, torch.optim.Optimizer]:
         """The optimizer, or several by name; called by ``fit`` with the model in place."""
@@ -214,7 +207,7 @@ class Trainer:
             resume: a training checkpoint of the same run; training goes on exactly where it was written.
 
         Returns:
-            The history: a row for each epoch.
+            A row for each epoch.
 
         Raises:
             SplitLeakError: if test images are among the data.
@@ -227,19 +220,13 @@ class Trainer:
         loader, validation_loader = self._set_up(train, validation, epochs)
         generators = snapshot.restore(self, resume) if resume is not None else None
         self._started = time.monotonic()
-        with contextlib.ExitStack() as ending, InterruptGuard(enabled=self.world.size == 1) as interrupt:
-            ending.callback(self.model.eval)
-            started: list[Callback] = []
-            try:
-                for callback in self.callbacks:
-                    callback.on_fit_start(self)
-                    started.append(callback)
-                    ending.callback(callback.on_fit_end, self)
+        try:
+            with InterruptGuard(enabled=self.world.size == 1) as interrupt, self._hooks.running(self):
                 self._train(loader, validation_loader, generators, interrupt)
-            except BaseException as error:
-                for callback in started:
-                    callback.on_exception(self, error)
-                raise
+        finally:
+            self.model.eval()
+        # The files that rank 0 wrote are complete for whoever reads them next.
+        self.world.barrier()
         return self.state.history
 
     def _train(
@@ -258,15 +245,15 @@ class Trainer:
                 self._call("on_epoch_start")
             while group := list(itertools.islice(batches, self.accumulate)):
                 self._call("on_step_start")
-                self._set_learning_rate()
-                self._zero_gradients()
+                self._updates.begin(self.learning_rate(state.step, state.total_steps))
+                state.lr = self._updates.lr
                 for batch in group:
                     output = self.training_step(batch)
                     self._add_up(output, batch)
                     self.backward(output.loss / len(group))
-                self._complete_gradients()
+                self._updates.complete()
                 self._call("on_gradients")
-                self._clip_gradients()
+                self._updates.clip()
                 self.optimizer_step()
                 self.precision.update()
                 state.step += 1
@@ -283,12 +270,13 @@ class Trainer:
                 if interrupt.requested:
                     self.stop("interrupted")
                 self._call("on_checkpoint")
+        self._share_buffers()
         if interrupt.requested:
             raise KeyboardInterrupt
 
     @final
     def evaluate(self, data: Data) -> Evaluation:
-        """The loss and accuracy of :attr:`inference_model`, with every module's mode left as it was.
+        """The loss and accuracy of ``inference_model``, with every module's mode left as it was.
 
         Args:
             data: a data set, or any loader of ``(normalised float images, integer labels)``.
@@ -304,7 +292,8 @@ class Trainer:
         try:
             model.eval()
             self.world.broadcast(model.buffers())
-            with torch.inference_mode():
+            # Not inference mode: a subclass may want gradients of the images, to attack or to explain.
+            with torch.no_grad():
                 for batch in loader.batches():
                     sums.update(self.evaluation_step(batch), batch.labels)
         finally:
@@ -327,11 +316,7 @@ class Trainer:
         Averages the gradients of its parameters over the processes, unscales and clips them, steps, and clears them;
         :meth:`optimizer_step` then leaves this optimizer alone.
         """
-        optimizer = self._due.pop(name)
-        self._complete_gradients(optimizer)
-        self._clip_gradients(optimizer)
-        self.precision.step(optimizer)
-        optimizer.zero_grad()
+        self._updates.step_now(name)
 
     @final
     def save_model(self, path: PathLike) -> None:
@@ -362,7 +347,7 @@ class Trainer:
         if not state.sums.is_finite():
             raise NonFiniteLossError(
                 f"the training loss became NaN or infinite at step {state.step + 1} (epoch {state.epoch + 1}) or just "
-                f"before it, at learning rate {self.optimizer.param_groups[0]['lr']:g}; checkpoints hold the state before "
+                f"before it, at learning rate {state.lr:g}; checkpoints hold the state before "
                 "that. Lower lr=, set clip_norm=1.0, or look for bad values in the data"
             )
 
@@ -383,15 +368,7 @@ class Trainer:
     # ---- the loop's parts -----------------------------------------------------------------------------------------
 
     def _call(self, hook: str) -> None:
-        # Only those that override a hook are called: a step must not pay for hooks that do nothing.
-        if hook not in self._hooks:
-            self._hooks[hook] = [
-                getattr(callback, hook)
-                for callback in self.callbacks
-                if getattr(type(callback), hook) is not getattr(Callback, hook)
-            ]
-        for call in self._hooks[hook]:
-            call(self)
+        self._hooks.call(hook, self)
 
     def _set_up(self, train: Data, validation: Data | None, epochs: int) -> tuple[_Batches, _Batches | None]:
         refuse_test_split(train, "training")
@@ -409,7 +386,8 @@ class Trainer:
         steps = math.ceil(self.world.min(len(loader)) / self.accumulate)
         self.state = TrainState(epochs, steps, MetricSums(self.device))
         self._seconds_before = 0.0
-        self._hooks.clear()
+        self._hooks = Hooks(self.callbacks)
+        self._updates = Updates(self.optimizers, self.precision, self.world, self.clip_norm)
         return loader, None if validation is None else self._loader(validation, training=False)
 
     def _loader(self, data: Data, *, training: bool) -> _Batches:
@@ -441,43 +419,23 @@ class Trainer:
         # Processes that took different numbers of steps would wait for each other for ever.
         return itertools.islice(batches, self.world.min(len(loader)) - state.batch)
 
-    def _set_learning_rate(self) -> None:
-        self.state.lr = rate = self.learning_rate(self.state.step, self.state.total_steps)
-        if rate is not None:
-            for optimizer in self.optimizers.values():
-                for group in optimizer.param_groups:
-                    group["lr"] = rate * group.get("lr_scale", 1.0)
-
-    def _zero_gradients(self) -> None:
-        self._due = dict(self.optimizers)
-        for optimizer in self.optimizers.values():
-            optimizer.zero_grad()
-
     def _add_up(self, output: StepOutput, batch: Batch) -> None:
         state = self.state
         state.sums.update(output, batch.labels)
         if self.device.type == "cpu" or state.step % _STEPS_BETWEEN_LOOKS == 0:
             self.require_finite()
 
-    def _complete_gradients(self, *optimizers: torch.optim.Optimizer) -> None:
-        for optimizer in optimizers or self._due.values():
-            self.world.average_gradients(_parameters(optimizer))
-            self.precision.unscale(optimizer)
-
-    def _clip_gradients(self, *optimizers: torch.optim.Optimizer) -> None:
-        if self.clip_norm is not None:
-            chosen = optimizers or tuple(self._due.values())
-            nn.utils.clip_grad_norm_([p for optimizer in chosen for p in _parameters(optimizer)], self.clip_norm)
+    def _share_buffers(self) -> None:
+        """Batch norm's statistics are each process's own while it trains; between epochs they are those of rank 0."""
+        self.world.broadcast(itertools.chain(self.model.buffers(), self.inference_model.buffers()))
 
     def _end_epoch(self, validation: _Batches | None) -> None:
         state = self.state
         self.require_finite()
         state.sums.merge(self.world)
-        self.world.broadcast(self.model.buffers())
+        self._share_buffers()
         state.train = state.sums.compute()
-        row: dict[str, float] = {"epoch": state.epoch + 1, "step": state.step}
-        if state.lr is not None:
-            row["lr"] = state.lr
+        row: dict[str, float] = {"epoch": state.epoch + 1, "step": state.step, "lr": state.lr}
         row |= state.train.row("train")
         if validation is not None:
             state.validation = self.evaluate(validation)
@@ -485,7 +443,3 @@ class Trainer:
         state.history.rows.append(row)
         state.epoch += 1
         state.batch = 0
-
-
-def _parameters(optimizer: torch.optim.Optimizer) -> list[nn.Parameter]:
-    return [parameter for group in optimizer.param_groups for parameter in group["params"]]

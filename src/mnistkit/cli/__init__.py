@@ -1,0 +1,90 @@
+"""The command line: reads arguments, calls the public API, prints.
+
+Reports go to standard output, progress and errors to standard error. Nothing heavy is imported before the arguments
+are understood, so that ``--help`` answers at once.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from mnistkit import __version__
+from mnistkit.cli import _reports, _train
+from mnistkit.errors import MnistkitError
+
+__all__ = ["main"]
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command.
+
+    Returns:
+        The exit code: 0, that of the error's class (see :mod:`mnistkit.errors`), or 130 after Ctrl-C.
+    """
+    parser = _parser()
+    options = parser.parse_args(arguments)
+    try:
+        command: Callable[[argparse.Namespace], None] = options.command
+        command(options)
+    except MnistkitError as error:
+        print(f"mnistkit: {error}", file=sys.stderr)
+        return error.exit_code
+    except KeyboardInterrupt:
+        print("mnistkit: interrupted", file=sys.stderr)
+        return 130
+    except BrokenPipeError:
+        # Whoever reads our output has had enough; nothing more can be said to them.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="mnistkit", description="Train digit classifiers, and read pictures of digits."
+    )
+    parser.add_argument("--version", action="version", version=f"mnistkit {__version__}")
+    commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
+    _train.add_arguments(_add(commands, "train", _train.train, "train a model and report its test accuracy"))
+
+    evaluate = _add(commands, "evaluate", _reports.evaluate, "measure a checkpoint on a data set")
+    evaluate.add_argument("checkpoint", type=Path, help="a model or training file")
+    evaluate.add_argument("--dataset", help="by default the one that it was trained on; see `mnistkit datasets`")
+    evaluate.add_argument("--root", type=Path, help="the folder with the data set's files")
+    evaluate.add_argument(
+        "--split", choices=["train", "validation", "test"], default="test", help="(default: %(default)s)"
+    )
+    evaluate.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:1, mps (default: %(default)s)")
+
+    predict = _add(commands, "predict", _reports.predict, "read pictures of digits")
+    predict.add_argument("files", nargs="+", type=Path, metavar="FILE", help="pictures")
+    predict.add_argument(
+        "--checkpoint",
+        type=Path,
+        default=Path("runs/lenet5/best.safetensors"),
+        help="a model or training file (default: %(default)s, where `mnistkit train` puts it)",
+    )
+    predict.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:1, mps (default: %(default)s)")
+
+    models = _add(commands, "models", _reports.models, "list the models")
+    models.add_argument("pattern", nargs="?", default="*", help="such as 'lenet*'")
+    _add(commands, "datasets", _reports.datasets, "list the data sets")
+    info = _add(commands, "info", _reports.info, "say what a checkpoint holds")
+    info.add_argument("checkpoint", type=Path, help="a model or training file")
+    return parser
+
+
+def _add(
+    commands: argparse._SubParsersAction[argparse.ArgumentParser],
+    name: str,
+    command: Callable[[argparse.Namespace], None],
+    text: str,
+) -> argparse.ArgumentParser:
+    parser = commands.add_parser(name, help=text, description=f"{text[0].upper()}{text[1:]}.")
+    parser.add_argument("--json", action="store_true", help="print one JSON object on standard output")
+    parser.set_defaults(command=command)
+    return parser

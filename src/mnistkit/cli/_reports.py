@@ -1,0 +1,142 @@
+"""The commands that report: ``evaluate``, ``predict``, ``models``, ``datasets``, ``info``."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+
+from mnistkit.cli._output import evaluation_row, print_json
+from mnistkit.errors import ConfigError, ImageError, UnknownModelError, unknown_name
+
+__all__ = ["datasets", "evaluate", "info", "models", "predict"]
+
+
+def evaluate(options: argparse.Namespace) -> None:
+    """Measure a checkpoint."""
+    from mnistkit.checkpoint import read_checkpoint
+    from mnistkit.data import load_dataset
+    from mnistkit.training import Trainer
+
+    content = read_checkpoint(options.checkpoint)
+    name = options.dataset or content.data.get("name")
+    if not isinstance(name, str):
+        raise ConfigError(f"{options.checkpoint} does not say what it was trained on; give --dataset")
+    dataset = getattr(load_dataset(name, root=options.root), options.split)
+    if content.preprocessing is not None:
+        dataset = dataset.prepared_as(content.preprocessing)
+    result = Trainer(content.build(), device=options.device, progress=False).evaluate(dataset)
+    print_json(options, {"dataset": name, "split": options.split, **evaluation_row(result)})
+    if not options.json:
+        print(f"{name} {options.split}: {result}")
+
+
+def predict(options: argparse.Namespace) -> None:
+    """Read pictures."""
+    from mnistkit.predictor import Predictor
+
+    predictor = Predictor.from_checkpoint(options.checkpoint, device=options.device)
+    rows: list[dict[str, object]] = []
+    failures: list[ImageError] = []
+    for file in options.files:
+        try:
+            prediction = predictor.predict(file)
+        except ImageError as error:
+            # One bad picture does not hide what the others show; the exit code still tells.
+            failures.append(error)
+            rows.append({"file": str(file), "error": str(error)})
+            print(f"mnistkit: {file}: {error}", file=sys.stderr)
+            continue
+        rows.append(
+            {
+                "file": str(file),
+                "label": prediction.label,
+                "name": prediction.name,
+                "confidence": prediction.confidence,
+                "probabilities": list(prediction.probabilities),
+            }
+        )
+        if not options.json:
+            print(f"{file}: {prediction}")
+    print_json(options, {"predictions": rows})
+    if failures:
+        raise type(failures[0])(f"{len(failures)} of {len(options.files)} pictures could not be read")
+
+
+def models(options: argparse.Namespace) -> None:
+    """List the models."""
+    from mnistkit.models import create_model, list_models, model_factory, summary
+
+    rows: list[dict[str, object]] = []
+    for name in list_models(options.pattern):
+        figures = summary(create_model(name))
+        first_line = (model_factory(name).__doc__ or "").strip().partition("\n")[0]
+        rows.append({"name": name, "parameters": figures.parameters, "macs": figures.macs, "description": first_line})
+    if not rows:
+        raise UnknownModelError(unknown_name("model", options.pattern, list_models()))
+    print_json(options, {"models": rows})
+    if not options.json:
+        print(f"{'name':<20}{'parameters':>12}{'MACs':>12}")
+        for row in rows:
+            print(f"{row['name']:<20}{row['parameters']:>12,}{row['macs']:>12,}\n    {row['description']}")
+
+
+def datasets(options: argparse.Namespace) -> None:
+    """List the data sets."""
+    from mnistkit.data import cache_dir, dataset_info, list_datasets
+
+    infos = [dataset_info(name) for name in list_datasets()]
+    rows: list[object] = [
+        {
+            "name": info.name,
+            "title": info.title,
+            "classes": list(info.classes),
+            "licence": info.licence,
+            "citation": info.citation,
+            "bundled": info.torchvision is None,
+        }
+        for info in infos
+    ]
+    print_json(options, {"datasets": rows, "folder": str(cache_dir())})
+    if not options.json:
+        for info in infos:
+            where = "in this package" if info.torchvision is None else "downloaded when first used"
+            print(
+                f"{info.name:<18}{info.title}, {len(info.classes)} classes, {where}\n{'':<18}{info.licence}; {info.citation}"
+            )
+        print(f"\nDownloads are kept in {cache_dir()}; MNISTKIT_HOME sets another folder.")
+
+
+def info(options: argparse.Namespace) -> None:
+    """Say what a checkpoint holds."""
+    from mnistkit.checkpoint import read_checkpoint
+
+    content = read_checkpoint(options.checkpoint)
+    training = content.training or {}
+    report: dict[str, object] = {
+        "file": str(options.checkpoint),
+        "kind": content.kind,
+        "model": None
+        if content.spec is None
+        else {"name": content.spec.name, "arguments": dict(content.spec.arguments)},
+        "parameters": sum(weight.numel() for weight in content.weights.values()),
+        "preprocessing": None if content.preprocessing is None else content.preprocessing.to_json(),
+        "classes": list(content.classes),
+        "metrics": content.metrics,
+        "data": content.data,
+        "versions": content.versions,
+        "progress": {name: training[name] for name in ("epoch", "step", "seconds") if name in training},
+    }
+    print_json(options, report)
+    if not options.json:
+        for name, value in report.items():
+            print(f"{name + ':':<15}{_plain(value)}")
+
+
+def _plain(value: object) -> str:
+    if isinstance(value, dict):
+        return ", ".join(f"{key} {_plain(item)}" for key, item in value.items()) or "-"
+    if isinstance(value, (list, tuple)):
+        return " ".join(map(_plain, value)) or "-"
+    if isinstance(value, float):
+        return f"{value:.6g}"
+    return "-" if value is None else str(value)

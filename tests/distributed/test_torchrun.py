@@ -1,0 +1,197 @@
+"""Two real processes under torchrun, talking over Gloo."""
+
+import json
+import os
+import runpy
+import signal
+import socket
+import subprocess
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from mnistkit import Trainer
+from mnistkit.checkpoint import read_checkpoint
+from mnistkit.errors import CheckpointMismatchError
+
+WORKER = Path(__file__).with_name("worker.py")
+
+pytestmark = pytest.mark.processes
+
+
+def torchrun(folder, *program):
+    """Run a program in two processes; a hang ends it and fails the test with what each process wrote."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    address = ["--master-addr", "127.0.0.1", "--master-port", str(port)]
+    logs = ["--redirects", "3", "--log-dir", str(folder / "logs")]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2", *address, *logs, *map(str, program)],
+        env={**os.environ, "OMP_NUM_THREADS": "1"} | ({"GLOO_SOCKET_IFNAME": "lo"} if sys.platform == "linux" else {}),
+        start_new_session=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    try:
+        output, _ = process.communicate(timeout=120)
+    except subprocess.TimeoutExpired:
+        os.killpg(process.pid, signal.SIGKILL)
+        output, _ = process.communicate()
+        output += "\nit hung"
+    written = {
+        (stream, rank): "".join(path.read_text() for path in (folder / "logs").rglob(f"{rank}/{stream}.log"))
+        for stream in ("stdout", "stderr")
+        for rank in (0, 1)
+    }
+    if process.returncode:
+        begun = sorted(path.name for path in folder.glob("*.begun"))
+        pytest.fail(f"torchrun ended with {process.returncode}\n{output}\n{begun}\n{written}")
+    return written
+
+
+@pytest.fixture(scope="module")
+def worker():
+    return SimpleNamespace(**runpy.run_path(str(WORKER)))
+
+
+@pytest.fixture(scope="module")
+def ranks(tmp_path_factory):
+    """What the two processes left behind; they are started once for all tests."""
+    folder = tmp_path_factory.mktemp("torchrun")
+    written = torchrun(folder, WORKER, folder)
+    return SimpleNamespace(
+        folder=folder,
+        written=written,
+        tensors=[load_file(folder / f"rank{rank}.safetensors") for rank in (0, 1)],
+        results=[json.loads((folder / f"rank{rank}.json").read_text()) for rank in (0, 1)],
+    )
+
+
+def part(tensors, name):
+    return {key.removeprefix(f"{name}/"): value for key, value in tensors.items() if key.startswith(f"{name}/")}
+
+
+def assert_same_bits(one, other):
+    assert one
+    assert one.keys() == other.keys()
+    assert [name for name in one if one[name].numpy().tobytes() != other[name].numpy().tobytes()] == []
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "straight",
+        "resumed",
+        "as_one_process",
+        "averaged_without_validation",
+        "loaders_of_different_lengths",
+        "time_limit",
+    ],
+)
+def test_both_ranks_end_with_the_same_bits(ranks, name):
+    assert_same_bits(part(ranks.tensors[0], name), part(ranks.tensors[1], name))
+    assert ranks.results[0][name]["history"] == ranks.results[1][name]["history"]
+
+
+def test_training_went_on_to_the_end(ranks):
+    # 301 images: 150 for each process, 10 batches of up to 16, two in each update.
+    assert ranks.results[0]["straight"]["step"] == 2 * 5
+    assert [row["epoch"] for row in ranks.results[0]["straight"]["history"]] == [1, 2]
+
+
+def test_resuming_between_epochs_is_exact(ranks):
+    for rank in (0, 1):
+        assert_same_bits(part(ranks.tensors[rank], "straight"), part(ranks.tensors[rank], "resumed"))
+    assert ranks.results[0]["resumed"]["history"] == ranks.results[0]["straight"]["history"]
+    files = [ranks.folder / name / "last.safetensors" for name in ("straight", "resumed")]
+    assert_same_bits(load_file(files[0]), load_file(files[1]))
+
+
+def test_evaluating_an_odd_number_of_images_equals_one_process(ranks, worker):
+    trainer = Trainer(worker.batch_norm_net(), progress=False)
+    trainer.model.load_state_dict(part(ranks.tensors[0], "straight"))
+    alone, together = trainer.evaluate(worker.data()[1]), ranks.results[1]["straight"]
+    assert (together["correct"], together["count"]) == (alone.correct, 97)
+    assert together["loss"] == pytest.approx(alone.loss, rel=1e-6)
+
+
+def test_two_processes_take_the_same_steps_as_one_with_twice_the_batch(ranks, worker):
+    train, validation = worker.data()
+    alone = worker.plain_trainer(batch_size=30)
+    history = alone.fit(train[:300], validation, epochs=2)
+    together = part(ranks.tensors[0], "as_one_process")
+    for name, weight in alone.model.state_dict().items():
+        torch.testing.assert_close(together[name], weight, rtol=1e-5, atol=1e-6)
+    for row, expected in zip(ranks.results[0]["as_one_process"]["history"], history, strict=True):
+        assert row == pytest.approx(expected, rel=1e-5)
+
+
+def test_a_rank_without_a_validation_batch_does_not_hang(ranks):
+    (row,) = ranks.results[1]["one_validation_image"]["history"]
+    assert row["val_accuracy"] in (0.0, 1.0)
+    assert ranks.results[0]["one_validation_image"] == ranks.results[1]["one_validation_image"]
+
+
+def test_loaders_of_different_lengths_take_the_steps_of_the_shorter(ranks):
+    assert ranks.results[0]["loaders_of_different_lengths"]["step"] == 2 * 3
+
+
+def test_one_rank_whose_time_is_up_stops_both_at_the_same_step(ranks):
+    for results in ranks.results:
+        assert results["time_limit"]["step"] == 1
+        assert results["time_limit"]["stop_reason"].startswith("the time limit of 1e")
+
+
+@pytest.mark.parametrize(
+    ("name", "error", "text"),
+    [
+        (
+            "too_few_images",
+            "DataError",
+            "1 images of 1x28x28, 10 classes) has too few images: expected at least one for",
+        ),
+        ("checkpoints_by_step", "ConfigError", "every_steps needs a single process"),
+        ("resume_inside_an_epoch", "CheckpointMismatchError", "written inside an epoch; several processes resume betw"),
+    ],
+)
+def test_every_rank_refuses_with_the_same_clear_error(ranks, name, error, text):
+    assert ranks.results[0][name] == ranks.results[1][name]
+    assert ranks.results[0][name][0] == error
+    assert text in ranks.results[0][name][1]
+
+
+def test_what_rank_0_writes_at_the_end_is_there_for_every_rank_when_fit_returns(ranks):
+    assert [results["written_at_the_end"] for results in ranks.results] == ["by rank 0", "by rank 0"]
+
+
+def test_only_rank_0_prints(ranks):
+    assert "epoch 2/2  train_loss" in ranks.written["stderr", 0]
+    assert ranks.written["stderr", 1] == ranks.written["stdout", 1] == ranks.written["stdout", 0] == ""
+
+
+def test_only_rank_0_writes_and_leaves_nothing_half_written(ranks):
+    assert sorted(path.name for path in (ranks.folder / "straight").iterdir()) == [
+        "best.safetensors",
+        "history.csv",
+        "last.safetensors",
+    ]
+    assert not (ranks.folder / "by-step").exists()
+
+
+def test_weights_are_saved_without_a_wrapper_s_prefix(ranks, worker):
+    content = read_checkpoint(ranks.folder / "straight" / "best.safetensors")
+    assert content.weights.keys() == worker.batch_norm_net().state_dict().keys()
+
+
+def test_one_process_does_not_resume_what_two_began(ranks, worker, tmp_path):
+    train, validation = worker.data()
+    with pytest.raises(CheckpointMismatchError, match="processes: 2 in the file, 1 now"):
+        worker.full_trainer(tmp_path).fit(
+            train, validation, epochs=2, resume=ranks.folder / "straight" / "last.safetensors"
+        )

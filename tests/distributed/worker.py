@@ -1,0 +1,171 @@
+"""What each of the processes started by torchrun does; it leaves `rank0.*` and `rank1.*` for the tests to compare."""
+
+import json
+import os
+import sys
+import time
+from pathlib import Path
+
+import torch
+from safetensors.torch import save_file
+from torch import nn
+from torch.utils.data import DataLoader
+
+from mnistkit import Augment, Callback, Checkpoint, CSVLogger, EarlyStopping, MnistkitError, Trainer, load_mnist
+from mnistkit.callbacks import EMA, TimeLimit
+from mnistkit.training import OneCycle
+
+
+def data():
+    """301 images to train on, 97 to validate on: odd numbers, which two processes cannot share evenly."""
+    train, validation, _ = load_mnist()
+    return train[:301], validation[:97]
+
+
+def batch_norm_net():
+    torch.manual_seed(int(os.environ.get("RANK", "0")))  # Each process starts from weights of its own.
+    return nn.Sequential(
+        nn.Conv2d(1, 4, 5, stride=2), nn.BatchNorm2d(4), nn.ReLU(), nn.Flatten(), nn.Dropout(0.2), nn.Linear(576, 10)
+    )
+
+
+def plain_net():
+    torch.manual_seed(5)
+    return nn.Sequential(nn.Flatten(), nn.Linear(784, 16), nn.ReLU(), nn.Linear(16, 10))
+
+
+def plain_trainer(batch_size):
+    return Trainer(plain_net(), optimizer="sgd", lr=0.05, batch_size=batch_size, progress=False)
+
+
+def full_trainer(folder, *callbacks):
+    return Trainer(
+        batch_norm_net(),
+        lr=OneCycle(0.01),
+        batch_size=16,
+        augment=Augment(rotate=10, shift=2, elastic=0.5),
+        accumulate=2,
+        clip_norm=0.5,
+        callbacks=[Checkpoint(folder), CSVLogger(folder / "history.csv"), EarlyStopping(5), *callbacks],
+    )
+
+
+class StopAfterEpoch(Callback):
+    def on_epoch_end(self, trainer):
+        trainer.stop("enough for one day")
+
+
+class SaveInsideEpoch(Callback):
+    def __init__(self, path):
+        self.path = path
+
+    def on_checkpoint(self, trainer):
+        if trainer.state.step == 1 and trainer.world.is_main:
+            trainer.save_checkpoint(self.path)
+
+
+class WriteSlowly(Callback):
+    def __init__(self, path):
+        self.path = path
+
+    def on_fit_end(self, trainer):
+        if trainer.world.is_main:
+            time.sleep(0.5)
+            self.path.write_text("by rank 0")
+
+
+class Worker:
+    """Each method whose name does not begin with `_` is one part; all run in turn, in one pair of processes."""
+
+    def __init__(self, folder):
+        self.folder = folder
+        self.rank = int(os.environ["RANK"])
+        self.results = {}
+        self.tensors = {}
+        self.train, self.validation = data()
+
+    def _keep(self, part, trainer):
+        for name, tensor in trainer.model.state_dict().items():
+            self.tensors[f"{part}/{name}"] = tensor.clone()
+        self.results[part] = {
+            "history": trainer.state.history.rows,
+            "step": trainer.state.step,
+            "stop_reason": trainer.state.stop_reason,
+        }
+
+    def straight(self):
+        trainer = full_trainer(self.folder / "straight")
+        trainer.fit(self.train, self.validation, epochs=2)
+        self._keep("straight", trainer)
+        result = trainer.evaluate(self.validation)
+        self.results["straight"] |= {"loss": result.loss, "correct": result.correct, "count": result.count}
+
+    def resumed(self):
+        full_trainer(self.folder / "resumed", StopAfterEpoch()).fit(self.train, self.validation, epochs=2)
+        trainer = full_trainer(self.folder / "resumed")
+        trainer.fit(self.train, self.validation, epochs=2, resume=self.folder / "resumed" / "last.safetensors")
+        self._keep("resumed", trainer)
+
+    def as_one_process(self):
+        trainer = plain_trainer(batch_size=15)
+        trainer.fit(self.train[:300], self.validation, epochs=2)
+        self._keep("as_one_process", trainer)
+
+    def averaged_without_validation(self):
+        trainer = Trainer(batch_norm_net(), batch_size=16, callbacks=[EMA()], progress=False)
+        trainer.fit(self.train, epochs=1)
+        self._keep("averaged_without_validation", trainer)
+
+    def one_validation_image(self):
+        trainer = plain_trainer(batch_size=32)
+        trainer.fit(self.train, self.validation[:1], epochs=1)
+        self._keep("one_validation_image", trainer)
+
+    def loaders_of_different_lengths(self):
+        images = self.train[:96] if self.rank == 0 else self.train[96:144]
+        trainer = plain_trainer(batch_size=16)
+        trainer.fit(DataLoader(images, batch_size=16), epochs=2)
+        self._keep("loaders_of_different_lengths", trainer)
+
+    def time_limit(self):
+        limit = TimeLimit(1e-9 if self.rank == 1 else 1e9)
+        trainer = Trainer(plain_net(), batch_size=16, callbacks=[limit], progress=False)
+        trainer.fit(self.train, epochs=2)
+        self._keep("time_limit", trainer)
+
+    def written_at_the_end(self):
+        path = self.folder / "end.txt"
+        Trainer(plain_net(), callbacks=[WriteSlowly(path)], progress=False).fit(self.train, epochs=1)
+        self.results["written_at_the_end"] = path.read_text() if path.exists() else None
+
+    def refusals(self):
+        inside = self.folder / "inside.safetensors"
+        saving = Trainer(plain_net(), batch_size=16, callbacks=[SaveInsideEpoch(inside)], progress=False)
+        saving.fit(self.train, epochs=1)
+        by_step = Trainer(plain_net(), callbacks=[Checkpoint(self.folder / "by-step", every_steps=1)], progress=False)
+        for name, refused in {
+            "too_few_images": lambda: plain_trainer(batch_size=4).fit(self.train[:1], epochs=1),
+            "checkpoints_by_step": lambda: by_step.fit(self.train, self.validation, epochs=1),
+            "resume_inside_an_epoch": lambda: plain_trainer(batch_size=16).fit(self.train, epochs=1, resume=inside),
+        }.items():
+            try:
+                refused()
+            except MnistkitError as error:
+                self.results[name] = [type(error).__name__, str(error)]
+
+    def _write(self):
+        save_file(self.tensors, self.folder / f"rank{self.rank}.safetensors")
+        (self.folder / f"rank{self.rank}.json").write_text(json.dumps(self.results))
+
+
+def main():
+    torch.set_num_threads(1)
+    worker = Worker(Path(sys.argv[1]))
+    for name in [name for name in vars(Worker) if not name.startswith("_")]:
+        (worker.folder / f"rank{worker.rank}.{name}.begun").touch()
+        getattr(worker, name)()
+    worker._write()
+
+
+if __name__ == "__main__":
+    main()
