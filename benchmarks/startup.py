@@ -46,10 +46,7 @@ def main() -> None:
         loads.append(float(run(LOAD)[1]))
     medians = {name: statistics.median(values) for name, values in seconds.items()}
     for name, value in medians.items():
-        share = (value - medians["python"]) / (medians["import torch"] - medians["python"])
-        print(
-            f"{name:<18}{value:8.3f} s   {value / medians['import torch']:6.1%} of import torch ({share:6.1%} beyond Python's own start)"
-        )
+        print(f"{name:<18}{value:8.3f} s   {value / medians['import torch']:6.1%} of import torch")
     print(f"{'load_mnist()':<18}{statistics.median(loads):8.3f} s   after import torch")
 
 

@@ -15,4 +15,7 @@ autodoc_member_order = "bysource"
 napoleon_use_ivar = True
 myst_heading_anchors = 3
 # Names of other libraries, without their inventories: the docs build without a network.
-nitpick_ignore_regex = [(r"py:.*", r"(torch|torchvision|numpy|PIL|collections)\..*"), (r"py:class", r"(Tensor|JsonValue|np\.ndarray)")]
+nitpick_ignore_regex = [
+    (r"py:.*", r"(torch|torchvision|numpy|PIL|collections)\..*"),
+    (r"py:class", r"(Tensor|JsonValue|np\.ndarray)"),
+]

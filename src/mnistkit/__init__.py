@@ -61,13 +61,16 @@ _HOMES = {
 __all__ = sorted(_HOMES)
 
 
-def __getattr__(name: str) -> object:
-    if name not in _HOMES:
-        raise AttributeError(f"module 'mnistkit' has no attribute {name!r}")
-    value: object = getattr(importlib.import_module(f"mnistkit.{_HOMES[name]}"), name)
-    globals()[name] = value
-    return value
+# Hidden from type checkers, which would believe it that there is a name of any spelling.
+if not TYPE_CHECKING:
+
+    def __getattr__(name: str) -> object:
+        if name not in _HOMES:
+            raise AttributeError(f"module 'mnistkit' has no attribute {name!r}")
+        value: object = getattr(importlib.import_module(f"mnistkit.{_HOMES[name]}"), name)
+        globals()[name] = value
+        return value
 
 
 def __dir__() -> list[str]:
-    return sorted([*globals(), *_HOMES])
+    return sorted({*globals(), *_HOMES})

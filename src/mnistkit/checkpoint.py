@@ -41,6 +41,8 @@ __all__ = [
 FORMAT_VERSION = 1
 _HEADER = "mnistkit"
 _MODEL = "model/"
+# The disk is full, the user's share of it is, or the file is larger than the process may write.
+_NO_SPACE = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 
 
 @dataclass
@@ -127,7 +129,8 @@ def write_atomically(path: PathLike, data: bytes) -> None:
         CheckpointError: if that fails; an earlier file of that name is then as it was.
     """
     path = Path(path)
-    temporary = path.parent / f".{path.name}.{os.getpid()}.tmp"
+    # Always the same name: what a killed process left half written is overwritten, not added to.
+    temporary = path.parent / f".{path.name}.tmp"
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
@@ -139,7 +142,7 @@ def write_atomically(path: PathLike, data: bytes) -> None:
         finally:
             temporary.unlink(missing_ok=True)
     except OSError as error:
-        advice = "free some space" if error.errno == errno.ENOSPC else "choose a folder that can be written"
+        advice = "free some space" if error.errno in _NO_SPACE else "choose a folder that can be written"
         kept = "the earlier file there is intact; " if path.is_file() else ""
         raise CheckpointError(f"cannot write {path}: {error.strerror or error}; {kept}{advice}") from error
 
@@ -219,7 +222,9 @@ def _parse(path: Path, header: dict[str, JsonValue], tensors: dict[str, Tensor])
 
 def _read_torch_file(path: Path) -> dict[str, Tensor]:
     try:
-        loaded: object = torch.load(path, map_location="cpu", weights_only=True)
+        # Of an open file torch looks at the content; of a path also at how it ends.
+        with path.open("rb") as file:
+            loaded: object = torch.load(file, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         raise CheckpointFormatError(
             f"{path} holds pickled Python objects, probably a whole model: loading it would run code from the file, and "

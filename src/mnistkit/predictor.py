@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from mnistkit.checkpoint import read_checkpoint
 from mnistkit.data import Preprocessing
 from mnistkit.device import resolve_device
-from mnistkit.errors import CheckpointMismatchError, ImageError
+from mnistkit.errors import CheckpointMismatchError, ConfigError, ImageError
 from mnistkit.imaging import frame_image, load_image, to_numpy
 from mnistkit.types import ImageLike, PathLike
 
@@ -41,7 +41,7 @@ class Prediction:
     name: str
     confidence: float
     probabilities: tuple[float, ...]
-    frame: np.ndarray = field(repr=False)
+    frame: np.ndarray = field(repr=False, compare=False)
     classes: tuple[str, ...] = field(repr=False)
 
     def top(self, count: int = 3) -> list[tuple[str, float]]:
@@ -64,6 +64,9 @@ class Predictor:
         preprocessing: how images are prepared; training's own.
         classes: a name for each label.
         device: see :func:`mnistkit.resolve_device`.
+
+    Raises:
+        ConfigError: for preprocessing that no picture can go through: MNIST's framing of colour, or 2 channels.
     """
 
     def __init__(
@@ -74,6 +77,11 @@ class Predictor:
         *,
         device: str | torch.device = "auto",
     ) -> None:
+        if preprocessing.channels not in ((1,) if preprocessing.framing == "mnist" else (1, 3)):
+            raise ConfigError(
+                f"pictures cannot be brought to {preprocessing.channels} channels with framing {preprocessing.framing!r}; "
+                "'mnist' makes 1 (grey), 'resize' 1 or 3 (colour): give preprocessing= with the framing of training"
+            )
         self.device = resolve_device(device)
         self.model = model.to(self.device).eval()
         self.preprocessing = preprocessing
@@ -103,6 +111,7 @@ class Predictor:
         Raises:
             CheckpointError: if the file cannot be read.
             CheckpointMismatchError: if the model does not fit, or something is neither in the file nor given.
+            ConfigError: as for :class:`Predictor`.
         """
         content = read_checkpoint(path)
         prepare = preprocessing or content.preprocessing
@@ -149,8 +158,11 @@ class Predictor:
         return self._predict(frames)
 
     def _frame(self, image: ImageLike) -> np.ndarray:
-        pixels = load_image(image, channels=3 if self.preprocessing.channels == 3 else 1)
-        return frame_image(pixels, size=self.preprocessing.size, framing=self.preprocessing.framing)
+        preparing = self.preprocessing
+        # The ink may stand out by its colour alone.
+        colour = preparing.framing == "mnist" or preparing.channels == 3
+        pixels = load_image(image, channels=3 if colour else 1)
+        return frame_image(pixels, size=preparing.size, framing=preparing.framing)
 
     def _predict(self, frames: list[np.ndarray]) -> list[Prediction]:
         predictions = []
@@ -162,20 +174,17 @@ class Predictor:
             for row, frame in zip(probabilities.tolist(), seen.permute(0, 2, 3, 1).numpy(), strict=True):
                 label = max(range(len(row)), key=row.__getitem__)
                 picture = frame[..., 0] if frame.shape[-1] == 1 else frame
-                predictions.append(Prediction(label, self._name(label), row[label], tuple(row), picture, self.classes))
+                # A model may tell more classes than were named.
+                names = (*self.classes, *map(str, range(len(self.classes), len(row))))
+                predictions.append(Prediction(label, names[label], row[label], tuple(row), picture, names))
         return predictions
-
-    def _name(self, label: int) -> str:
-        return self.classes[label] if label < len(self.classes) else str(label)
 
 
 def _as_list(image: ImageLike | Sequence[ImageLike]) -> Sequence[ImageLike] | None:
     """The images of a list or a stack; ``None`` for a single one."""
-    if isinstance(image, (list, tuple)):
+    if isinstance(image, Sequence) and not isinstance(image, (str, bytes, bytearray, memoryview)):
         return image
-    if isinstance(image, np.ndarray) or hasattr(image, "detach"):
-        array = to_numpy(image)
-        colours = array.ndim == 3 and array.shape[2] <= 4
-        if array.ndim == 4 or (array.ndim == 3 and not colours):
-            return list(array)
-    return None
+    if isinstance(image, np.ndarray):
+        # Three dimensions are a stack, unless the last has the size of channels.
+        return list(image) if image.ndim == 4 or (image.ndim == 3 and image.shape[2] > 4) else None
+    return list(to_numpy(image)) if getattr(image, "ndim", 0) == 4 and hasattr(image, "detach") else None

@@ -195,3 +195,11 @@ def test_one_process_does_not_resume_what_two_began(ranks, worker, tmp_path):
         worker.full_trainer(tmp_path).fit(
             train, validation, epochs=2, resume=ranks.folder / "straight" / "last.safetensors"
         )
+
+
+def test_the_train_command_writes_and_prints_once(train_command, tmp_path):
+    written = torchrun(tmp_path, "-m", "mnistkit", *train_command, "--epochs", "2", "--json")
+    report = json.loads(written["stdout", 0])
+    assert report["test"]["count"] == 100
+    assert [row["epoch"] for row in report["history"]] == [1, 2]
+    assert written["stdout", 1] == written["stderr", 1] == ""

@@ -30,6 +30,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         command: Callable[[argparse.Namespace], None] = options.command
         command(options)
+        sys.stdout.flush()  # Here, where a reader that is gone can still be dealt with.
     except MnistkitError as error:
         print(f"mnistkit: {error}", file=sys.stderr)
         return error.exit_code
@@ -57,6 +58,9 @@ def _parser() -> argparse.ArgumentParser:
     evaluate.add_argument("--root", type=Path, help="the folder with the data set's files")
     evaluate.add_argument(
         "--split", choices=["train", "validation", "test"], default="test", help="(default: %(default)s)"
+    )
+    evaluate.add_argument(
+        "--validation", type=int, default=5000, help="training images set aside, as in training (default: %(default)s)"
     )
     evaluate.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:1, mps (default: %(default)s)")
 

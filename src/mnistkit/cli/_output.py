@@ -4,18 +4,30 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from mnistkit.metrics import Evaluation
 
-__all__ = ["evaluation_row", "print_json"]
+__all__ = ["evaluation_row", "print_json", "print_text"]
 
 
 def print_json(options: argparse.Namespace, report: dict[str, object]) -> None:
     """Print the one JSON object of a command, if it is wanted."""
-    if options.json:
+    if options.json and _reports_here():
         print(json.dumps(report))
+
+
+def print_text(options: argparse.Namespace, text: str) -> None:
+    """Print what a command reports to people, unless JSON is wanted."""
+    if not options.json and _reports_here():
+        print(text)
+
+
+def _reports_here() -> bool:
+    # torchrun numbers the processes that it starts; the first speaks for all.
+    return os.environ.get("RANK", "0") == "0"
 
 
 def evaluation_row(result: Evaluation) -> dict[str, object]:

@@ -4,9 +4,14 @@ from __future__ import annotations
 
 import argparse
 import sys
+from typing import TYPE_CHECKING
 
-from mnistkit.cli._output import evaluation_row, print_json
+from mnistkit.cli._output import evaluation_row, print_json, print_text
 from mnistkit.errors import ConfigError, ImageError, UnknownModelError, unknown_name
+
+if TYPE_CHECKING:
+    from mnistkit.checkpoint import CheckpointFile
+    from mnistkit.data import Splits
 
 __all__ = ["datasets", "evaluate", "info", "models", "predict"]
 
@@ -21,13 +26,25 @@ def evaluate(options: argparse.Namespace) -> None:
     name = options.dataset or content.data.get("name")
     if not isinstance(name, str):
         raise ConfigError(f"{options.checkpoint} does not say what it was trained on; give --dataset")
-    dataset = getattr(load_dataset(name, root=options.root), options.split)
+    # The test images are the same whatever is set aside.
+    data = load_dataset(name, root=options.root, validation=0 if options.split == "test" else options.validation)
+    _refuse_other_cut(options, content, data)
+    dataset = getattr(data, options.split)
     if content.preprocessing is not None:
         dataset = dataset.prepared_as(content.preprocessing)
     result = Trainer(content.build(), device=options.device, progress=False).evaluate(dataset)
     print_json(options, {"dataset": name, "split": options.split, **evaluation_row(result)})
-    if not options.json:
-        print(f"{name} {options.split}: {result}")
+    print_text(options, f"{name} {options.split}: {result}")
+
+
+def _refuse_other_cut(options: argparse.Namespace, content: CheckpointFile, data: Splits) -> None:
+    """Validation images that the model was trained on would say nothing."""
+    seen = content.data.get("count") if content.data.get("name") == data.train.name else None
+    if isinstance(seen, int) and seen > len(data.train):
+        raise ConfigError(
+            f"{options.checkpoint} was trained on {seen:,} images, of which --validation {options.validation} sets some "
+            "aside; give the --validation of its training"
+        )
 
 
 def predict(options: argparse.Namespace) -> None:
@@ -55,8 +72,7 @@ def predict(options: argparse.Namespace) -> None:
                 "probabilities": list(prediction.probabilities),
             }
         )
-        if not options.json:
-            print(f"{file}: {prediction}")
+        print_text(options, f"{file}: {prediction}")
     print_json(options, {"predictions": rows})
     if failures:
         raise type(failures[0])(f"{len(failures)} of {len(options.files)} pictures could not be read")

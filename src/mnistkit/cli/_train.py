@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mnistkit.cli._output import evaluation_row, print_json
+from mnistkit.cli._output import evaluation_row, print_json, print_text
 from mnistkit.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -55,6 +55,8 @@ def train(options: argparse.Namespace) -> None:
     from statistics import mean, stdev
 
     output = options.output or Path("runs") / options.model
+    if len(set(options.seed)) < len(options.seed):
+        raise ConfigError(f"--seed {' '.join(map(str, options.seed))}: give each seed once")
     folders = [output if len(options.seed) == 1 else output / f"seed-{seed}" for seed in options.seed]
     for folder in folders:
         if (folder / "last.safetensors").exists() and not options.resume:
@@ -65,18 +67,17 @@ def train(options: argparse.Namespace) -> None:
         report, test = _train_one(options, seed, folder)
         runs.append(report)
         accuracies.append(test.accuracy)
-        if not options.json:
-            print(f"seed {seed}: test {test}\n  {report['checkpoint']}")
+        print_text(options, f"seed {seed}: test {test}\n  {report['checkpoint']}")
     if len(runs) == 1:
         print_json(options, runs[0])
         return
     print_json(
         options, {"test": {"accuracy": mean(accuracies), "std": stdev(accuracies), "values": accuracies}, "runs": runs}
     )
-    if not options.json:
-        print(
-            f"test accuracy, mean of {len(runs)} seeds: {mean(accuracies):.3%}, standard deviation {stdev(accuracies):.3%}"
-        )
+    print_text(
+        options,
+        f"test accuracy, mean of {len(runs)} seeds: {mean(accuracies):.3%}, standard deviation {stdev(accuracies):.3%}",
+    )
 
 
 def _train_one(options: argparse.Namespace, seed: int, folder: Path) -> tuple[dict[str, object], Evaluation]:

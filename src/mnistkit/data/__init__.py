@@ -6,6 +6,7 @@ from mnistkit.data.augment import Augment as Augment
 from mnistkit.data.catalogue import DatasetInfo as DatasetInfo
 from mnistkit.data.catalogue import dataset_info as dataset_info
 from mnistkit.data.catalogue import list_datasets as list_datasets
+from mnistkit.data.combining import concatenate as concatenate
 from mnistkit.data.datasets import DigitDataset as DigitDataset
 from mnistkit.data.datasets import Splits as Splits
 from mnistkit.data.loaders import Augmentation as Augmentation
@@ -17,3 +18,4 @@ from mnistkit.data.sources import cache_dir as cache_dir
 from mnistkit.data.sources import from_folder as from_folder
 from mnistkit.data.sources import load_dataset as load_dataset
 from mnistkit.data.sources import load_mnist as load_mnist
+from mnistkit.data.strokes import draw_digits as draw_digits

@@ -16,7 +16,7 @@ __all__ = ["Augment"]
 
 @dataclass(frozen=True)
 class Augment:
-    """Random affine and elastic distortion, ink width and erasing, drawn anew for every image.
+    """Random affine and elastic distortion, ink width, erasing, blur and contrast, drawn anew for every image.
 
     Affine and elastic distortion are one resampling; what is switched off costs nothing.
 
@@ -29,6 +29,8 @@ class Augment:
         smoothness: width of the elastic field's features, in pixels, from 1.
         ink: largest change of stroke width: 1 dilates or erodes by a full pixel on each side.
         erase: probability of blanking a rectangle (Zhong et al. 2017) of up to a third of the image's height and width.
+        blur: largest share of a 3x3 binomial blur that is mixed in, 0 to 1.
+        gamma: largest change of contrast: an image to the power ``exp(u)`` with ``|u| <= gamma``.
 
     Raises:
         ConfigError: for a negative amount, or one that leaves nothing of the image.
@@ -46,16 +48,18 @@ class Augment:
     smoothness: float = 4.0
     ink: float = 0.0
     erase: float = 0.0
+    blur: float = 0.0
+    gamma: float = 0.0
 
     def __post_init__(self) -> None:
         for name, value in vars(self).items():
             least = 1 if name == "smoothness" else 0
             if not (math.isfinite(value) and value >= least):
                 raise ConfigError(f"{name} is {value}, expected a number from {least}")
-        if self.erase > 1 or self.scale >= 1 or self.shear >= 90:
+        if self.erase > 1 or self.blur > 1 or self.scale >= 1 or self.shear >= 90:
             raise ConfigError(
-                f"erase is {self.erase} (at most 1), scale is {self.scale} (less than 1), "
-                f"shear is {self.shear} (less than 90)"
+                f"erase is {self.erase} (at most 1), blur is {self.blur} (at most 1), scale is {self.scale} (less than "
+                f"1), shear is {self.shear} (less than 90)"
             )
 
     def __call__(self, images: Tensor, generator: torch.Generator) -> Tensor:
@@ -66,6 +70,10 @@ class Augment:
             images = self._warp(images, generator)
         if self.erase:
             images = self._erase(images, generator)
+        if self.blur:
+            images = self._blur(images, generator)
+        if self.gamma:
+            images = self._change_contrast(images, generator)
         return images
 
     def _warp(self, images: Tensor, generator: torch.Generator) -> Tensor:
@@ -112,3 +120,14 @@ class Augment:
         in_columns = (columns >= left) & (columns < left + side_x)
         hole = in_rows[:, None, :, None] & in_columns[:, None, None, :]
         return images.masked_fill(hole.to(images.device), 0.0)
+
+    def _blur(self, images: Tensor, generator: torch.Generator) -> Tensor:
+        share = (torch.rand(len(images), generator=generator) * self.blur).to(images.device).view(-1, 1, 1, 1)
+        # Two means over 2x2 pixels are 1 2 1 in each direction; beyond the edge it goes on as at the edge.
+        padded = F.pad(images, (1, 1, 1, 1), mode="replicate")
+        return images.lerp(F.avg_pool2d(F.avg_pool2d(padded, 2, stride=1), 2, stride=1), share)
+
+    def _change_contrast(self, images: Tensor, generator: torch.Generator) -> Tensor:
+        exponent = ((2 * torch.rand(len(images), generator=generator) - 1) * self.gamma).exp()
+        # Resampling can leave a pixel a rounding error below 0, and the power of that is NaN.
+        return images.clamp(0, 1).pow_(exponent.to(images.device).view(-1, 1, 1, 1))

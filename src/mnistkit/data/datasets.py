@@ -110,11 +110,11 @@ class DigitDataset(Dataset[tuple[Tensor, int]]):
             DataError: for another shape, type or range, or labels that do not fit.
         """
         pixels = _as_uint8(_tensor(images, "images"))
+        if not pixels.numel():
+            raise DataError(f"got images of shape {tuple(pixels.shape)}: there are none")
         targets = _tensor(labels, "labels")
         if targets.is_floating_point() or targets.dtype == torch.bool:
             raise DataError(f"got {targets.dtype} labels, expected integers from 0")
-        if not pixels.numel():
-            raise DataError(f"got images of shape {tuple(pixels.shape)}: there are none")
         mean, std = mean_std or _mean_std(pixels)
         height, width = pixels.shape[-2:]
         return cls(
@@ -319,7 +319,7 @@ def _mean_std(images: Tensor) -> tuple[tuple[float, ...], tuple[float, ...]]:
             (torch.bincount(part[:, channel].flatten(), minlength=256) for part in torch.split(images, 4096)),
             torch.zeros(256, dtype=torch.int64),
         )
-        weights = counts / counts.sum()
+        weights = counts.to(torch.float64) / counts.sum()
         mean = float((weights * values).sum())
         means.append(mean)
         stds.append(float((weights * (values - mean) ** 2).sum().sqrt()))

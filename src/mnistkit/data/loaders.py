@@ -90,7 +90,7 @@ class TensorLoader:
         """The positions of this process's images in an epoch, in the order in which they come."""
         count, world = len(self.dataset), self.world
         if not self.shuffle:
-            return torch.arange(world.rank, count, world.size)
+            return torch.arange(count)[world.rank :: world.size]
         generator = torch.Generator().manual_seed(derive_seed(self.seed, "order", epoch))
         return torch.randperm(count, generator=generator)[world.rank :: world.size][: self._share()]
 

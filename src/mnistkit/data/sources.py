@@ -22,11 +22,11 @@ from mnistkit.errors import ConfigError, DataError, DownloadError, ImageError
 from mnistkit.imaging import frame_image, load_image
 from mnistkit.types import PathLike, SplitName
 
-__all__ = ["cache_dir", "from_folder", "load_dataset", "load_mnist"]
+__all__ = ["MNIST_MEAN_STD", "cache_dir", "from_folder", "load_dataset", "load_mnist"]
 
 _IMAGE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".gif", ".tif", ".tiff", ".webp", ".ppm", ".pgm"})
 # Of all 60,000 training images; a test measures them.
-_MNIST_MEAN_STD = ((0.1306604762738429,), (0.30810780717887876,))
+MNIST_MEAN_STD = ((0.13066047627384286,), (0.3081078038564627,))
 
 
 def load_mnist(validation: int = 5000, seed: int = 0) -> Splits:
@@ -83,7 +83,7 @@ def load_dataset(
         if missing := _missing(info, folder):
             _download(info, folder, missing, allowed=download)
     images, labels = _read(info, folder, "train")
-    mean_std = _MNIST_MEAN_STD if name == "mnist" else None
+    mean_std = MNIST_MEAN_STD if name == "mnist" else None
     train = DigitDataset.from_arrays(
         images, labels, classes=info.classes, name=name, source=source, framing=info.framing, mean_std=mean_std
     )
@@ -146,7 +146,9 @@ def from_folder(
     frames, failures = [], []
     for file, _ in files:
         try:
-            frames.append(frame_image(load_image(file, channels=channels), size=(size, size), framing=framing))
+            # The ink may stand out by its colour alone.
+            pixels = load_image(file, channels=3 if framing == "mnist" else channels)
+            frames.append(frame_image(pixels, size=(size, size), framing=framing))
         except ImageError as error:
             failures.append(f"  {file}: {error}")
     if failures:

@@ -1,55 +1,75 @@
-"""What is ink and what is paper: polarity, and how much ink each pixel has."""
+"""What is ink and what is paper: the paper's own brightness and colour taken out, whichever of the two is darker."""
 
 from __future__ import annotations
 
+import cv2
 import numpy as np
-
-from mnistkit.errors import BlankImageError
 
 __all__ = ["find_ink"]
 
-# Less contrast than this is paper, light and noise, not writing.
-_LEAST_CONTRAST = 20.0
-# White on black, or the reverse, as good as it gets: nothing to gain by stretching it further.
-_FULL_CONTRAST = 250.0
+# Paper, light and shadow change slowly: an image this large shows all of that.
+_PAPER_SIDE = 96
+# No stroke is wider than this share of the image's longer side.
+_WIDEST_STROKE = 0.3
+_LUMINANCE = np.array([0.299, 0.587, 0.114], dtype=np.float32)
 
 
-def find_ink(grey: np.ndarray) -> np.ndarray:
-    """The amount of ink in each pixel of a grey image, whichever of ink and paper is darker.
+def find_ink(image: np.ndarray) -> np.ndarray:
+    """How much each pixel differs from the paper around it, in the direction in which ink does.
 
-    The image's border is taken for paper. What differs from it no more than the border's own noise does is paper too.
+    The paper's brightness is estimated everywhere, so that light gradients and soft shadows fall away. Colours count by
+    the channel that shows the ink best: red on green of the same brightness is ink too.
 
     Args:
-        grey: uint8 ``(H, W)``.
+        image: uint8 ``(H, W)`` or ``(H, W, 3)``.
 
     Returns:
-        float32 ``(H, W)``: 0 for paper, up to 255 for the strongest ink.
-
-    Raises:
-        BlankImageError: if nothing stands out from the paper.
+        float32 ``(H, W)``, 0 to 255.
     """
-    values = grey.astype(np.float32)
-    border = _border(values)
-    paper = float(np.median(border))
-    difference = values - paper
-    # The side on which more energy lies is ink: a few bright specks do not outweigh a dark digit.
-    if (np.minimum(difference, 0) ** 2).sum() > (np.maximum(difference, 0) ** 2).sum():
-        difference = -difference
-    ink = np.maximum(difference, 0)
-    strongest = float(ink.max())
-    if strongest < _LEAST_CONTRAST:
-        raise BlankImageError(
-            f"the image is blank: its strongest contrast is {strongest:.0f} of 255, at least {_LEAST_CONTRAST:.0f} is needed"
-        )
-    noise = float(np.percentile(np.abs(border - paper), 95))
-    floor = min(1.5 * noise, 0.5 * strongest)
-    gain = 255 / strongest if strongest < _FULL_CONTRAST else 1.0
-    return np.where(ink > floor, ink * gain, 0).astype(np.float32)
+    colours = image[:, :, None] if image.ndim == 2 else image
+    small = _shrink(colours, _PAPER_SIDE)
+    if not _ink_is_dark(small):
+        colours, small = 255 - colours, 255 - small
+    paper = _paper(small)
+    height, width = colours.shape[:2]
+    full = cv2.resize(paper, (width, height), interpolation=cv2.INTER_LINEAR).reshape(colours.shape)
+    ink: np.ndarray = np.maximum(full.astype(np.float32) - colours, 0).max(axis=2)
+    return ink
 
 
-def _border(values: np.ndarray) -> np.ndarray:
-    """The pixels along the edge, a fiftieth of the image deep."""
-    depth = max(1, min(values.shape) // 50)
-    return np.concatenate(
-        [values[:depth].ravel(), values[-depth:].ravel(), values[:, :depth].ravel(), values[:, -depth:].ravel()]
-    )
+def _shrink(colours: np.ndarray, side: int) -> np.ndarray:
+    height, width, channels = colours.shape
+    scale = side / max(height, width)
+    if scale >= 1:
+        return colours
+    size = max(1, round(width * scale)), max(1, round(height * scale))
+    return cv2.resize(colours, size, interpolation=cv2.INTER_AREA).reshape(size[1], size[0], channels)
+
+
+def _ink_is_dark(small: np.ndarray) -> bool:
+    """Whether more energy lies below than above the median of a wide neighbourhood, most of which is paper."""
+    reach = max(1, round(0.3 * max(small.shape)))
+    padded = _pad(small, reach)
+    median = np.dstack([cv2.medianBlur(channel, 2 * reach + 1) for channel in cv2.split(padded)])
+    difference = small.astype(np.float32) - median[reach:-reach, reach:-reach]
+    if small.shape[2] == 3:
+        difference = difference @ _LUMINANCE
+    return bool((np.minimum(difference, 0) ** 2).sum() > (np.maximum(difference, 0) ** 2).sum())
+
+
+def _paper(small: np.ndarray) -> np.ndarray:
+    """The paper under dark ink: what is left when everything narrower than a stroke can be is filled."""
+    side = max(small.shape[:2])
+    reach = max(2, round(_WIDEST_STROKE * side))
+    padded = _pad(small, reach)
+    if side == _PAPER_SIDE:
+        padded = cv2.medianBlur(padded, 3)  # Single bright pixels of a photo would raise the paper around them.
+    disk = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (reach | 1, reach | 1))
+    closed = cv2.morphologyEx(padded, cv2.MORPH_CLOSE, disk)
+    smooth = cv2.GaussianBlur(closed, (0, 0), max(0.5, side / 32)).reshape(padded.shape)
+    return smooth[reach:-reach, reach:-reach]
+
+
+def _pad(small: np.ndarray, reach: int) -> np.ndarray:
+    padded = cv2.copyMakeBorder(np.ascontiguousarray(small), reach, reach, reach, reach, cv2.BORDER_REFLECT)
+    return padded.reshape(*padded.shape[:2], small.shape[2])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import os
 import warnings
@@ -39,45 +40,59 @@ def load_image(image: ImageLike, *, channels: Literal[1, 3] = 1) -> np.ndarray:
     Raises:
         ImageError: if it is no image, is damaged, empty, larger than ``MAX_PIXELS``, or has other numbers.
     """
-    if isinstance(image, PIL.Image.Image):
-        picture = image
-    elif isinstance(image, (str, os.PathLike, bytes, bytearray)) or hasattr(image, "read"):
-        picture = _decode(cast("str | os.PathLike[str] | bytes | BinaryIO", image))
-    elif isinstance(image, np.ndarray) or hasattr(image, "detach"):
-        picture = _from_array(to_numpy(image))
-    else:
-        raise ImageError(
-            f"a {type(image).__name__} is not an image; expected a path, bytes, a binary file, a PIL image, an array or a tensor"
-        )
-    _require_size(*picture.size)
-    try:
-        picture = PIL.ImageOps.exif_transpose(picture)
-        opaque = _without_alpha(_to_8_bits(picture))
-    except (OSError, ValueError, SyntaxError, EOFError) as error:
-        raise ImageError(f"the image is damaged: {error}") from error
-    return np.asarray(opaque.convert("L" if channels == 1 else "RGB"))
+    with warnings.catch_warnings():
+        # Pillow warns of metadata that it cannot read, and of sizes over a limit that is above our own.
+        warnings.simplefilter("ignore")
+        picture = _open(image)
+        _require_size(*picture.size)
+        try:
+            opaque = _without_alpha(_to_8_bits(PIL.ImageOps.exif_transpose(picture)))
+            return np.asarray(opaque.convert("L" if channels == 1 else "RGB"))
+        except Exception as error:  # a PIL image may be decoded only here; see _decode
+            raise ImageError(f"the image is damaged, or its file is closed: {_reason(error)}") from error
 
 
 def to_numpy(image: np.ndarray | Tensor | object) -> np.ndarray:
     """An array as it is; a tensor's copy on the CPU, with the channels last."""
     if isinstance(image, np.ndarray):
         return image
-    array: np.ndarray = cast("Tensor", image).detach().cpu().numpy()
+    try:
+        tensor = cast("Tensor", image).detach().cpu()
+        # numpy has no bfloat16.
+        array: np.ndarray = (tensor.float() if str(tensor.dtype) == "torch.bfloat16" else tensor).numpy()
+    except (TypeError, RuntimeError) as error:
+        raise ImageError(f"this {type(image).__name__} has no pixels to read: {error}") from error
     return np.moveaxis(array, -3, -1) if array.ndim >= 3 else array
 
 
+def _open(image: ImageLike) -> PIL.Image.Image:
+    if isinstance(image, PIL.Image.Image):
+        return image
+    if isinstance(image, (str, os.PathLike, bytes, bytearray)) or hasattr(image, "read"):
+        return _decode(cast("str | os.PathLike[str] | bytes | BinaryIO", image))
+    if isinstance(image, np.ndarray) or hasattr(image, "detach"):
+        return _from_array(to_numpy(image), tuple(image.shape))
+    raise ImageError(
+        f"{type(image).__name__} is not a kind of image; expected a path, bytes, a binary file, a PIL image, an array or a "
+        "tensor"
+    )
+
+
 def _decode(source: str | os.PathLike[str] | bytes | BinaryIO) -> PIL.Image.Image:
-    name = os.fspath(source) if isinstance(source, (str, os.PathLike)) else f"this {type(source).__name__}"
+    name = os.fsdecode(source) if isinstance(source, (str, os.PathLike)) else f"this {type(source).__name__}"
     try:
-        if isinstance(source, (bytes, bytearray)):
-            file: str | BinaryIO = io.BytesIO(source)
-        else:
-            file = str(Path(source)) if isinstance(source, (str, os.PathLike)) else source
-        with warnings.catch_warnings():
-            # Our own limit is lower, and an error; Pillow's other warnings are about metadata.
-            warnings.simplefilter("ignore")
+        with contextlib.ExitStack() as opened:
+            if isinstance(source, (bytes, bytearray)):
+                file: BinaryIO = io.BytesIO(source)
+            elif isinstance(source, (str, os.PathLike)):
+                # Pillow leaves the files of damaged and of animated images open.
+                file = opened.enter_context(Path(name).open("rb"))
+            else:
+                file = source
             picture = PIL.Image.open(file)
             _require_size(*picture.size)
+            if picture.format == "EPS":
+                raise ImageError("it is PostScript, a program that would have to be run; save it as PNG")
             picture.load()
     except FileNotFoundError as error:
         raise ImageError(f"there is no image file {name}") from error
@@ -85,9 +100,13 @@ def _decode(source: str | os.PathLike[str] | bytes | BinaryIO) -> PIL.Image.Imag
         raise ImageError(f"{name} is not an image that can be read (PNG, JPEG, BMP, GIF, TIFF, WebP ...)") from error
     except PIL.Image.DecompressionBombError as error:
         raise ImageError(f"{name} is larger than {MAX_PIXELS // 10**6} megapixels; scale it down") from error
-    except (OSError, ValueError, SyntaxError, EOFError, MemoryError) as error:
-        raise ImageError(f"{name} cannot be read as an image: {error}") from error
+    except Exception as error:  # the decoders of damaged files raise whatever they stumble over
+        raise ImageError(f"{name} cannot be read as an image: {_reason(error)}") from error
     return picture
+
+
+def _reason(error: Exception) -> str:
+    return str(error) or type(error).__name__
 
 
 def _require_size(width: int, height: int) -> None:
@@ -97,10 +116,10 @@ def _require_size(width: int, height: int) -> None:
         raise ImageError(f"the image has {width}x{height} pixels, over {MAX_PIXELS // 10**6} megapixels; scale it down")
 
 
-def _from_array(array: np.ndarray) -> PIL.Image.Image:
+def _from_array(array: np.ndarray, shape: tuple[int, ...]) -> PIL.Image.Image:
     if array.ndim not in (2, 3) or (array.ndim == 3 and array.shape[2] not in (1, 2, 3, 4)):
         raise ImageError(
-            f"got an array of shape {array.shape}, expected (H, W) or (H, W, C) with 1 to 4 channels (a tensor: (C, H, W))"
+            f"got an image of shape {shape}, expected (H, W) or (H, W, C) with 1 to 4 channels (a tensor: (C, H, W))"
         )
     _require_size(array.shape[1], array.shape[0])
     pixels = _to_uint8(array)
@@ -112,8 +131,10 @@ def _to_uint8(array: np.ndarray) -> np.ndarray:
         return np.ascontiguousarray(array)
     if array.dtype == np.bool_:
         return array.astype(np.uint8) * 255
-    if array.dtype == np.uint16:
+    if array.dtype.kind == "u" and array.dtype.itemsize == 2:
         return (array // 257).astype(np.uint8)
+    if array.dtype.kind not in "uif":
+        raise ImageError(f"got {array.dtype} pixels, expected real numbers: uint8, or floats from 0 to 1")
     low, high = float(array.min()), float(array.max())
     if np.issubdtype(array.dtype, np.integer) and low >= 0 and high <= 255:
         return array.astype(np.uint8)
@@ -141,7 +162,8 @@ def _to_8_bits(picture: PIL.Image.Image) -> PIL.Image.Image:
         white = 65535.0 if values.max() > 255 else 255.0 if values.max() > 1 or picture.mode != "F" else 1.0
         return PIL.Image.fromarray(np.clip(values * (255 / white), 0, 255).astype(np.uint8))
     if picture.mode not in {"1", "L", "LA", "RGB", "RGBA"}:
-        return picture.convert("RGBA" if "A" in picture.mode or "a" in picture.mode else "RGB")
+        # A small "a" stands for colours multiplied by their opacity.
+        return picture.convert({"La": "LA", "RGBa": "RGBA"}.get(picture.mode, "RGB"))
     if picture.mode in {"L", "RGB", "1"} and "transparency" in picture.info:
         return picture.convert("RGBA")
     return picture

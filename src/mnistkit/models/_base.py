@@ -65,7 +65,7 @@ class ImageClassifier(nn.Module):
         return logits
 
     def _check(self, images: Tensor) -> None:
-        if images.ndim != 4 or images.shape[1:] != self.input_shape:
+        if images.shape[1:] != self.input_shape:
             expected = ", ".join(map(str, self.input_shape))
             raise DataError(
                 f"got images of shape {tuple(images.shape)}, this {type(self).__name__} expects (N, {expected})"

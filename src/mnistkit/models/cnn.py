@@ -1,9 +1,10 @@
-"""The convolutional networks of well-known tutorials, with their exact layer sizes."""
+"""Convolutional networks: those of well-known tutorials, with their exact layer sizes, and one for real handwriting."""
 
 from __future__ import annotations
 
 from torch import Tensor, nn
 
+from mnistkit.errors import ConfigError
 from mnistkit.models._base import (
     ImageClassifier,
     flat_features,
@@ -14,7 +15,7 @@ from mnistkit.models._base import (
 )
 from mnistkit.models._registry import register_model
 
-__all__ = ["ConvNet", "convnet", "digit_cnn", "example_cnn"]
+__all__ = ["ConvNet", "convnet", "digit_cnn", "example_cnn", "handwriting_cnn"]
 
 
 class ConvNet(ImageClassifier):
@@ -122,3 +123,49 @@ def example_cnn(
         nn.Linear(flat_features(conv, shape), 128), nn.ReLU(), nn.Dropout(dropout[1]), nn.Linear(128, classes)
     )
     return ImageClassifier(conv, fc, shape)
+
+
+@register_model
+def handwriting_cnn(
+    *, width: int = 32, dropout: float = 0.2, image_size: int = 28, channels: int = 1, classes: int = 10
+) -> ImageClassifier:
+    """Five convolutions with batch normalisation, small and fast, for training on much: 194,042 parameters.
+
+    conv5 1>16, pool2, conv3 16>64, conv3 64>64, pool2, conv3 64>96, conv3 96>96, pool2, dropout, 864>10.
+
+    Args:
+        width: sets the maps of the convolutions: half of it, twice it two times, three times it two times.
+        dropout: probability of dropping one of the features in training.
+        image_size: height and width of the images.
+        channels: of the images.
+        classes: how many there are.
+
+    Raises:
+        ConfigError: for an odd or non-positive width, other sizes below one, a dropout that is no probability, or images
+            too small.
+    """
+    require_positive(width=width, image_size=image_size, channels=channels, classes=classes)
+    if width % 2:
+        raise ConfigError(f"width is {width}, expected an even number: the first convolution has half as many maps")
+    require_probability(dropout=dropout)
+    conv = nn.Sequential(
+        # At full size normalising costs as much as convolving one channel: pooled first, a quarter of it.
+        nn.Conv2d(channels, width // 2, 5, padding=2, bias=False),
+        nn.MaxPool2d(2),
+        nn.BatchNorm2d(width // 2),
+        nn.ReLU(),
+        *_normalized(width // 2, 2 * width),
+        *_normalized(2 * width, 2 * width),
+        nn.MaxPool2d(2),
+        *_normalized(2 * width, 3 * width),
+        *_normalized(3 * width, 3 * width),
+        nn.MaxPool2d(2),
+    )
+    shape = (channels, image_size, image_size)
+    fc = nn.Sequential(nn.Dropout(dropout), nn.Linear(flat_features(conv, shape), classes))
+    return ImageClassifier(conv, fc, shape)
+
+
+def _normalized(inputs: int, outputs: int) -> list[nn.Module]:
+    """A 3x3 convolution that keeps the size, normalised; the normalisation's shift makes a bias of its own pointless."""
+    return [nn.Conv2d(inputs, outputs, 3, padding=1, bias=False), nn.BatchNorm2d(outputs), nn.ReLU()]

@@ -45,7 +45,7 @@ class MLP(nn.Module):
             DataError: for images of another size.
         """
         features = math.prod(images.shape[1:])
-        if images.ndim < 2 or features != self.input_shape[0]:
+        if features != self.input_shape[0]:
             raise DataError(
                 f"got images of shape {tuple(images.shape)}, {features} numbers each; this network expects "
                 f"{self.input_shape[0]}: set image_size= and channels= to the data's"

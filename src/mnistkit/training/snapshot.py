@@ -81,7 +81,7 @@ def restore(trainer: Trainer, path: PathLike) -> Generators:
     state.epoch, state.step, state.batch = (cast("int", saved[name]) for name in ("epoch", "step", "batch"))
     state.sums.load_state_dict(_part(saved, "sums"))
     state.history = History(cast("list[dict[str, float]]", saved["history"]))
-    trainer.set_seconds(cast("float", saved["seconds"]))
+    state.seconds_before = cast("float", saved["seconds"])
     return _part(saved, "generators")
 
 
@@ -142,6 +142,7 @@ def _run(trainer: Trainer) -> dict[str, JsonValue]:
     data = trainer.train_data
     # A TensorLoader of the user's own makes the batches in the trainer's place.
     loader = data if isinstance(data, TensorLoader) else trainer
+    dataset = next(datasets_in(data), None)
     return {
         "seed": trainer.seed,
         "batch_size": loader.batch_size,
@@ -156,6 +157,7 @@ def _run(trainer: Trainer) -> dict[str, JsonValue]:
         "augment": repr(loader.augment) if is_dataclass(loader.augment) else None,
         "order": [data.shuffle, data.seed] if isinstance(data, TensorLoader) else None,
         "data": _data(trainer),
+        "preprocessing": None if dataset is None else dataset.preprocessing.to_json(),
     }
 
 

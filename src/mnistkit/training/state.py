@@ -75,6 +75,7 @@ class TrainState:
         validation: the last validation of an epoch.
         lr: the learning rate of the last update, of the first parameter group.
         history: the figures of all finished epochs.
+        seconds_before: how long ``fit`` ran before a resume; see ``Trainer.seconds``.
         stop_reason: why training is to end early; ``None`` unless it is.
     """
 
@@ -88,6 +89,7 @@ class TrainState:
     validation: Evaluation | None = None
     lr: float = 0.0
     history: History = field(default_factory=History)
+    seconds_before: float = 0.0
     stop_reason: str | None = None
 
     @property

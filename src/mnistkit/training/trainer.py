@@ -47,7 +47,7 @@ class Trainer:
     The loop, with every hook in its place::
 
         fit(train, validation):
-            place the model, make optimizers, resume if asked to
+            place the model, configure_optimizer(), resume if asked to
             on_fit_start
             for each epoch:
                 on_epoch_start
@@ -151,8 +151,7 @@ class Trainer:
         self._optimizer = optimizer
         self.schedule = Constant(lr) if isinstance(lr, (int, float)) else lr
         self._loss = loss or classification_loss
-        self._started = 0.0
-        self._seconds_before = 0.0
+        self._started: float | None = None
 
     # ---- open: what a step computes -------------------------------------------------------------------------------
 
@@ -225,6 +224,7 @@ class Trainer:
                 self._train(loader, validation_loader, generators, interrupt)
         finally:
             self.model.eval()
+            self.state.seconds_before, self._started = self.seconds, None
         # The files that rank 0 wrote are complete for whoever reads them next.
         self.world.barrier()
         return self.state.history
@@ -359,11 +359,7 @@ class Trainer:
     @property
     def seconds(self) -> float:
         """How long ``fit`` has run, in seconds, the time before a resume included."""
-        return self._seconds_before + (time.monotonic() - self._started if self._started else 0.0)
-
-    def set_seconds(self, seconds: float) -> None:
-        """Count the time that ``fit`` ran before a resume."""
-        self._seconds_before = seconds
+        return self.state.seconds_before + (0.0 if self._started is None else time.monotonic() - self._started)
 
     # ---- the loop's parts -----------------------------------------------------------------------------------------
 
@@ -385,7 +381,6 @@ class Trainer:
         self.train_data, self.validation_data = train, validation
         steps = math.ceil(self.world.min(len(loader)) / self.accumulate)
         self.state = TrainState(epochs, steps, MetricSums(self.device))
-        self._seconds_before = 0.0
         self._hooks = Hooks(self.callbacks)
         self._updates = Updates(self.optimizers, self.precision, self.world, self.clip_norm)
         return loader, None if validation is None else self._loader(validation, training=False)
@@ -405,6 +400,11 @@ class Trainer:
             if data.device != self.device:
                 raise ConfigError(
                     f"the loader is on {data.device}, the trainer on {self.device}; give both one device="
+                )
+            if isinstance(data, TensorLoader) and data.world != self.world:
+                raise ConfigError(
+                    f"the loader is for process {data.world.rank} of {data.world.size}, this is {self.world.rank} of "
+                    f"{self.world.size}: give it world=World.current(), or give the trainer the data set itself"
                 )
             return data
         return LoaderAdapter(data, self.device)

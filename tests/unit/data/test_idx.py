@@ -50,13 +50,26 @@ def test_gzip_is_recognised_by_content_not_by_name(tmp_path):
         np.testing.assert_array_equal(read_idx(file, ndim=3), IMAGES)
 
 
-def test_a_gzip_file_with_a_name_longer_than_a_chunk_inside_is_read(path):
+def packed_with_long_name(length):
+    """A gzip file of so many bytes, most of them the original file's name."""
     packer = zlib.compressobj(wbits=-15)
     content = HEADER + IMAGES.tobytes()
-    body = packer.compress(content) + packer.flush()
-    head = b"\x1f\x8b\x08\x08" + bytes(6) + b"n" * 300_000 + b"\0"
-    path.write_bytes(head + body + struct.pack("<2I", zlib.crc32(content), len(content)))
+    body = packer.compress(content) + packer.flush() + struct.pack("<2I", zlib.crc32(content), len(content))
+    return b"\x1f\x8b\x08\x08" + bytes(6) + b"n" * (length - len(body) - 11) + b"\0" + body
+
+
+def test_a_gzip_file_with_a_long_name_inside_is_read(path):
+    path.write_bytes(packed_with_long_name(300_000))
     np.testing.assert_array_equal(read_idx(path), IMAGES)
+
+
+@pytest.mark.parametrize("length", [2**k for k in range(12, 21)])
+def test_what_follows_a_gzip_stream_is_seen_wherever_reading_pauses(path, length):
+    path.write_bytes(packed_with_long_name(length))
+    np.testing.assert_array_equal(read_idx(path), IMAGES)
+    path.write_bytes(packed_with_long_name(length) + b"x")
+    with pytest.raises(IdxFormatError, match="more follows the end of its gzip stream"):
+        read_idx(path)
 
 
 def test_a_file_larger_than_one_chunk_is_read_whole(tmp_path):
@@ -88,7 +101,10 @@ def test_a_missing_file_is_an_ordinary_file_not_found(path):
     [
         (b"", "not an IDX file: it begins with nothing, expected 00 00, a type code"),
         (b"\0\0\x08", r"not an IDX file: it begins with 00 00 08, expected"),
-        (b"PK\x03\x04" + bytes(60), r"not an IDX file: it begins with 50 4b 03 04, expected 00 00, a type code \(08, 09"),
+        (
+            b"PK\x03\x04" + bytes(60),
+            r"not an IDX file: it begins with 50 4b 03 04, expected 00 00, a type code \(08, 09",
+        ),
         (b"\0\x01\x08\x03" + bytes(20), "begins with 00 01 08 03"),
         (b"\0\0\x0a\x01" + bytes(20), "begins with 00 00 0a 01"),
         (b"\0\0\x08\0" + bytes(20), "begins with 00 00 08 00, expected .* number of dimensions from 1 to 32"),
@@ -101,8 +117,14 @@ def test_a_missing_file_is_an_ordinary_file_not_found(path):
         (HEADER, r"truncated: the header says \(2, 3, 4\), 24 bytes, but there are 0; delete it and get it again"),
         (HEADER + bytes(23), r"truncated: the header says \(2, 3, 4\), 24 bytes, but there are 23"),
         (HEADER + bytes(25), r"too long: the header says \(2, 3, 4\), 24 bytes, but more follow; delete it and get it"),
-        (bytes([0, 0, 14, 1]) + struct.pack(">I", 2**29 + 1), r"says \(536870913,\), over the limit of 4 GiB; the file is"),
-        (b"\0\0\x08\x03" + b"\xff" * 12, r"the header says \(4294967295, 4294967295, 4294967295\), over the limit of 4 GiB"),
+        (
+            bytes([0, 0, 14, 1]) + struct.pack(">I", 2**29 + 1),
+            r"says \(536870913,\), over the limit of 4 GiB; the file is",
+        ),
+        (
+            b"\0\0\x08\x03" + b"\xff" * 12,
+            r"the header says \(4294967295, 4294967295, 4294967295\), over the limit of 4 GiB",
+        ),
         (b"\0\0\x08\x03" + bytes(4) + b"\xff" * 8, r"the header says \(0, 4294967295, 4294967295\), over the limit"),
     ],
 )
@@ -127,10 +149,10 @@ def test_another_number_of_dimensions_suggests_swapped_files(path):
         read_idx(path, ndim=3)
 
 
-@pytest.mark.parametrize("kept", [2, 9, 10, 12, 20, -9, -8, -1])
+@pytest.mark.parametrize("kept", [2, 9, 10, -9, -8, -1])
 def test_a_truncated_gzip_file_is_called_one(path, kept):
     path.write_bytes(gzip.compress(HEADER + IMAGES.tobytes())[:kept])
-    with pytest.raises(IdxFormatError, match=f"{path.name} is a truncated gzip file; delete it and get it again|truncated inside"):
+    with pytest.raises(IdxFormatError, match=f"{path.name} is a truncated gzip file; delete it and get it again"):
         read_idx(path)
 
 
@@ -169,7 +191,10 @@ def test_a_gzip_bomb_does_not_fill_memory(path):
 @pytest.mark.parametrize(
     ("array", "message"),
     [
-        (np.zeros(3, dtype=np.int64), "cannot hold int64 with 1 dimensions; use one of uint8, int8, int16, int32, float32"),
+        (
+            np.zeros(3, dtype=np.int64),
+            "cannot hold int64 with 1 dimensions; use one of uint8, int8, int16, int32, float32",
+        ),
         (np.zeros(3, dtype=bool), "cannot hold bool"),
         (np.zeros(3, dtype=np.float16), "cannot hold float16"),
         (np.uint8(3), "cannot hold uint8 with 0 dimensions"),

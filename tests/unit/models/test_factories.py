@@ -1,3 +1,5 @@
+import itertools
+
 import pytest
 import torch
 import torch.nn.functional as F
@@ -12,6 +14,7 @@ from mnistkit.models import (
     create_model,
     digit_cnn,
     example_cnn,
+    handwriting_cnn,
     lenet1,
     lenet4,
     lenet5,
@@ -65,6 +68,8 @@ def test_a_maximum_is_taken_before_an_activation_that_never_decreases_and_after_
         (lambda: mlp(hidden=[300, 100]), 266_610),
         (lambda: convnet(depth=(20, 50), hidden=500), 1_256_080),
         (lambda: lenet4(image_size=32), 16_690 + 3 * 1200),
+        (lambda: handwriting_cnn(channels=3, image_size=32), 194_042 + 2 * 400 + 7 * 960),
+        (lambda: handwriting_cnn(width=2), 25 + 4 * 9 + 4 * 4 * 9 + 6 * 4 * 9 + 6 * 6 * 9 + 2 * 21 + 54 * 10 + 10),
     ],
 )
 def test_switches_change_the_parameter_count_as_they_should(model, parameters):
@@ -76,12 +81,13 @@ def test_no_two_linear_maps_collapse_into_one_and_no_softmax_ends_it(name):
     kinds = [
         module
         for module in create_model(name).modules()
-        if not any(module.children()) and not isinstance(module, (nn.Dropout, nn.AvgPool2d, nn.MaxPool2d))
+        if not any(module.children())
+        and not isinstance(module, (nn.Dropout, nn.AvgPool2d, nn.MaxPool2d, nn.BatchNorm2d))
     ]
     linear = [isinstance(module, (nn.Linear, nn.Conv2d)) for module in kinds]
     assert linear[0]
     assert linear[-1]
-    assert all(first != second for first, second in zip(linear, linear[1:], strict=False))
+    assert all(first != second for first, second in itertools.pairwise(linear))
 
 
 @pytest.mark.parametrize(
@@ -95,6 +101,8 @@ def test_no_two_linear_maps_collapse_into_one_and_no_softmax_ends_it(name):
         (lambda: example_cnn(), [0.25, 0.5]),
         (lambda: example_cnn(dropout=(0.0, 1.0)), [0.0, 1.0]),
         (lambda: digit_cnn(), []),
+        (lambda: handwriting_cnn(), [0.2]),
+        (lambda: handwriting_cnn(dropout=0.5), [0.5]),
     ],
 )
 def test_dropout_is_where_it_is_said_to_be(model, probabilities):
@@ -169,6 +177,21 @@ def test_lenet4_has_pooling_with_weights_and_grouped_connections():
     ]
 
 
+def test_handwriting_cnn_normalises_before_each_activation_and_after_the_first_pooling():
+    model = handwriting_cnn().eval()
+    convs, norms = _layers(model, nn.Conv2d), _layers(model, nn.BatchNorm2d)
+    for norm in norms:
+        norm.running_mean.normal_()
+        norm.running_var.uniform_(0.5, 2)
+    images = torch.randn(3, 1, 28, 28)
+    x = images
+    for number, (conv, norm) in enumerate(zip(convs, norms, strict=True)):
+        x = F.conv2d(x, conv.weight, padding=conv.kernel_size[0] // 2)
+        x = F.relu(norm(F.max_pool2d(x, 2) if number == 0 else x))
+        x = F.max_pool2d(x, 2) if number in (2, 4) else x
+    torch.testing.assert_close(model(images), model.fc[-1](x.flatten(1)))
+
+
 def test_factories_return_the_class_that_they_promise():
     assert [type(make()) for make in (lenet1, lenet4, lenet5, convnet, mlp, softmax_regression)] == [
         LeNet,
@@ -211,6 +234,10 @@ def test_factories_return_the_class_that_they_promise():
         ("example_cnn", {"dropout": 0.5}, r"^dropout is 0\.5, expected a tuple of two$"),
         ("example_cnn", {"dropout": (0.5, 7)}, r"^dropout\[1\] is 7, expected a number from 0 to 1$"),
         ("digit_cnn", {"image_size": 0}, r"^image_size is 0, expected a whole number from 1$"),
+        ("handwriting_cnn", {"width": 31}, r"^width is 31, expected an even number: the first convolution has half"),
+        ("handwriting_cnn", {"width": 0}, r"^width is 0, expected a whole number from 1$"),
+        ("handwriting_cnn", {"dropout": 1.1}, r"^dropout is 1\.1, expected a number from 0 to 1$"),
+        ("handwriting_cnn", {"image_size": 7}, r"^images of shape \(1, 7, 7\) are too small for these layers"),
         ("lenet5", {"image_size": 8}, r"^images of shape \(1, 8, 8\) are too small for these layers \("),
         ("digit_cnn", {"image_size": 6, "channels": 3}, r"^images of shape \(3, 6, 6\) are too small for these layers"),
         ("convnet", {"image_size": 3}, r"^images of shape \(1, 3, 3\) are too small for these layers"),

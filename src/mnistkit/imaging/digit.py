@@ -1,0 +1,161 @@
+"""Which of the ink is the digit: not dust, not a frame, not the edge of the sheet, but all of a broken stroke."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+
+from mnistkit.errors import BlankImageError
+
+__all__ = ["find_digit"]
+
+# Less contrast than this is paper, light and noise, not writing.
+_LEAST_CONTRAST = 16.0
+# Ink stands out of the paper's noise by this many standard deviations ...
+_SIGMAS = 4.0
+# ... and is at least this share of a typical stroke: less where the paper has no noise at all, as in a drawing.
+_FAINTEST, _FAINTEST_ON_FLAT_PAPER = 0.35, 0.12
+# An image this small is a digit cut out or drawn to fill it, and may well touch the border.
+_SMALL_SIDE = 64
+
+
+@dataclass(frozen=True)
+class _Part:
+    """A connected piece of ink: its box, its ink, and how much of its outline lies on the image's border."""
+
+    number: int
+    left: int
+    top: int
+    right: int
+    bottom: int
+    area: int
+    mass: float
+    peak: float
+    on_border: int
+
+    @property
+    def width(self) -> int:
+        return self.right - self.left
+
+    @property
+    def height(self) -> int:
+        return self.bottom - self.top
+
+    @property
+    def contact(self) -> float:
+        return self.on_border / (2 * (self.width + self.height))
+
+
+def find_digit(ink: np.ndarray) -> np.ndarray:
+    """The pixels of the digit.
+
+    Args:
+        ink: float32 ``(H, W)``, as :func:`find_ink` gives it.
+
+    Returns:
+        bool ``(H, W)``.
+
+    Raises:
+        BlankImageError: if nothing stands out from the paper.
+    """
+    # A few hot pixels of a photo are not its ink.
+    strongest = float(np.percentile(ink, 99.8)) if ink.size > 20_000 else float(ink.max())
+    if strongest < _LEAST_CONTRAST:
+        raise BlankImageError(
+            f"the image is blank: its strongest contrast is {strongest:.0f} of 255, at least {_LEAST_CONTRAST:.0f} is needed"
+        )
+    mask = (ink > _threshold(ink, strongest)).astype(np.uint8)
+    labels, parts = _parts(mask, ink)
+    frames = {part.number for part in parts if _is_frame(part, labels)}
+    digit = max(parts, key=lambda part: _score(part, ink.shape, part.number in frames))
+    chosen = _with_fragments(digit, [part for part in parts if part.number not in frames], ink.shape)
+    return np.isin(labels, chosen)
+
+
+def _threshold(ink: np.ndarray, strongest: float) -> float:
+    visible = ink[ink > 4]
+    typical = max(_otsu(visible), 0.15 * strongest)
+    paper = ink[ink <= 0.5 * typical]
+    level = float(np.median(paper))
+    noise = 1.4826 * float(np.median(np.abs(paper - level)))
+    flat = float(np.percentile(paper, 90)) == 0.0
+    share = _FAINTEST_ON_FLAT_PAPER if flat else _FAINTEST
+    return max(share * typical, level + _SIGMAS * noise, 4.0)
+
+
+def _otsu(values: np.ndarray) -> float:
+    """The threshold that parts the values best (Otsu 1979); half of them if they are all alike."""
+    if np.ptp(values) < 1:
+        return 0.5 * float(values.max())
+    threshold, _ = cv2.threshold(np.clip(values, 0, 255).astype(np.uint8), 0, 255, cv2.THRESH_OTSU)
+    return float(threshold)
+
+
+def _parts(mask: np.ndarray, ink: np.ndarray) -> tuple[np.ndarray, list[_Part]]:
+    count, labels, boxes, _ = cv2.connectedComponentsWithStats(mask, connectivity=8)
+    mass = np.bincount(labels.ravel(), weights=ink.ravel(), minlength=count)
+    peak = np.zeros(count)
+    np.maximum.at(peak, labels.ravel().astype(np.intp), ink.ravel())
+    border = np.concatenate([labels[0], labels[-1], labels[1:-1, 0], labels[1:-1, -1]])
+    on_border = np.bincount(border, minlength=count)
+    parts = []
+    for number in range(1, count):
+        left, top, width, height, area = (int(value) for value in boxes[number])
+        right, bottom = left + width, top + height
+        parts.append(
+            _Part(
+                number, left, top, right, bottom, area, float(mass[number]), float(peak[number]), int(on_border[number])
+            )
+        )
+    return labels, parts
+
+
+def _is_frame(part: _Part, labels: np.ndarray) -> bool:
+    """Whether a part goes round most of the image and has next to nothing inside."""
+    height, width = labels.shape
+    if part.width < 0.6 * width or part.height < 0.6 * height:
+        return False
+    rim = max(2, round(0.08 * max(part.width, part.height)))
+    inside = labels[part.top + rim : part.bottom - rim, part.left + rim : part.right - rim] == part.number
+    return int(inside.sum()) < 0.15 * part.area
+
+
+def _score(part: _Part, shape: tuple[int, ...], framing: bool) -> float:
+    """How much a part looks like the subject: much ink, near the middle, not running along the border."""
+    height, width = shape
+    off = max(abs((part.left + part.right) / 2 / width - 0.5), abs((part.top + part.bottom) / 2 / height - 0.5))
+    score = part.mass * float(np.exp(-((off / 0.4) ** 2)))
+    if part.contact > 0.15:
+        score *= 0.05
+    elif part.on_border and min(height, width) > _SMALL_SIDE:
+        score *= 0.4
+    return 0.02 * score if framing else score
+
+
+def _with_fragments(digit: _Part, parts: list[_Part], shape: tuple[int, ...]) -> list[int]:
+    """The digit and what belongs to it: pieces of its own strength within reach of what was found so far."""
+    reach = 0.25 * max(digit.width, digit.height)
+    large = min(shape) > _SMALL_SIDE
+    waiting = [
+        part
+        for part in parts
+        if part.number != digit.number
+        and part.mass >= 0.02 * digit.mass
+        and part.peak >= 0.4 * digit.peak
+        and not (large and part.on_border and not digit.on_border)
+    ]
+    left, top, right, bottom = digit.left, digit.top, digit.right, digit.bottom
+    chosen = [digit.number]
+    while near := [
+        part
+        for part in waiting
+        if max(part.left - right, left - part.right, part.top - bottom, top - part.bottom) <= reach
+    ]:
+        for part in near:
+            chosen.append(part.number)
+            waiting.remove(part)
+            left, top = min(left, part.left), min(top, part.top)
+            right, bottom = max(right, part.right), max(bottom, part.bottom)
+    return chosen

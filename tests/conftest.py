@@ -1,0 +1,20 @@
+import pytest
+
+from mnistkit.data._idx import write_idx
+
+
+@pytest.fixture(scope="session")
+def small_root(tmp_path_factory, small):
+    """A folder that `mnistkit train --dataset fashion-mnist --root` reads: 300 digits to train on, 100 to test."""
+    root = tmp_path_factory.mktemp("root")
+    for prefix, dataset in (("train", small.train), ("t10k", small.test)):
+        write_idx(root / f"{prefix}-images-idx3-ubyte", dataset.images[:, 0].numpy())
+        write_idx(root / f"{prefix}-labels-idx1-ubyte", dataset.labels.numpy().astype("uint8"))
+    return root
+
+
+@pytest.fixture
+def train_command(small_root, tmp_path):
+    """The arguments of a small `mnistkit train` that writes to `tmp_path / "run"`."""
+    data = ["--dataset", "fashion-mnist", "--root", str(small_root), "--validation", "100"]
+    return ["train", *data, "--batch-size", "16", "--device", "cpu", "--output", str(tmp_path / "run")]

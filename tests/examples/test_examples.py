@@ -1,0 +1,59 @@
+import runpy
+import sys
+from pathlib import Path
+
+import pytest
+
+from mnistkit.data import write_idx
+
+EXAMPLES = Path(__file__).parents[2] / "examples"
+PICTURES = sorted(map(str, (EXAMPLES / "pictures").glob("*.png")))
+ARGUMENTS = {
+    "adversarial_training": ["--epochs", "1", "--images", "320"],
+    "draw_pictures": [],
+    "gan": ["--epochs", "1", "--images", "640"],
+    "t0_lenet5": ["--epochs", "1", "--images", "600", *PICTURES],
+    "t1_fashion": ["--epochs", "1", "--root", "fashion"],
+    "t2_dense": ["--epochs", "1", "2", "--images", "640", "--tensorboard", "runs/board"],
+    "t3_convnet": ["--epochs", "1", "--images", "6400"],
+    "t4_digit_cnn": ["--epochs", "1", "--images", "320"],
+    "train_weights": ["--epochs", "1", "--images", "320", "--drawn", "40", "--threads", "1"],
+}
+
+
+def test_every_example_is_run():
+    assert sorted(ARGUMENTS) == sorted(path.stem for path in EXAMPLES.glob("*.py"))
+
+
+@pytest.fixture
+def fashion_files(tmp_path, mnist):
+    """Files in Fashion-MNIST's layout; what they show does not matter here."""
+    (tmp_path / "fashion").mkdir()
+    for prefix, data in (("train", mnist.train[:512]), ("t10k", mnist.test[:300])):
+        write_idx(tmp_path / f"fashion/{prefix}-images-idx3-ubyte.gz", data.images[:, 0].numpy())
+        write_idx(tmp_path / f"fashion/{prefix}-labels-idx1-ubyte.gz", data.labels.numpy().astype("uint8"))
+
+
+@pytest.mark.usefixtures("fashion_files")
+@pytest.mark.parametrize("name", sorted(ARGUMENTS))
+def test_an_example_runs(name, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "argv", [name, *ARGUMENTS[name]])
+    if name == "draw_pictures":
+        before = [Path(picture).read_bytes() for picture in PICTURES]
+    runpy.run_path(str(EXAMPLES / f"{name}.py"), run_name="__main__")
+    printed = capsys.readouterr().out
+    if name == "draw_pictures":
+        assert [Path(picture).read_bytes() for picture in PICTURES] == before
+    elif name == "gan":
+        assert (tmp_path / "gan.png").stat().st_size > 1000
+    else:
+        assert "accuracy" in printed
+
+
+@pytest.mark.parametrize("name", ["adversarial_training", "gan"])
+def test_a_research_subclass_is_short(name):
+    lines = (EXAMPLES / f"{name}.py").read_text().splitlines()
+    start = next(number for number, line in enumerate(lines) if line.startswith("class ") and "(Trainer)" in line)
+    end = next(number for number, line in enumerate(lines[start + 1 :], start + 1) if line and not line.startswith(" "))
+    assert end - start < 60

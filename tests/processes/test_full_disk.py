@@ -1,0 +1,40 @@
+"""A disk that fills up while a checkpoint is written."""
+
+import resource
+
+import pytest
+
+from mnistkit.checkpoint import read_checkpoint
+from mnistkit.cli import main
+
+pytestmark = pytest.mark.processes
+
+
+def no_file_over_64_kb():
+    # The system then refuses the write half way, as a full disk does.
+    resource.setrlimit(resource.RLIMIT_FSIZE, (2**16, 2**16))
+
+
+def test_a_full_disk_is_reported_and_the_checkpoint_before_it_stays(start, train_command, tmp_path, capsys):
+    run = tmp_path / "run"
+    assert main([*train_command, "--epochs", "1"]) == 0
+    names = ["best.safetensors", "history.csv", "last.safetensors"]
+    before = {name: (run / name).read_bytes() for name in names}
+    assert len(before["last.safetensors"]) > 2**16
+
+    process = start([*train_command, "--epochs", "3", "--resume"], limits=no_file_over_64_kb)
+    output, errors = process.communicate(timeout=100)
+
+    assert process.returncode == 4
+    failed = next(name for name in names if f"mnistkit: cannot write {run / name}: " in errors)
+    assert errors.endswith(
+        f"mnistkit: cannot write {run / failed}: File too large; the earlier file there is intact; free some space\n"
+    )
+    assert "Traceback" not in errors
+    assert output == ""
+    assert sorted(path.name for path in run.iterdir()) == names
+    assert all((run / name).read_bytes() == before[name] for name in names if name != "history.csv")
+    assert read_checkpoint(run / "last.safetensors").training["epoch"] == 1
+
+    assert main([*train_command, "--epochs", "3", "--resume"]) == 0
+    assert read_checkpoint(run / "last.safetensors").training["epoch"] == 3

@@ -1,0 +1,246 @@
+"""What is on disk after each epoch, each so many steps, and an early end."""
+
+import math
+
+import pytest
+import torch
+from torch import nn
+
+from mnistkit import Checkpoint, Trainer, create_model, load_model
+from mnistkit.checkpoint import read_checkpoint
+from mnistkit.errors import ConfigError
+from mnistkit.metrics import Evaluation
+from mnistkit.training import Callback
+
+
+@pytest.fixture
+def train(small):
+    return small.train.take_per_class(4)
+
+
+@pytest.fixture
+def validation(small):
+    return small.validation.take_per_class(2)
+
+
+class Scripted(Trainer):
+    """Its validation figures are given, so that which is best is known."""
+
+    def __init__(self, *args, accuracies=(), **options):
+        super().__init__(*args, **options)
+        self.accuracies = accuracies
+
+    def evaluation_step(self, batch):
+        output = super().evaluation_step(batch)
+        metrics = {"figure": torch.tensor(self.accuracies[self.state.epoch])}
+        return type(output)(output.loss, output.logits, metrics)
+
+
+class Weights(Callback):
+    """Keeps the weights of the end of each epoch, and of each step."""
+
+    def __init__(self):
+        self.epochs, self.steps = {}, {}
+
+    def on_step_end(self, trainer):
+        self.steps[trainer.state.step] = flat(trainer.model)
+
+    def on_epoch_end(self, trainer):
+        self.epochs[trainer.state.epoch] = flat(trainer.model)
+
+
+def flat(model):
+    return nn.utils.parameters_to_vector(model.parameters()).detach().clone()
+
+
+def run(data, *callbacks, kind=Trainer, epochs=3, model=None, resume=None, **options):
+    torch.manual_seed(0)
+    trainer = kind(
+        model or create_model("softmax_regression"),
+        callbacks=callbacks,
+        **{"batch_size": 10, "progress": False} | options,
+    )
+    trainer.fit(*data, epochs=epochs, resume=resume)
+    return trainer
+
+
+def names(path):
+    return sorted(file.name for file in path.iterdir())
+
+
+def test_the_best_and_the_last_are_there_after_a_run(tmp_path, train, validation):
+    kept = Weights()
+    checkpoint = Checkpoint(tmp_path / "new" / "folder", monitor="val_figure")
+    run((train, validation), kept, checkpoint, kind=Scripted, accuracies=[0.5, 0.75, 0.25], epochs=3)
+    assert names(tmp_path / "new" / "folder") == ["best.safetensors", "last.safetensors"]
+    assert checkpoint.best == 0.75
+    assert torch.equal(flat(load_model(checkpoint.best_path)), kept.epochs[2])
+    assert torch.equal(flat(load_model(checkpoint.last_path)), kept.epochs[3])
+    best, last = read_checkpoint(checkpoint.best_path), read_checkpoint(checkpoint.last_path)
+    assert (best.kind, last.kind) == ("model", "training")
+    assert (best.metrics["epoch"], best.metrics["val_figure"]) == (2, 0.75)
+    assert last.metrics["epoch"] == 3
+
+
+@pytest.mark.parametrize(
+    ("mode", "figures", "best"),
+    [
+        ("auto", [0.5, 0.75, 0.25], 2),
+        ("max", [0.5, 0.75, 0.25], 2),
+        ("min", [0.5, 0.75, 0.25], 3),
+        ("max", [0.5, 0.5, 0.5], 1),
+    ],
+)
+def test_the_mode_decides_which_epoch_is_best(tmp_path, train, validation, mode, figures, best):
+    checkpoint = Checkpoint(tmp_path, monitor="val_figure", mode=mode)
+    run((train, validation), checkpoint, kind=Scripted, accuracies=figures)
+    assert read_checkpoint(checkpoint.best_path).metrics["epoch"] == best
+
+
+def test_an_epoch_whose_figure_is_nan_is_not_the_best(tmp_path, train, validation):
+    checkpoint = Checkpoint(tmp_path, monitor="val_figure")
+    run((train, validation), checkpoint, kind=Scripted, accuracies=[math.nan, 0.5, math.nan])
+    assert checkpoint.best == 0.5
+    assert read_checkpoint(checkpoint.best_path).metrics["epoch"] == 2
+
+
+def test_without_a_monitor_there_is_no_best_and_no_need_of_validation(tmp_path, train):
+    run((train,), Checkpoint(tmp_path, monitor=None))
+    assert names(tmp_path) == ["last.safetensors"]
+
+
+def test_numbered_files_come_every_so_many_epochs_and_the_newest_are_kept(tmp_path, train):
+    kept = Weights()
+    run((train,), kept, Checkpoint(tmp_path, monitor=None, every_epochs=2, keep=2), epochs=7)
+    assert names(tmp_path) == ["epoch-000004.safetensors", "epoch-000006.safetensors", "last.safetensors"]
+    assert torch.equal(flat(load_model(tmp_path / "epoch-000004.safetensors")), kept.epochs[4])
+    assert read_checkpoint(tmp_path / "epoch-000006.safetensors").kind == "training"
+
+
+def test_without_keep_all_numbered_files_stay(tmp_path, train):
+    run((train,), Checkpoint(tmp_path, monitor=None, every_epochs=1), epochs=4)
+    assert len(names(tmp_path)) == 5
+
+
+def test_the_newest_is_found_by_number_and_not_by_name(tmp_path, train):
+    for number in ("9", "0000010", "best", "000003-copy"):
+        (tmp_path / f"epoch-{number}.safetensors").write_text("of another run")
+    run((train,), Checkpoint(tmp_path, monitor=None, every_epochs=1, keep=1), epochs=1)
+    assert "epoch-000001.safetensors" in names(tmp_path)
+    run((train,), Checkpoint(tmp_path, monitor=None, every_epochs=5, keep=2), epochs=10)
+    assert names(tmp_path) == [
+        "epoch-0000010.safetensors",
+        "epoch-000003-copy.safetensors",
+        "epoch-000010.safetensors",
+        "epoch-9.safetensors",
+        "epoch-best.safetensors",
+        "last.safetensors",
+    ]
+
+
+def test_last_is_written_every_so_many_steps(tmp_path, train):
+    steps = []
+
+    class Look(Callback):
+        def on_step_start(self, trainer):
+            path = tmp_path / "last.safetensors"
+            steps.append(read_checkpoint(path).training["step"] if path.exists() else 0)
+
+    run((train,), Checkpoint(tmp_path, monitor=None, every_steps=3), Look(), epochs=2)
+    assert steps == [0, 0, 0, 3, 4, 4, 6, 6]
+
+
+def test_last_is_written_when_training_stops_early(tmp_path, train, validation):
+    class Stop(Callback):
+        def on_step_end(self, trainer):
+            if trainer.state.step == 6:
+                trainer.stop("enough")
+
+    kept = Weights()
+    run((train, validation), Stop(), kept, Checkpoint(tmp_path))
+    content = read_checkpoint(tmp_path / "last.safetensors")
+    assert (content.training["step"], content.training["batch"]) == (6, 2)
+    assert torch.equal(flat(load_model(tmp_path / "last.safetensors")), kept.steps[6])
+
+
+def test_a_resumed_run_does_not_forget_the_best(tmp_path, train, validation):
+    class StopAt(Callback):
+        def on_epoch_end(self, trainer):
+            if trainer.state.epoch == 2:
+                trainer.stop("a pause")
+
+    figures = {"kind": Scripted, "accuracies": [0.75, 0.5, 0.625, 0.875]}
+    first = Checkpoint(tmp_path, monitor="val_figure")
+    run((train, validation), first, StopAt(), **figures, epochs=4)
+    again = Checkpoint(tmp_path, monitor="val_figure")
+    bests = []
+
+    class Look(Callback):
+        def on_fit_start(self, trainer):
+            bests.append(again.best)
+
+        def on_epoch_end(self, trainer):
+            bests.append(read_checkpoint(again.best_path).metrics["epoch"])
+
+    run((train, validation), again, Look(), **figures, epochs=4, resume=first.last_path)
+    assert bests == [0.75, 1, 1]
+    assert read_checkpoint(again.best_path).metrics["epoch"] == 4
+
+
+def test_a_new_run_with_the_same_callback_begins_without_a_best(tmp_path, train, validation):
+    checkpoint = Checkpoint(tmp_path, monitor="val_figure")
+    run((train, validation), checkpoint, kind=Scripted, accuracies=[0.9], epochs=1)
+    run((train, validation), checkpoint, kind=Scripted, accuracies=[0.2], epochs=1)
+    assert checkpoint.best == pytest.approx(0.2)
+    assert read_checkpoint(checkpoint.best_path).metrics["val_figure"] == pytest.approx(0.2)
+
+
+def test_several_may_write_into_folders_of_their_own(tmp_path, train, validation):
+    run(
+        (train, validation),
+        Checkpoint(tmp_path / "a"),
+        Checkpoint(tmp_path / "b", monitor="val_loss", name="by loss"),
+        epochs=1,
+    )
+    assert names(tmp_path / "a") == names(tmp_path / "b") == ["best.safetensors", "last.safetensors"]
+    assert read_checkpoint(tmp_path / "a" / "last.safetensors").training["callbacks"].keys() == {
+        "Checkpoint",
+        "by loss",
+    }
+
+
+def test_an_error_writes_nothing_more(tmp_path, train):
+    class Fail(Callback):
+        def on_step_end(self, trainer):
+            if trainer.state.step == 6:
+                raise LookupError
+
+    with pytest.raises(LookupError):
+        run((train,), Fail(), Checkpoint(tmp_path, monitor=None))
+    assert read_checkpoint(tmp_path / "last.safetensors").training["step"] == 4
+
+
+@pytest.mark.parametrize("argument", ["every_epochs", "every_steps", "keep"])
+def test_numbers_below_one_are_refused_by_name(tmp_path, argument):
+    with pytest.raises(ConfigError, match=f"{argument} is 0, expected at least 1 or None"):
+        Checkpoint(tmp_path, **{argument: 0})
+
+
+def test_several_processes_save_between_epochs_only(tmp_path, train):
+    trainer = Trainer(create_model("softmax_regression"), progress=False)
+    trainer.world = type(trainer.world)(rank=0, size=2)
+    with pytest.raises(
+        ConfigError, match="every_steps needs a single process: several resume between epochs; leave it out"
+    ):
+        Checkpoint(tmp_path, monitor=None, every_steps=5).on_fit_start(trainer)
+
+
+def test_only_the_main_process_writes(tmp_path, small):
+    """A rank other than 0, between two epochs."""
+    trainer = Trainer(create_model("softmax_regression"), progress=False)
+    trainer.world = type(trainer.world)(rank=1, size=2)
+    trainer.state.history.rows.append({"epoch": 1} | Evaluation(0.5, 9, 10).row("val"))
+    checkpoint = Checkpoint(tmp_path / "run", every_epochs=1)
+    checkpoint.on_checkpoint(trainer)
+    assert checkpoint.best == 0.9
+    assert not (tmp_path / "run").exists()

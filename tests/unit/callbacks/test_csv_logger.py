@@ -1,0 +1,96 @@
+"""The history as a file, whole after every epoch."""
+
+import csv
+
+import pytest
+
+from mnistkit import Checkpoint, CSVLogger, Trainer, create_model
+from mnistkit.errors import CheckpointError
+from mnistkit.training import Callback
+
+
+@pytest.fixture
+def data(small):
+    return small.train.take_per_class(3), small.validation.take_per_class(1)
+
+
+def fit(data, *callbacks, epochs=3, **options):
+    trainer = Trainer(create_model("softmax_regression"), callbacks=callbacks, batch_size=10, progress=False)
+    return trainer.fit(*data, epochs=epochs, **options)
+
+
+def rows(path):
+    with path.open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def test_each_epoch_is_a_row_of_the_exact_figures_and_its_seconds(tmp_path, data):
+    history = fit(data, CSVLogger(tmp_path / "logs" / "run.csv"))
+    written = rows(tmp_path / "logs" / "run.csv")
+    assert [*written[0]] == [*history.columns, "seconds"]
+    assert [{name: float(row[name]) for name in history.columns} for row in written] == history.rows
+    assert all(float(row["seconds"]) >= 0 for row in written)
+
+
+def test_the_file_is_whole_after_every_epoch(tmp_path, data):
+    lengths = []
+
+    class Look(Callback):
+        def on_checkpoint(self, trainer):
+            if trainer.state.batch == 0:
+                lengths.append(len(rows(tmp_path / "run.csv")))
+
+    fit(data, CSVLogger(tmp_path / "run.csv"), Look())
+    assert lengths == [1, 2, 3]
+    assert [file.name for file in tmp_path.iterdir()] == ["run.csv"]
+
+
+@pytest.mark.parametrize("cut", [3, 4, 5, 6])
+def test_a_resumed_run_has_each_epoch_once(tmp_path, data, cut):
+    class Kill(Callback):
+        def on_checkpoint(self, trainer):
+            if trainer.state.step == cut:
+                raise LookupError("killed")
+
+    path = tmp_path / "run.csv"
+    whole = fit(data, CSVLogger(path), Checkpoint(tmp_path, every_steps=1))
+    callbacks = [CSVLogger(path), Checkpoint(tmp_path, every_steps=1)]
+    with pytest.raises(LookupError):
+        fit(data, *callbacks, Kill())
+    history = fit(data, *callbacks, resume=tmp_path / "last.safetensors")
+    assert len(history) == len(whole) == 3
+    assert [int(row["epoch"]) for row in rows(path)] == [1, 2, 3]
+    assert all(float(row["seconds"]) >= 0 for row in rows(path))
+
+
+def test_a_logger_that_joins_a_resumed_run_leaves_the_time_before_it_open(tmp_path, data):
+    fit(data, Checkpoint(tmp_path), epochs=2)
+    fit(data, Checkpoint(tmp_path), CSVLogger(tmp_path / "run.csv"), resume=tmp_path / "last.safetensors")
+    written = rows(tmp_path / "run.csv")
+    assert [row["epoch"] for row in written] == ["1", "2", "3"]
+    assert [row["seconds"] == "" for row in written] == [True, True, False]
+    fit(data, Checkpoint(tmp_path), CSVLogger(tmp_path / "run.csv"), epochs=4, resume=tmp_path / "last.safetensors")
+    assert [row["seconds"] == "" for row in rows(tmp_path / "run.csv")] == [True, True, False, False]
+
+
+def test_a_new_run_with_the_same_logger_begins_a_new_file(tmp_path, data):
+    logger = CSVLogger(tmp_path / "run.csv")
+    fit(data, logger)
+    fit(data, logger, epochs=1)
+    assert len(rows(tmp_path / "run.csv")) == 1
+
+
+def test_a_column_that_comes_later_is_empty_before(tmp_path, data):
+    class Late(Callback):
+        def on_epoch_end(self, trainer):
+            if trainer.state.epoch == 2:
+                trainer.state.history.last["late"] = 0.5
+
+    fit(data, Late(), CSVLogger(tmp_path / "run.csv"))
+    assert [row["late"] for row in rows(tmp_path / "run.csv")] == ["", "0.5", ""]
+
+
+def test_a_file_that_cannot_be_written_is_an_error(tmp_path, data):
+    (tmp_path / "run.csv").mkdir()
+    with pytest.raises(CheckpointError, match=r"cannot write .*run\.csv"):
+        fit(data, CSVLogger(tmp_path / "run.csv"))

@@ -1,0 +1,152 @@
+"""Averaged weights: the formula, the buffers, and where they are used."""
+
+import pytest
+import torch
+from torch import nn
+
+from mnistkit import Checkpoint, Trainer, create_model, load_model
+from mnistkit.callbacks import EMA
+from mnistkit.errors import ConfigError
+from mnistkit.training import Callback
+
+
+@pytest.fixture
+def data(small):
+    return small.train.take_per_class(4), small.validation.take_per_class(1)
+
+
+def normed():
+    torch.manual_seed(0)
+    return nn.Sequential(nn.BatchNorm2d(1), nn.Flatten(), nn.Linear(784, 10))
+
+
+class Steps(Callback):
+    """The weights and buffers before the first step and after each."""
+
+    def __init__(self):
+        self.states = []
+
+    def on_fit_start(self, trainer):
+        self.states = [copy(trainer.model)]
+
+    def on_step_end(self, trainer):
+        self.states.append(copy(trainer.model))
+
+
+def copy(model):
+    return {name: value.clone() for name, value in model.state_dict().items()}
+
+
+def fit(data, *callbacks, model=None, epochs=3, **options):
+    trainer = Trainer(model or normed(), callbacks=callbacks, batch_size=10, lr=0.01, progress=False)
+    trainer.fit(*data, epochs=epochs, **options)
+    return trainer
+
+
+@pytest.mark.parametrize("decay", [0.0, 0.3, 0.5, 0.999])
+def test_the_average_is_that_of_the_formula(data, decay):
+    steps = Steps()
+    trainer = fit(data, steps, EMA(decay))
+    names = [name for name, _ in trainer.model.named_parameters()]
+    average = {name: steps.states[0][name].double() for name in names}
+    for number, state in enumerate(steps.states[1:], 1):
+        kept = min(decay, (1 + number) / (10 + number))
+        average = {name: kept * average[name] + (1 - kept) * state[name] for name in names}
+    assert len(steps.states) == 13
+    for name in names:
+        torch.testing.assert_close(trainer.model.state_dict()[name].double(), average[name], rtol=1e-5, atol=1e-6)
+
+
+def test_buffers_are_copied(data):
+    steps = Steps()
+    trainer = fit(data, steps, EMA(0.9))
+    for name, buffer in trainer.model.named_buffers():
+        assert torch.equal(buffer, steps.states[-1][name])
+    assert int(trainer.model[0].num_batches_tracked) == 12
+
+
+def test_the_average_is_evaluated_and_the_weights_are_trained(data):
+    ema, seen = EMA(0.9), []
+
+    class Look(Callback):
+        def on_epoch_end(self, trainer):
+            averaged = Trainer(ema.model, progress=False).evaluate(data[1]).loss
+            trained = Trainer(trainer.model, progress=False).evaluate(data[1]).loss
+            seen.append((trainer.state.validation.loss == averaged, averaged == trained))
+            assert trainer.inference_model is ema.model is not trainer.model
+
+    trainer = fit(data, ema, Look())
+    assert seen == [(True, False)] * 3
+    assert trainer.inference_model is trainer.model
+
+
+def test_averaging_does_not_change_what_is_trained(data):
+    plain, averaged = Steps(), Steps()
+    fit(data, plain)
+    fit(data, averaged, EMA(0.9))
+    assert all(torch.equal(a[name], b[name]) for a, b in zip(plain.states, averaged.states, strict=True) for name in a)
+
+
+def test_the_best_file_holds_the_average_and_the_model_gets_it_in_the_end(tmp_path, data):
+    seen = {}
+
+    class Look(Callback):
+        def on_checkpoint(self, trainer):
+            if trainer.state.batch == 0:
+                seen[trainer.state.epoch] = copy(trainer.inference_model)
+
+    checkpoint = Checkpoint(tmp_path, monitor="val_loss")
+    trainer = fit(data, EMA(0.9), Look(), checkpoint, model=create_model("softmax_regression"))
+    best = min(range(3), key=lambda epoch: trainer.state.history["val_loss"][epoch]) + 1
+    for name, value in load_model(checkpoint.best_path).state_dict().items():
+        assert torch.equal(value, seen[best][name])
+    for name, value in trainer.model.state_dict().items():
+        assert torch.equal(value, seen[3][name])
+    assert trainer.evaluate(data[1]).loss == trainer.state.history.last["val_loss"]
+
+
+def test_the_model_gets_the_average_also_after_an_error(data):
+    ema, seen = EMA(0.9), {}
+
+    class Fail(Callback):
+        def on_step_end(self, trainer):
+            seen.update(copy(trainer.inference_model))
+            if trainer.state.step == 5:
+                raise LookupError
+
+    model = normed()
+    with pytest.raises(LookupError):
+        fit(data, ema, Fail(), model=model)
+    assert all(torch.equal(value, seen[name]) for name, value in model.state_dict().items())
+
+
+def test_a_second_fit_averages_anew(data):
+    trainer = fit(data, EMA(0.9), epochs=2)
+    fresh = Trainer(normed(), callbacks=[EMA(0.9)], batch_size=10, lr=0.01, progress=False)
+    fresh.model.load_state_dict(trainer.model.state_dict())
+    trainer.fit(*data, epochs=2)
+    fresh.fit(*data, epochs=2)
+    for name, value in trainer.model.state_dict().items():
+        assert torch.equal(value, fresh.model.state_dict()[name])
+
+
+def test_the_copy_asks_for_no_gradients(data):
+    ema = EMA()
+    fit(data, ema, epochs=1)
+    assert not any(parameter.requires_grad for parameter in ema.model.parameters())
+
+
+def test_before_a_fit_there_is_nothing_to_save_or_to_end():
+    ema = EMA()
+    assert ema.state_dict() == {"updates": 0, "weights": None}
+    ema.load_state_dict(ema.state_dict())
+    trainer = Trainer(normed(), progress=False)
+    before = copy(trainer.model)
+    ema.on_fit_end(trainer)
+    assert all(torch.equal(value, before[name]) for name, value in trainer.model.state_dict().items())
+
+
+@pytest.mark.parametrize("decay", [-0.1, 1.0, 2.0, float("nan")])
+def test_a_decay_outside_0_to_1_is_refused(decay):
+    with pytest.raises(ConfigError, match=f"decay is {decay}, expected from 0 to just under 1"):
+        EMA(decay)

@@ -1,0 +1,88 @@
+"""Scalars as TensorBoard itself reads them."""
+
+import sys
+
+import pytest
+
+from mnistkit import Checkpoint, Trainer, create_model
+from mnistkit.callbacks import TensorBoardLogger
+from mnistkit.errors import MissingExtraError
+from mnistkit.training import Callback
+
+
+@pytest.fixture
+def data(small):
+    return small.train.take_per_class(3), small.validation.take_per_class(1)
+
+
+def trainer_of(*callbacks):
+    return Trainer(create_model("softmax_regression"), callbacks=callbacks, batch_size=10, progress=False)
+
+
+def scalars(path):
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    events = EventAccumulator(str(path)).Reload()
+    return {tag: [(event.step, event.value) for event in events.Scalars(tag)] for tag in events.Tags()["scalars"]}
+
+
+def test_every_figure_is_a_scalar_over_the_epochs(tmp_path, data):
+    history = trainer_of(TensorBoardLogger(tmp_path)).fit(*data, epochs=3)
+    written = scalars(tmp_path)
+    assert sorted(written) == sorted(set(history.columns) - {"epoch"})
+    for name, points in written.items():
+        assert points == [(epoch, pytest.approx(value, rel=1e-6)) for epoch, value in enumerate(history[name], 1)]
+
+
+@pytest.mark.parametrize("cut", [3, 4, 6])
+def test_a_resumed_run_has_each_epoch_once(tmp_path, data, cut):
+    class Kill(Callback):
+        def on_checkpoint(self, trainer):
+            if trainer.state.step == cut:
+                raise LookupError("killed before it could save")
+
+    with pytest.raises(LookupError):
+        trainer_of(TensorBoardLogger(tmp_path / "log"), Kill(), Checkpoint(tmp_path, every_steps=1)).fit(
+            *data, epochs=3
+        )
+    trainer_of(TensorBoardLogger(tmp_path / "log"), Checkpoint(tmp_path, every_steps=1)).fit(
+        *data, epochs=3, resume=tmp_path / "last.safetensors"
+    )
+    assert [step for step, _ in scalars(tmp_path / "log")["val_accuracy"]] == [1, 2, 3]
+
+
+def test_the_log_is_closed_after_an_error(tmp_path, data):
+    class Fail(Callback):
+        def on_step_end(self, trainer):
+            if trainer.state.step == 5:
+                raise LookupError
+
+    logger = TensorBoardLogger(tmp_path)
+    with pytest.raises(LookupError):
+        trainer_of(logger, Fail()).fit(*data, epochs=3)
+    assert [step for step, _ in scalars(tmp_path)["train_loss"]] == [1]
+    logger.on_fit_end(None)
+
+
+def test_only_the_main_process_logs(tmp_path):
+    trainer = trainer_of()
+    trainer.world = type(trainer.world)(rank=1, size=2)
+    logger = TensorBoardLogger(tmp_path / "log")
+    logger.on_fit_start(trainer)
+    logger.on_epoch_end(trainer)
+    logger.on_fit_end(trainer)
+    assert not (tmp_path / "log").exists()
+
+
+def test_without_tensorboard_the_error_says_what_to_install(tmp_path, data, monkeypatch):
+    monkeypatch.setitem(sys.modules, "tensorboard", None)
+    for name in [name for name in sys.modules if name.startswith("torch.utils.tensorboard")]:
+        monkeypatch.delitem(sys.modules, name)
+    trainer = trainer_of(TensorBoardLogger(tmp_path))
+    with pytest.raises(
+        MissingExtraError,
+        match=r"^TensorBoardLogger needs tensorboard, which is not installed: pip install 'mnistkit\[tensorboard\]'$",
+    ) as caught:
+        trainer.fit(*data, epochs=1)
+    assert isinstance(caught.value, ImportError)
+    assert trainer.state.step == 0

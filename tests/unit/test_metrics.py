@@ -1,0 +1,157 @@
+import json
+import math
+
+import pytest
+import torch
+
+from mnistkit.distributed import World
+from mnistkit.metrics import Evaluation, MetricSums, wilson_interval
+from mnistkit.types import StepOutput
+
+
+def _logits(predicted, classes=4):
+    return torch.nn.functional.one_hot(torch.tensor(predicted), classes).float()
+
+
+@pytest.mark.parametrize(
+    ("correct", "count", "low", "high"),
+    [
+        # R. G. Newcombe 1998, Statistics in Medicine 17, table I, method 3.
+        (81, 263, 0.2553, 0.3662),
+        (15, 148, 0.0624, 0.1605),
+        (0, 20, 0.0000, 0.1611),
+        (1, 29, 0.0061, 0.1718),
+    ],
+)
+def test_wilsons_interval_has_the_values_of_the_literature(correct, count, low, high):
+    assert [round(bound, 4) for bound in wilson_interval(correct, count)] == [low, high]
+
+
+def test_wilsons_bounds_are_the_proportions_whose_deviation_is_just_z():
+    for bound in wilson_interval(37, 120, z=2.5):
+        assert abs(37 / 120 - bound) == pytest.approx(2.5 * math.sqrt(bound * (1 - bound) / 120))
+
+
+def test_an_interval_without_trials_is_everything():
+    assert wilson_interval(0, 0) == (0.0, 1.0)
+
+
+def test_all_right_and_all_wrong_touch_the_ends():
+    assert wilson_interval(0, 7)[0] == 0.0
+    assert wilson_interval(13, 13)[1] == 1.0
+
+
+def test_sums_give_means_over_images_not_over_batches():
+    sums = MetricSums()
+    sums.update(
+        StepOutput(torch.tensor(1.0), _logits([0, 1, 2]), {"margin": torch.tensor(4.0)}), torch.tensor([0, 1, 3])
+    )
+    sums.update(StepOutput(torch.tensor(5.0), _logits([3]), {"margin": torch.tensor(8.0)}), torch.tensor([3]))
+    result = sums.compute()
+    assert result == Evaluation(loss=2.0, correct=3, count=4, metrics={"margin": 5.0})
+    assert result.accuracy == 0.75
+    assert result.interval == wilson_interval(3, 4)
+
+
+def test_steps_without_logits_have_no_accuracy():
+    sums = MetricSums()
+    sums.update(StepOutput(torch.tensor(2.0)), torch.tensor([0, 1]))
+    result = sums.compute()
+    assert (result.loss, result.correct, result.count) == (2.0, None, 2)
+    assert math.isnan(result.accuracy)
+    assert all(math.isnan(bound) for bound in result.interval)
+    assert result.row("val") == {"val_loss": 2.0}
+    assert str(result) == "loss 2.0000"
+
+
+def test_an_evaluation_prints_with_its_interval():
+    result = Evaluation(0.03456, 9_912, 10_000, {"margin": 1.5})
+    assert str(result) == (
+        "loss 0.0346, accuracy 99.12% (95 % interval 98.92% to 99.29%, 9,912 of 10,000), margin 1.5000"
+    )
+
+
+def test_a_row_has_every_figure_under_its_prefix():
+    assert Evaluation(0.5, 3, 4, {"margin": 2.0}).row("train") == {
+        "train_loss": 0.5,
+        "train_accuracy": 0.75,
+        "train_margin": 2.0,
+    }
+
+
+def test_nothing_added_has_no_mean():
+    with pytest.raises(ZeroDivisionError):
+        MetricSums().compute()
+    assert MetricSums().is_finite()
+
+
+@pytest.mark.parametrize("bad", [math.nan, math.inf, -math.inf])
+def test_one_bad_loss_is_never_forgotten(bad):
+    sums = MetricSums()
+    labels = torch.tensor([0])
+    sums.update(StepOutput(torch.tensor(1.0)), labels)
+    assert sums.is_finite()
+    sums.update(StepOutput(torch.tensor(bad)), labels)
+    sums.update(StepOutput(torch.tensor(1.0)), labels)
+    assert not sums.is_finite()
+
+
+def test_a_metric_may_be_nan_while_the_loss_is_finite():
+    sums = MetricSums()
+    sums.update(StepOutput(torch.tensor(1.0), metrics={"ratio": torch.tensor(math.nan)}), torch.tensor([0]))
+    assert sums.is_finite()
+    assert math.isnan(sums.compute().metrics["ratio"])
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float32])
+def test_narrow_numbers_are_summed_wide(dtype):
+    sums = MetricSums()
+    value = torch.tensor(3.0, dtype=dtype)
+    for _ in range(3):
+        sums.update(StepOutput(value, metrics={"m": value}), torch.zeros(50_001, dtype=torch.int64))
+    assert sums.is_finite()
+    assert sums.compute() == Evaluation(3.0, None, 150_003, {"m": 3.0})
+
+
+def test_a_long_run_of_single_precision_losses_loses_nothing():
+    sums, labels = MetricSums(), torch.zeros(1, dtype=torch.int64)
+    sums.update(StepOutput(torch.tensor(2.0**30)), labels)
+    for _ in range(64):
+        sums.update(StepOutput(torch.tensor(1.0)), labels)
+    assert sums.state_dict()["loss"] == 2.0**30 + 64
+
+
+def test_sums_keep_no_graph_alive():
+    sums = MetricSums()
+    weight = torch.ones((), requires_grad=True)
+    sums.update(StepOutput(weight * 2, _logits([0]) * weight, {"m": weight * 3}), torch.tensor([0]))
+    assert not any(value.requires_grad for value in sums._sums.values())
+    assert sums.compute() == Evaluation(2.0, 1, 1, {"m": 3.0})
+
+
+def test_the_state_survives_json_to_the_last_bit():
+    sums = MetricSums()
+    for seed in range(5):
+        torch.manual_seed(seed)
+        sums.update(StepOutput(torch.rand(()), torch.randn(7, 4), {"m": torch.rand(())}), torch.randint(0, 4, (7,)))
+    restored = MetricSums()
+    restored.load_state_dict(json.loads(json.dumps(sums.state_dict())))
+    assert restored.compute() == sums.compute()
+    for each in (sums, restored):
+        each.update(StepOutput(torch.tensor(0.3)), torch.tensor([1]))
+    assert restored.state_dict() == sums.state_dict()
+
+
+def test_loading_a_state_replaces_what_was_there():
+    sums = MetricSums()
+    sums.update(StepOutput(torch.tensor(9.0), _logits([0])), torch.tensor([0]))
+    sums.load_state_dict({"count": 2.0, "loss": 3.0})
+    assert sums.compute() == Evaluation(1.5, None, 2, {})
+
+
+def test_merging_a_world_of_one_changes_nothing():
+    sums = MetricSums(torch.device("cpu"))
+    sums.update(StepOutput(torch.tensor(1.5)), torch.tensor([0, 0]))
+    before = sums.state_dict()
+    sums.merge(World())
+    assert sums.state_dict() == before

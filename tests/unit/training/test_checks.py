@@ -1,0 +1,111 @@
+"""What training refuses: test images however they are wrapped, and labels that do not fit the logits."""
+
+import pytest
+import torch
+from torch.utils.data import ConcatDataset, DataLoader, Subset, TensorDataset
+
+from mnistkit import TensorLoader, Trainer, create_model
+from mnistkit.data import LoaderAdapter
+from mnistkit.errors import DataError, SplitLeakError
+from mnistkit.training.checks import classification_loss, datasets_in, refuse_test_split
+
+WRAPPERS = {
+    "DigitDataset": lambda good, bad: bad,
+    "slice": lambda good, bad: bad[:5],
+    "TensorLoader": lambda good, bad: TensorLoader(bad),
+    "DataLoader": lambda good, bad: DataLoader(bad),
+    "Subset": lambda good, bad: DataLoader(Subset(bad, [0, 1])),
+    "ConcatDataset": lambda good, bad: DataLoader(ConcatDataset([good, bad])),
+    "Subset of a ConcatDataset": lambda good, bad: DataLoader(Subset(ConcatDataset([good, bad]), [0])),
+    "random_split": lambda good, bad: DataLoader(torch.utils.data.random_split(bad, [0.5, 0.5])[0]),
+    "LoaderAdapter": lambda good, bad: LoaderAdapter(DataLoader(bad)),
+}
+
+
+@pytest.mark.parametrize("wrap", WRAPPERS.values(), ids=WRAPPERS)
+@pytest.mark.parametrize("purpose", ["training", "validation"])
+def test_test_images_are_refused_however_they_are_wrapped(small, wrap, purpose):
+    bad = wrap(small.train, small.test)
+    data = (bad, small.validation) if purpose == "training" else (small.train, bad)
+    trainer = Trainer(create_model("softmax_regression"), progress=False)
+    with pytest.raises(
+        SplitLeakError,
+        match=rf"DigitDataset\(mnist test: .* was given as {purpose} data\. .*trainer\.evaluate\(test\) once, at the end",
+    ):
+        trainer.fit(*data, epochs=1)
+    assert trainer.state.step == 0
+
+
+@pytest.mark.parametrize("wrap", WRAPPERS.values(), ids=WRAPPERS)
+def test_training_and_validation_images_are_accepted_however_they_are_wrapped(small, wrap):
+    for data in (wrap(small.train, small.validation), wrap(small.validation, small.train)):
+        refuse_test_split(data, "training")
+        assert [dataset.split for dataset in datasets_in(data)]
+
+
+def test_data_that_says_nothing_of_its_split_is_accepted():
+    for data in (None, [], DataLoader(TensorDataset(torch.zeros(2, 1)))):
+        refuse_test_split(data, "training")
+        assert list(datasets_in(data)) == []
+
+
+def test_the_loss_is_cross_entropy():
+    logits = torch.tensor([[2.0, -1.0, 0.5], [0.0, 0.0, 0.0]])
+    expected = -(torch.log_softmax(logits, 1)[0, 2] + torch.log_softmax(logits, 1)[1, 0]) / 2
+    torch.testing.assert_close(classification_loss(logits, torch.tensor([2, 0])), expected)
+
+
+@pytest.mark.parametrize(
+    ("labels", "message"),
+    [
+        ([0, 3], r"got labels from 0 to 3, but the model has 3 classes, 0 to 2; create it with classes=4"),
+        ([-1, 2], r"got labels from -1 to 2, but the model has 3 classes.*number the labels from 0"),
+        ([0.0, 1.0], r"torch.float32 labels \(2,\), expected \(N, classes\) and integer \(N,\).*loss= of its own"),
+        ([[0], [1]], r"got logits \(2, 3\) and torch.int64 labels \(2, 1\)"),
+        ([0, 1, 2], r"got logits \(2, 3\) and torch.int64 labels \(3,\)"),
+    ],
+)
+def test_labels_that_do_not_fit_the_logits_are_refused(labels, message):
+    with pytest.raises(DataError, match=message):
+        classification_loss(torch.zeros(2, 3), torch.tensor(labels))
+
+
+def test_logits_of_another_rank_are_refused():
+    with pytest.raises(DataError, match=r"got logits \(2, 3, 4\) .* expected \(N, classes\)"):
+        classification_loss(torch.zeros(2, 3, 4), torch.zeros(2, dtype=torch.int64))
+
+
+def test_labels_on_another_device_are_not_waited_for():
+    loss = classification_loss(torch.zeros(2, 3, device="meta"), torch.tensor([0, 7]).to("meta"))
+    assert loss.device.type == "meta"
+
+
+def test_a_model_with_too_few_classes_is_refused_in_its_first_step(small):
+    trainer = Trainer(create_model("softmax_regression", classes=5), progress=False)
+    with pytest.raises(DataError, match=r"labels from 0 to 9, but the model has 5 classes, 0 to 4; .* classes=10"):
+        trainer.fit(small.train, epochs=1)
+    assert trainer.state.step == 0
+
+
+@pytest.mark.parametrize("dtype", [torch.int64, torch.int32, torch.uint8, torch.int16])
+def test_integer_labels_of_any_width_come_from_a_loader(small, dtype):
+    part = small.train[:20]
+    data = TensorDataset(part.preprocessing.normalize(part.images), part.labels.to(dtype))
+    history = Trainer(create_model("softmax_regression"), progress=False).fit(DataLoader(data, batch_size=20), epochs=1)
+    assert history.last["train_loss"] > 0
+
+
+def test_float_labels_from_a_loader_need_a_loss_of_their_own(small):
+    part = small.train[:20]
+    loader = DataLoader(
+        TensorDataset(part.preprocessing.normalize(part.images), part.labels / 10), batch_size=20, shuffle=False
+    )
+    model = create_model("softmax_regression", classes=1)
+    with pytest.raises(DataError, match=r"torch.float32 labels \(20,\).* give the Trainer a loss= of its own"):
+        Trainer(model, progress=False).fit(loader, epochs=1)
+
+    def squares(outputs, targets):
+        return (outputs[:, 0] - targets).square().mean()
+
+    losses = Trainer(model, loss=squares, lr=0.0001, progress=False).fit(loader, epochs=5)["train_loss"]
+    assert losses[-1] < losses[0]

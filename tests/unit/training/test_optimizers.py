@@ -1,0 +1,247 @@
+"""Optimizers by name, function and object; several in one run; their learning rates."""
+
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from mnistkit import Trainer, create_model
+from mnistkit.errors import ConfigError
+from mnistkit.training import Callback, list_optimizers
+from mnistkit.training.optimizers import make_optimizer
+from mnistkit.types import StepOutput
+
+
+def mlp():
+    torch.manual_seed(0)
+    return create_model("mlp", hidden=(8,))
+
+
+def weights(model):
+    return nn.utils.parameters_to_vector(model.parameters()).detach().clone()
+
+
+@pytest.fixture
+def train(small):
+    return small.train.take_per_class(6)
+
+
+@pytest.mark.parametrize("name", list_optimizers())
+def test_every_optimizer_by_name_is_torchs_own_with_its_defaults(train, name):
+    trainer = Trainer(mlp(), optimizer=name, lr=0.05, batch_size=10, progress=False)
+    history = trainer.fit(train, epochs=3)
+    assert type(trainer.optimizer).__name__.lower() == name
+    plain = type(trainer.optimizer)(mlp().parameters(), lr=0.05).param_groups[0]
+    own = dict(trainer.optimizer.param_groups[0])
+    assert {k: v for k, v in own.items() if k not in ("params", "fused")} == {
+        k: v for k, v in plain.items() if k not in ("params", "fused")
+    }
+    assert history["train_loss"][-1] < history["train_loss"][0]
+
+
+@pytest.mark.parametrize("name", ["adam", "adamw", "adagrad", "sgd"])
+def test_the_fused_form_computes_the_same_update(name):
+    plain, fused = mlp(), mlp()
+    by_name = make_optimizer(name, fused.parameters(), 0.01)
+    own = type(by_name)(plain.parameters(), lr=0.01)
+    assert by_name.param_groups[0]["fused"]
+    for model, optimizer in ((fused, by_name), (plain, own)):
+        for _ in range(3):
+            optimizer.zero_grad()
+            model(torch.ones(2, 784)).square().sum().backward()
+            optimizer.step()
+    torch.testing.assert_close(weights(fused), weights(plain), rtol=1e-4, atol=1e-5)
+
+
+def test_an_optimizer_on_another_kind_of_device_is_not_fused():
+    (parameter,) = nn.Linear(2, 2, bias=False, device="meta").parameters()
+    assert not make_optimizer("adam", [parameter], 0.01).param_groups[0]["fused"]
+
+
+def test_an_unknown_name_is_refused_with_the_likeliest_meant_one(train):
+    with pytest.raises(
+        ConfigError, match=r"unknown optimizer 'adan'; did you mean 'adam'\? Available: adadelta, .*sgd"
+    ):
+        Trainer(mlp(), optimizer="adan", progress=False).fit(train, epochs=1)
+
+
+def test_a_name_a_function_and_an_object_give_the_same_weights(train):
+    def run(optimizer):
+        model = mlp()
+        chosen = optimizer(model) if callable(optimizer) and optimizer.__name__ == "of_model" else optimizer
+        Trainer(model, optimizer=chosen, lr=0.05, batch_size=10, progress=False).fit(train, epochs=1)
+        return weights(model)
+
+    def of_model(model):
+        return torch.optim.SGD(model.parameters(), lr=0.7, fused=True)
+
+    named = run("sgd")
+    assert torch.equal(run(lambda parameters: torch.optim.SGD(parameters, lr=0.3, fused=True)), named)
+    assert torch.equal(run(of_model), named)
+
+
+def test_without_lr_an_optimizer_keeps_its_own_and_a_name_has_0_001(train):
+    model = mlp()
+    chosen = torch.optim.SGD(model.parameters(), lr=0.123)
+    assert Trainer(model, optimizer=chosen, progress=False).fit(train, epochs=1)["lr"] == [0.123]
+    assert chosen.param_groups[0]["lr"] == 0.123
+    function = Trainer(model, optimizer=lambda p: torch.optim.SGD(p, lr=0.045), progress=False)
+    assert function.fit(train, epochs=1)["lr"] == [0.045]
+    assert Trainer(model, progress=False).fit(train, epochs=1)["lr"] == [0.001]
+
+
+def test_lr_overrides_what_an_optimizer_says(train):
+    model = mlp()
+    chosen = torch.optim.SGD(model.parameters(), lr=0.123)
+    assert Trainer(model, optimizer=chosen, lr=0.5, progress=False).fit(train, epochs=1)["lr"] == [0.5]
+    assert chosen.param_groups[0]["lr"] == 0.5
+
+
+def test_a_parameter_group_gets_its_multiple_of_the_learning_rate(train):
+    seen = []
+
+    class Look(Callback):
+        def on_step_end(self, trainer):
+            seen.append([group["lr"] for group in trainer.optimizer.param_groups])
+
+    model = mlp()
+    first, second = model.layers[0].parameters(), model.layers[2].parameters()
+    optimizer = torch.optim.SGD([{"params": [*first]}, {"params": [*second], "lr_scale": 0.1}], lr=1.0)
+    Trainer(
+        model, optimizer=optimizer, lr=lambda step, total: 0.5**step, batch_size=20, progress=False, callbacks=[Look()]
+    ).fit(train, epochs=1)
+    assert seen == [pytest.approx([rate, rate / 10]) for rate in (1.0, 0.5, 0.25)]
+
+
+def test_an_object_keeps_its_momentum_for_a_second_fit_and_a_name_begins_anew(train):
+    model = mlp()
+    chosen = torch.optim.Adam(model.parameters())
+    trainer = Trainer(model, optimizer=chosen, batch_size=20, progress=False)
+    for steps in (3, 6):
+        trainer.fit(train, epochs=1)
+        assert {int(state["step"]) for state in chosen.state.values()} == {steps}
+    named = Trainer(model, batch_size=20, progress=False)
+    for _ in range(2):
+        named.fit(train, epochs=1)
+        assert {int(state["step"]) for state in named.optimizer.state.values()} == {3}
+
+
+class Duel(nn.Module):
+    """Two networks, each with its own optimizer."""
+
+    def __init__(self):
+        super().__init__()
+        self.maker = nn.Linear(4, 784)
+        self.judge = nn.Linear(784, 1)
+
+
+class DuelTrainer(Trainer):
+    """A GAN in small: the judge is updated inside the step, the maker at its end."""
+
+    updates = ("judge",)
+
+    def configure_optimizer(self):
+        return {name: torch.optim.SGD(part.parameters(), lr=0.1) for name, part in self.model.named_children()}
+
+    def training_step(self, batch):
+        made = self.model.maker(torch.randn(len(batch.images), 4))
+        for name in self.updates:
+            judged = (
+                F.softplus(self.model.judge(made.detach())).mean()
+                + F.softplus(-self.model.judge(batch.images.flatten(1))).mean()
+            )
+            self.backward(judged)
+            self.update(name)
+        return StepOutput(F.softplus(-self.model.judge(made)).mean())
+
+
+def count_steps(counts):
+    """Has every optimizer of a run count its updates, in order."""
+
+    class Count(Callback):
+        def on_fit_start(self, trainer):
+            for name, optimizer in trainer.optimizers.items():
+                optimizer.register_step_post_hook(lambda *_, name=name: counts.append(name))
+
+    return Count()
+
+
+def test_two_optimizers_are_each_stepped_once_in_every_step(train):
+    changed, steps = [], []
+
+    class Look(Callback):
+        def on_gradients(self, trainer):
+            self.before = [weights(part) for part in trainer.model.children()]
+
+        def on_step_end(self, trainer):
+            after = [weights(part) for part in trainer.model.children()]
+            changed.append([not torch.equal(a, b) for a, b in zip(self.before, after, strict=True)])
+
+    trainer = DuelTrainer(Duel(), batch_size=30, progress=False, callbacks=[count_steps(steps), Look()])
+    history = trainer.fit(train, epochs=1)
+    assert steps == ["judge", "maker"] * 2
+    assert changed == [[True, False]] * 2
+    assert list(trainer.optimizers) == ["maker", "judge"]
+    assert history.columns == ["epoch", "step", "lr", "train_loss"]
+
+
+def test_one_optimizer_may_be_updated_several_times_in_a_step(train):
+    class Critic(DuelTrainer):
+        updates = ("judge",) * 3
+
+    steps = []
+    Critic(Duel(), batch_size=30, progress=False, callbacks=[count_steps(steps)]).fit(train, epochs=1)
+    assert steps == ["judge", "judge", "judge", "maker"] * 2
+
+
+def test_an_update_clips_and_clears_the_gradients_of_its_optimizer(train):
+    before, after = [], []
+
+    class Clipped(DuelTrainer):
+        def configure_optimizer(self):
+            optimizers = super().configure_optimizer()
+            judge = self.model.judge
+            optimizers["judge"].register_step_pre_hook(
+                lambda *_: before.append(float(torch.cat([p.grad.flatten() for p in judge.parameters()]).norm()))
+            )
+            return optimizers
+
+        def training_step(self, batch):
+            output = super().training_step(batch)
+            after.extend(parameter.grad for parameter in self.model.judge.parameters())
+            return output
+
+    Clipped(Duel(), clip_norm=1e-3, batch_size=30, progress=False).fit(train, epochs=1)
+    assert before == pytest.approx([1e-3] * 2, rel=1e-2)
+    assert after == [None] * 4
+
+
+def test_an_update_of_an_unknown_optimizer_is_refused_with_the_likeliest_meant_one(train):
+    class Wrong(DuelTrainer):
+        updates = ("jugde",)
+
+    with pytest.raises(ConfigError, match=r"unknown optimizer 'jugde'; did you mean 'judge'\? Available: judge, maker"):
+        Wrong(Duel(), progress=False).fit(train, epochs=1)
+
+
+def test_an_overridden_optimizer_step_decides_alone(train):
+    class Sam(Trainer):
+        """Sharpness-aware minimisation, in small: the gradient is taken a little uphill."""
+
+        def training_step(self, batch):
+            self.batch = batch
+            return super().training_step(batch)
+
+        def optimizer_step(self):
+            parameters = [p for p in self.model.parameters() if p.grad is not None]
+            uphill = [0.05 * p.grad / p.grad.norm().clamp(min=1e-12) for p in parameters]
+            with torch.no_grad():
+                torch._foreach_add_(parameters, uphill)
+            self.optimizer.zero_grad()
+            self.backward(super().training_step(self.batch).loss)
+            with torch.no_grad():
+                torch._foreach_sub_(parameters, uphill)
+            super().optimizer_step()
+
+    history = Sam(mlp(), lr=0.01, batch_size=10, progress=False).fit(train, epochs=5)
+    assert history["train_loss"][-1] < 0.9 * history["train_loss"][0]

@@ -1,0 +1,440 @@
+"""Resuming: exact where it is the same run, refused with every difference where it is not."""
+
+from types import SimpleNamespace
+
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import nn
+from torch.utils.data import DataLoader, Dataset
+
+from mnistkit import Augment, Checkpoint, EarlyStopping, TensorLoader, Trainer, create_model
+from mnistkit.callbacks import EMA
+from mnistkit.checkpoint import read_checkpoint
+from mnistkit.distributed import World
+from mnistkit.errors import CheckpointError, CheckpointMismatchError
+from mnistkit.training import Callback, Cosine, snapshot
+from mnistkit.types import StepOutput
+
+
+class SaveAt(Callback):
+    """Writes the state of the run once, at a step."""
+
+    def __init__(self, path, step, *, epoch_ended=False):
+        self.path, self.step, self.epoch_ended = path, step, epoch_ended
+
+    def on_checkpoint(self, trainer):
+        if trainer.state.step == self.step and (trainer.state.batch == 0) == self.epoch_ended:
+            trainer.save_checkpoint(self.path)
+
+
+def trainer_of(*callbacks, model="mlp", kind=Trainer, **options):
+    torch.manual_seed(7)
+    arguments = {"hidden": (8,), "dropout": 0.3} if model == "mlp" else {}
+    built = create_model(model, **arguments) if isinstance(model, str) else model
+    return kind(built, callbacks=callbacks, **{"batch_size": 10, "progress": False} | options)
+
+
+def weights(trainer):
+    return nn.utils.parameters_to_vector(trainer.model.parameters()).detach()
+
+
+@pytest.fixture
+def train(small):
+    return small.train.take_per_class(4)
+
+
+@pytest.fixture
+def file(tmp_path):
+    return tmp_path / "run.safetensors"
+
+
+# ---- exact ----------------------------------------------------------------------------------------------------------
+
+
+class Noisy(Dataset):
+    """Draws from torch's own generator for every image, as many a user's data set does."""
+
+    def __init__(self, data):
+        self.data = data
+
+    def __len__(self):
+        return len(self.data)
+
+    def __getitem__(self, index):
+        image, label = self.data[index]
+        return image + 0.1 * torch.randn(image.shape), label
+
+
+LOADERS = {
+    "a data set": lambda data: data,
+    "a TensorLoader": lambda data: TensorLoader(data, 10, shuffle=True, seed=5, augment=Augment(shift=2)),
+    "a shuffled DataLoader": lambda data: DataLoader(data, batch_size=10, shuffle=True),
+    "a DataLoader that draws random numbers": lambda data: DataLoader(Noisy(data), batch_size=10, shuffle=True),
+    "a sampler": lambda data: DataLoader(
+        data, batch_size=10, sampler=torch.utils.data.WeightedRandomSampler([1.0] * len(data), len(data))
+    ),
+}
+
+
+@pytest.mark.parametrize("load", LOADERS.values(), ids=LOADERS)
+@pytest.mark.parametrize("step", [1, 4, 6])
+def test_a_run_resumed_inside_an_epoch_ends_like_one_that_was_not_interrupted(file, train, load, step):
+    whole = trainer_of(SaveAt(file, step))
+    history = whole.fit(load(train), epochs=3)
+    resumed = trainer_of(SaveAt(file, step))
+    assert resumed.fit(load(train), epochs=3, resume=file) == history
+    assert torch.equal(weights(resumed), weights(whole))
+
+
+def test_a_run_resumed_after_the_last_step_of_an_epoch_reports_that_epoch_in_full(file, small, train):
+    whole = trainer_of(SaveAt(file, 4), lr=Cosine(0.01))
+    history = whole.fit(train, small.validation, epochs=2)
+    resumed = trainer_of(SaveAt(file, 4), lr=Cosine(0.01))
+    assert resumed.fit(train, small.validation, epochs=2, resume=file) == history
+    assert torch.equal(weights(resumed), weights(whole))
+
+
+def test_a_resumed_epoch_is_not_started_twice(file, train):
+    log = []
+
+    class Log(Callback):
+        def on_epoch_start(self, trainer):
+            log.append(("epoch", trainer.state.epoch))
+
+        def on_step_start(self, trainer):
+            log.append(("step", trainer.state.step))
+
+    trainer_of(SaveAt(file, 6)).fit(train, epochs=3)
+    trainer_of(SaveAt(file, 6), Log()).fit(train, epochs=3, resume=file)
+    assert log == [("step", 6), ("step", 7), ("epoch", 2), *(("step", step) for step in range(8, 12))]
+
+
+def test_callbacks_get_their_state_before_the_run_goes_on(file, train):
+    log = []
+
+    class Counting(Callback):
+        def __init__(self):
+            self.steps = 0
+
+        def on_fit_start(self, trainer):
+            log.append((self.steps, trainer.state.step, trainer.state.lr))
+
+        def on_step_end(self, trainer):
+            self.steps += 1
+
+        def state_dict(self):
+            return {"steps": self.steps}
+
+        def load_state_dict(self, state):
+            self.steps = state["steps"]
+
+    trainer_of(Counting(), SaveAt(file, 5), lr=0.01).fit(train, epochs=2)
+    callback = Counting()
+    trainer_of(callback, SaveAt(file, 5), lr=0.01).fit(train, epochs=2, resume=file)
+    assert log == [(0, 0, 0.0), (5, 5, 0.01)]
+    assert callback.steps == 8
+
+
+def test_an_average_is_saved_for_use_and_the_trained_weights_beside_it(file, train):
+    seen = {}
+
+    class Look(Callback):
+        def on_checkpoint(self, trainer):
+            if trainer.state.step == 3:
+                seen["model"] = weights(trainer).clone()
+                seen["average"] = nn.utils.parameters_to_vector(trainer.inference_model.parameters())
+
+        def on_fit_start(self, trainer):
+            seen["resumed"] = weights(trainer).clone()
+            seen["resumed average"] = nn.utils.parameters_to_vector(trainer.inference_model.parameters())
+
+    trainer_of(EMA(0.5), SaveAt(file, 3), Look()).fit(train, epochs=1)
+    content = read_checkpoint(file)
+    average = torch.cat([value.flatten() for value in content.weights.values()])
+    assert torch.equal(average.sort().values, seen["average"].sort().values)
+    assert not torch.equal(seen["average"], seen["model"])
+    trainer_of(EMA(0.5), SaveAt(file, 3), Look()).fit(train, epochs=1, resume=file)
+    assert torch.equal(seen["resumed"], seen["model"])
+    assert torch.equal(seen["resumed average"], seen["average"])
+
+
+class Pair(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.encoder, self.decoder = nn.Linear(784, 8), nn.Linear(8, 784)
+
+
+class PairTrainer(Trainer):
+    def configure_optimizer(self):
+        return {
+            "encoder": torch.optim.Adam(self.model.encoder.parameters()),
+            "decoder": torch.optim.SGD(self.model.decoder.parameters(), lr=0.1, momentum=0.9),
+        }
+
+    def training_step(self, batch):
+        images = batch.images.flatten(1)
+        code = self.model.encoder(images + 0.1 * torch.randn_like(images))
+        return StepOutput(F.mse_loss(self.model.decoder(F.relu(code)), images))
+
+
+def test_several_optimizers_resume_exactly(file, train):
+    def run(**options):
+        torch.manual_seed(1)
+        trainer = trainer_of(SaveAt(file, 6), model=Pair(), kind=PairTrainer)
+        return trainer.fit(train, epochs=3, **options), weights(trainer)
+
+    (history, whole), (again, resumed) = run(), run(resume=file)
+    assert history == again
+    assert torch.equal(whole, resumed)
+
+
+def test_more_epochs_may_be_added_to_a_finished_run(file, train):
+    long = trainer_of()
+    history = long.fit(train, epochs=4)
+    trainer_of(SaveAt(file, 8, epoch_ended=True)).fit(train, epochs=2)
+    short = trainer_of()
+    assert short.fit(train, epochs=4, resume=file) == history
+    assert torch.equal(weights(short), weights(long))
+
+
+def test_a_finished_run_resumes_to_itself(file, train):
+    trainer = trainer_of(SaveAt(file, 8, epoch_ended=True))
+    history = trainer.fit(train, epochs=2)
+    again = trainer_of()
+    assert again.fit(train, epochs=2, resume=file) == history
+    assert torch.equal(weights(again), weights(trainer))
+
+
+def test_a_trainer_that_has_trained_can_itself_resume(file, train):
+    trainer = trainer_of(SaveAt(file, 5))
+    history = trainer.fit(train, epochs=3)
+    before = weights(trainer)
+    assert trainer.fit(train, epochs=3, resume=file) == history
+    assert torch.equal(weights(trainer), before)
+
+
+def test_the_time_before_a_resume_counts(file, train):
+    first = trainer_of(SaveAt(file, 5))
+    first.fit(train, epochs=2)
+    saved = read_checkpoint(file).training["seconds"]
+    assert 0 < saved <= first.seconds
+    starts = []
+
+    class Look(Callback):
+        def on_fit_start(self, trainer):
+            starts.append(trainer.seconds)
+
+    trainer_of(Look()).fit(train, epochs=2, resume=file)
+    assert starts[0] >= saved
+
+
+def test_a_callback_may_be_added_to_a_resumed_run(file, small, train):
+    trainer_of(SaveAt(file, 4, epoch_ended=True)).fit(train, small.validation, epochs=2)
+    stopping = EarlyStopping(patience=1)
+    history = trainer_of(stopping).fit(train, small.validation, epochs=3, resume=file)
+    assert stopping.best == max(history["val_accuracy"][1:])
+
+
+# ---- refused --------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def saved(file, train):
+    """A training file of a plain run."""
+    trainer_of(SaveAt(file, 5), accumulate=1).fit(train, epochs=2)
+    return file
+
+
+def test_a_model_file_cannot_be_resumed_from(tmp_path, train):
+    trainer = trainer_of()
+    trainer.fit(train, epochs=1)
+    trainer.save_model(tmp_path / "model.safetensors")
+    with pytest.raises(
+        CheckpointMismatchError,
+        match=r"model\.safetensors is a model file, .*resume from the last\.safetensors .*load_model",
+    ):
+        trainer_of().fit(train, epochs=2, resume=tmp_path / "model.safetensors")
+
+
+def test_a_missing_file_cannot_be_resumed_from(tmp_path, train):
+    with pytest.raises(CheckpointError, match=r"there is no checkpoint .*none\.safetensors"):
+        trainer_of().fit(train, epochs=2, resume=tmp_path / "none.safetensors")
+
+
+DIFFERENCES = {
+    "seed": ({"seed": 1}, "seed: 0 in the file, 1 now"),
+    "batch size": ({"batch_size": 8}, "batch_size: 10 in the file, 8 now"),
+    "accumulate": ({"accumulate": 2}, "accumulate: 1 in the file, 2 now"),
+    "clip_norm": ({"clip_norm": 1.0}, "clip_norm: None in the file, 1.0 now"),
+    "precision": ({"precision": "bf16"}, "precision: 'fp32' in the file, 'bf16' now"),
+    "optimizer": ({"optimizer": "sgd"}, "optimizers: {'optimizer': 'Adam'} in the file, {'optimizer': 'SGD'} now"),
+    "lr": ({"lr": Cosine(0.1)}, "lr: None in the file, 'Cosine(lr=0.1, final=0.0)' now"),
+    "augment": ({"augment": Augment(shift=1)}, "augment: None in the file, 'Augment("),
+}
+
+
+@pytest.mark.parametrize(("options", "message"), DIFFERENCES.values(), ids=DIFFERENCES)
+def test_another_setting_is_refused_by_name(saved, train, options, message):
+    with pytest.raises(CheckpointMismatchError) as caught:
+        trainer_of(**options).fit(train, epochs=2, resume=saved)
+    assert message in str(caught.value)
+    assert "Resume with the same settings; to start a new run from its weights: Trainer(load_model(path)" in str(
+        caught.value
+    )
+
+
+OTHER_DATA = {
+    "fewer": (lambda train: train[:35], "data: .* 'count': 35"),
+    "another order": (lambda train: train[torch.arange(39, -1, -1)], "data: .*'fingerprint'"),
+    "another normalisation": (lambda train: train.normalized(0.5, 0.5), r"preprocessing: .* now"),
+    "flattened": (lambda train: train.flatten(), "preprocessing: .*'flat': False.*'flat': True"),
+    "foreign": (lambda train: [*TensorLoader(train, 10)], "data: .*'mnist'.* in the file, {'name': 'list'"),
+}
+
+
+@pytest.mark.parametrize(("change", "message"), OTHER_DATA.values(), ids=OTHER_DATA)
+def test_other_data_is_refused(saved, train, change, message):
+    with pytest.raises(CheckpointMismatchError, match=message):
+        trainer_of().fit(change(train), epochs=2, resume=saved)
+
+
+def test_all_differences_are_listed_at_once(file, small, train):
+    class Stateful(Callback):
+        def state_dict(self):
+            return {"something": 1}
+
+    trainer_of(SaveAt(file, 5), Stateful(), EMA(0.5)).fit(train, epochs=2)
+    with pytest.raises(CheckpointMismatchError) as caught:
+        trainer_of(seed=3, optimizer="sgd", batch_size=20).fit(small.train, epochs=1, resume=file)
+    lines = str(caught.value).splitlines()
+    assert lines[0] == f"{file} is of another run:"
+    assert [line.strip().split(":")[0] for line in lines[1:-1]] == [
+        "batch_size",
+        "data",
+        "optimizers",
+        "seed",
+        "steps_per_epoch",
+        "callback 'EMA'",
+        "callback 'Stateful'",
+    ]
+    assert "has a state in the file, is not there now" in lines[-2]
+
+
+def test_a_refused_resume_leaves_the_weights_as_they_were(saved, train):
+    trainer = trainer_of(seed=4)
+    before = weights(trainer).clone()
+    with pytest.raises(CheckpointMismatchError):
+        trainer.fit(train, epochs=2, resume=saved)
+    assert torch.equal(weights(trainer), before)
+
+
+def test_fewer_epochs_than_are_done_are_refused(file, train):
+    trainer_of(SaveAt(file, 8, epoch_ended=True)).fit(train, epochs=2)
+    with pytest.raises(CheckpointMismatchError, match="epochs: 2 done in the file, 1 wanted now"):
+        trainer_of().fit(train, epochs=1, resume=file)
+
+
+def test_another_model_is_refused_with_every_weight_that_does_not_fit(saved, train):
+    with pytest.raises(CheckpointMismatchError, match=r"the weights do not fit this LeNet:\n  missing: conv"):
+        trainer_of(model="lenet1").fit(train, epochs=2, resume=saved)
+
+
+@pytest.mark.parametrize(
+    ("other", "message"),
+    [
+        ({"batch_size": 8}, "batch_size: 10 in the file, 8 now"),
+        ({"seed": 6}, r"order: \[True, 5\] in the file, \[True, 6\] now"),
+        ({"shuffle": False}, r"order: \[True, 5\] in the file, \[False, 5\] now"),
+        ({"augment": Augment(shift=3)}, "augment: None in the file, 'Augment"),
+    ],
+)
+def test_another_order_of_a_loader_of_ones_own_is_refused(file, train, other, message):
+    options = {"batch_size": 10, "shuffle": True, "seed": 5}
+    trainer_of(SaveAt(file, 5)).fit(TensorLoader(train, **options), epochs=2)
+    with pytest.raises(CheckpointMismatchError, match=message):
+        trainer_of().fit(TensorLoader(train, **options | other), epochs=2, resume=file)
+
+
+def test_a_data_loader_with_another_batch_size_is_refused(file, train):
+    trainer_of(SaveAt(file, 5)).fit(DataLoader(train, batch_size=10), epochs=2)
+    with pytest.raises(CheckpointMismatchError, match="steps_per_epoch: 4 in the file, 5 now"):
+        trainer_of().fit(DataLoader(train, batch_size=8), epochs=2, resume=file)
+
+
+def test_functions_are_not_compared_because_every_process_has_its_own(file, train):
+    def run(**options):
+        return trainer_of(SaveAt(file, 5), lr=lambda step, total: 0.01, augment=lambda images, generator: images).fit(
+            train, epochs=2, **options
+        )
+
+    assert run() == run(resume=file)
+
+
+def test_several_processes_resume_between_epochs_only(saved, train):
+    trainer = trainer_of()
+    trainer.fit(train, epochs=1)
+    trainer.world = World(rank=0, size=2)
+    with pytest.raises(
+        CheckpointMismatchError,
+        match=r"processes: 1 in the file, 2 now\n.*written inside an epoch; several processes resume between epochs",
+    ):
+        snapshot.restore(trainer, saved)
+
+
+# ---- the file -------------------------------------------------------------------------------------------------------
+
+
+def test_a_checkpoint_says_what_it_was_trained_on(saved, train):
+    content = read_checkpoint(saved)
+    assert content.data == {
+        "name": "mnist",
+        "source": train.source,
+        "split": "train",
+        "count": 40,
+        "fingerprint": train.fingerprint,
+    }
+    assert content.preprocessing == train.preprocessing
+    assert content.classes == train.classes
+    assert content.spec.name == "mlp"
+    assert content.metrics.keys() == {"epoch", "step", "lr", "train_loss", "train_accuracy"}
+
+
+def test_a_checkpoint_of_foreign_data_says_its_kind(file, train):
+    images = train.preprocessing.normalize(train.images)
+    loader = DataLoader(torch.utils.data.TensorDataset(images, train.labels), batch_size=10)
+    trainer_of(SaveAt(file, 3)).fit(loader, epochs=1)
+    content = read_checkpoint(file)
+    assert content.data == {"name": "DataLoader", "batches": 4}
+    assert (content.preprocessing, content.classes) == (None, ())
+
+
+def test_a_checkpoint_that_cannot_be_written_leaves_the_one_before(tmp_path, train):
+    path = tmp_path / "runs"
+
+    class Block(Callback):
+        def on_epoch_end(self, trainer):
+            if trainer.state.epoch == 2:
+                (path / "last.safetensors").unlink()
+                (path / "last.safetensors").mkdir()
+
+    with pytest.raises(CheckpointError, match=r"cannot write .*last\.safetensors"):
+        trainer_of(Block(), Checkpoint(path, monitor=None)).fit(train, epochs=3)
+    assert [item.name for item in path.iterdir()] == ["last.safetensors"]
+
+
+def test_the_generator_of_a_gpu_is_saved_and_put_back_where_there_is_one(monkeypatch):
+    """With a module in place of a GPU's; a file from a GPU can also be resumed without one."""
+    given = []
+    gpu = SimpleNamespace(get_rng_state=lambda: torch.tensor([1, 2], dtype=torch.uint8), set_rng_state=given.append)
+    monkeypatch.setattr(torch, "get_device_module", lambda device: gpu)
+    saved = snapshot._generators(torch.device("cuda"))
+    drawn = torch.rand(3)
+    snapshot.set_generators(saved, torch.device("cpu"))
+    assert torch.equal(torch.rand(3), drawn)
+    assert given == []
+    snapshot.set_generators(saved, torch.device("cuda"))
+    assert torch.equal(torch.rand(3), drawn)
+    assert [state.tolist() for state in given] == [[1, 2]]
+    snapshot.set_generators({"cpu": saved["cpu"]}, torch.device("cuda"))
+    assert len(given) == 1

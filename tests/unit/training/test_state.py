@@ -1,0 +1,55 @@
+"""History and counters."""
+
+import pytest
+
+from mnistkit.errors import ConfigError
+from mnistkit.metrics import MetricSums
+from mnistkit.training import History, TrainState
+
+ROWS = [{"epoch": 1, "train_loss": 0.5}, {"epoch": 2, "train_loss": 0.4, "val_loss": 0.6}]
+
+
+def test_a_history_gives_columns_by_name_and_rows_by_number():
+    history = History(ROWS)
+    assert history["train_loss"] == [0.5, 0.4]
+    assert history["val_loss"] == [0.6]
+    assert history.columns == ["epoch", "train_loss", "val_loss"]
+    assert history.last == ROWS[1]
+    assert list(history) == ROWS
+    assert len(history) == 2
+    assert repr(history) == f"History({ROWS!r})"
+
+
+def test_an_empty_history_has_no_last_row():
+    history = History()
+    assert (history.last, history.columns, len(history)) == ({}, [], 0)
+    history.rows.append({"epoch": 1})
+    assert History().rows == []
+
+
+def test_an_unknown_column_names_the_likeliest_meant_one():
+    with pytest.raises(
+        ConfigError,
+        match="unknown metric 'val_los'; did you mean 'val_loss'\\? Available: epoch, train_loss, val_loss",
+    ):
+        History(ROWS)["val_los"]
+
+
+def test_histories_are_equal_by_their_rows_and_not_hashable():
+    assert History(ROWS) == History([dict(row) for row in ROWS])
+    assert History(ROWS) != History(ROWS[:1])
+    assert History(ROWS) != ROWS
+    with pytest.raises(TypeError, match="unhashable"):
+        hash(History())
+
+
+def test_the_state_knows_the_total_and_whether_it_is_to_stop():
+    state = TrainState(epochs=3, steps_per_epoch=7, sums=MetricSums())
+    assert state.total_steps == 21
+    assert not state.is_stopping()
+    assert state.metrics == {}
+    state.stop_reason = ""
+    assert state.is_stopping()
+    state.history.rows.append({"epoch": 1})
+    assert state.metrics == {"epoch": 1}
+    assert TrainState(1, 1, MetricSums()).history.rows == []
