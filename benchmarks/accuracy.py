@@ -3,8 +3,8 @@
     python benchmarks/accuracy.py --seeds 5 --fashion-root FOLDER
 
 runs `mnistkit train` and the tutorials of `examples/` with each seed, keeps every test result in
-benchmarks/results/accuracy.json, and rewrites docs/results.md from it. `--only NAME ...` measures some rows again;
-`--table` only rewrites the page.
+benchmarks/results/accuracy.json, and rewrites docs/results.md and the README's table from it. `--only NAME ...` measures
+some rows again; `--table` only rewrites the pages.
 """
 
 from __future__ import annotations
@@ -19,12 +19,16 @@ import sys
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
+
+from mnistkit.metrics import wilson_interval
 
 ROOT = Path(__file__).parents[1]
 RESULTS = ROOT / "benchmarks" / "results" / "accuracy.json"
 PAGE = ROOT / "docs" / "results.md"
+README = ROOT / "README.md"
 
 
 @dataclass(frozen=True)
@@ -35,7 +39,6 @@ class Row:
     published: str
     command: str
     pattern: str = r"^test: .*?([\d,]+) of ([\d,]+)\)"
-    kind: str = "test accuracy"
 
 
 ROWS = {
@@ -60,7 +63,6 @@ ROWS = {
         "14 errors on the training images",
         "python examples/t2_dense.py --seed {seed} --output {folder}",
         r"errors on the 5,000 training images: (\d+)()",
-        "errors on the training images",
     ),
     "t2a-test": Row(
         "T2a, its test accuracy",
@@ -78,7 +80,7 @@ ROWS = {
     "t4": Row(
         "T4: small CNN, Adam, 20 epochs",
         "-",
-        "python examples/t4_digit_cnn.py --seed {seed} --picture {folder}/digit.png",
+        "python examples/t4_digit_cnn.py --seed {seed} --picture {folder}.png",
     ),
 }
 
@@ -93,7 +95,6 @@ def measure(names: list[str], seeds: int, fashion: str) -> dict[str, list[list[i
             if row.command not in outputs:
                 with tempfile.TemporaryDirectory() as folder:
                     command = row.command.format(seed=seed, folder=f"{folder}/run", fashion=fashion)
-                    command = command.replace(f"{folder}/run/digit.png", f"{folder}/digit.png")
                     print(command, flush=True)
                     arguments = [sys.executable, *command.split()[1:]]
                     if command.startswith("mnistkit"):
@@ -108,29 +109,52 @@ def measure(names: list[str], seeds: int, fashion: str) -> dict[str, list[list[i
     return results
 
 
-def table(results: dict[str, list[list[int]]]) -> str:
-    """The figures as a Markdown table."""
-    from mnistkit.metrics import wilson_interval
+def summarize(runs: list[list[int]]) -> tuple[str, str, str]:
+    """The mean over the seeds, each seed's figure, and the interval of one model with that mean."""
+    if len(runs[0]) == 1:
+        errors = [run[0] for run in runs]
+        return f"{statistics.mean(errors):.1f} errors", ", ".join(map(str, errors)), "-"
+    accuracies = [correct / count for correct, count in runs]
+    mean, count = statistics.mean(accuracies), runs[0][1]
+    # The same test images every time: more seeds do not make the interval narrower.
+    low, high = wilson_interval(round(mean * count), count)
+    each = ", ".join(f"{accuracy:.2%}" for accuracy in accuracies)
+    return f"**{mean:.2%}**", each, f"{low:.2%} to {high:.2%}"
 
+
+def table(results: dict[str, list[list[int]]]) -> str:
+    """All figures as a Markdown table."""
     lines = ["| | published | measured | each seed | 95 % interval | command |", "|---|---|---|---|---|---|"]
     for name, row in ROWS.items():
-        if name not in results:
-            continue
-        runs = results[name]
-        command = f"`{row.command.format(seed='SEED', folder='FOLDER', fashion='FASHION')}`"
-        if len(runs[0]) == 1:
-            errors = [run[0] for run in runs]
-            measured, each, interval = f"{statistics.mean(errors):.1f} errors", ", ".join(map(str, errors)), "-"
-        else:
-            accuracies = [correct / count for correct, count in runs]
-            low, high = wilson_interval(sum(correct for correct, _ in runs), sum(count for _, count in runs))
-            # The same test images every time: seeds do not make the interval of the images narrower.
-            mean = statistics.mean(accuracies)
-            low, high = wilson_interval(round(mean * runs[0][1]), runs[0][1])
-            measured, each = f"**{mean:.2%}**", ", ".join(f"{accuracy:.2%}" for accuracy in accuracies)
-            interval = f"{low:.2%} to {high:.2%}"
-        lines.append(f"| {row.title} | {row.published} | {measured} | {each} | {interval} | {command} |")
+        if name in results:
+            measured, each, interval = summarize(results[name])
+            command = row.command.format(seed="SEED", folder="FOLDER", fashion="FASHION")
+            lines.append(f"| {row.title} | {row.published} | {measured} | {each} | {interval} | `{command}` |")
     return "\n".join(lines)
+
+
+def short_table(results: dict[str, list[list[int]]]) -> str:
+    """Published and measured only."""
+    lines = ["| | published | measured | seeds |", "|---|---|---|---|"]
+    for name, row in ROWS.items():
+        if name in results:
+            lines.append(f"| {row.title} | {row.published} | {summarize(results[name])[0]} | {len(results[name])} |")
+    return "\n".join(lines)
+
+
+def write_pages(kept: dict[str, Any]) -> None:
+    """Put the figures into docs/results.md and the README."""
+    PAGE.write_text(
+        "# Results\n\n"
+        "Everything was trained on training images and chosen on validation images; the test images were looked at once a "
+        "run, after it. Where nothing is chosen (T1, T2a), all training images train. The figure is the mean over the seeds; "
+        "its interval (Wilson) is that of one model with this accuracy on this many test images.\n\n"
+        f"{table(kept['results'])}\n\n"
+        f"Measured on {kept['machine']} by `python benchmarks/accuracy.py`, which also writes this page.\n"
+    )
+    before, begin, rest = README.read_text().partition("<!-- results: begin, written by benchmarks/accuracy.py -->\n")
+    _, end, after = rest.partition("<!-- results: end -->")
+    README.write_text(f"{before}{begin}{short_table(kept['results'])}\n{end}{after}")
 
 
 def main() -> None:
@@ -147,14 +171,7 @@ def main() -> None:
         kept["machine"] = f"{platform.machine()}, torch {torch.__version__}, Python {platform.python_version()}"
         RESULTS.parent.mkdir(exist_ok=True)
         RESULTS.write_text(json.dumps(kept, indent=1) + "\n")
-    PAGE.write_text(
-        "# Results\n\n"
-        "Everything was trained on training images and chosen on validation images; the test images were looked at once a "
-        "run, after it. Where nothing is chosen (T1, T2a), all training images train. The figure is the mean over the seeds; "
-        "its interval (Wilson) is that of one model with this accuracy on this many test images.\n\n"
-        f"{table(kept['results'])}\n\n"
-        f"Measured on {kept['machine']} by `python benchmarks/accuracy.py`, which also writes this page.\n"
-    )
+    write_pages(kept)
 
 
 if __name__ == "__main__":

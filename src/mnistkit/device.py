@@ -40,7 +40,8 @@ def resolve_device(device: str | torch.device = "auto") -> torch.device:
         raise ConfigError("device 'mps' is not available: it needs an Apple GPU; use 'auto' or 'cpu'")
     if resolved.type not in {"cpu", "mps", "meta"} and not _backend_available(resolved.type):
         raise ConfigError(f"device {str(resolved)!r} is not available here; use 'auto' or 'cpu'")
-    return resolved
+    # There is one of these: "cpu:0" is "cpu".
+    return torch.device(resolved.type) if resolved.type in {"cpu", "mps"} else resolved
 
 
 def _backend_available(kind: str) -> bool:

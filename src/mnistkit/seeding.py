@@ -21,7 +21,8 @@ def derive_seed(*parts: int | str) -> int:
     >>> derive_seed(0, "order", 1) == derive_seed(1, "order", 0)
     False
     """
-    digest = hashlib.blake2b(repr(parts).encode(), digest_size=8).digest()
+    plain = tuple(part if isinstance(part, str) else int(part) for part in parts)  # NumPy's integers too
+    digest = hashlib.blake2b(repr(plain).encode(), digest_size=8).digest()
     return int.from_bytes(digest, "little") >> 1
 
 

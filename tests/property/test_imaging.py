@@ -56,28 +56,21 @@ def test_a_digit_is_framed_the_same_wherever_it_is_and_whichever_its_polarity(di
 
 @BOUNDED
 @given(index=st.integers(0, 399), paper=st.integers(0, 255), ink=st.integers(0, 255))
-def test_a_digit_is_framed_the_same_on_any_grey_up_to_rounding(digit, index, paper, ink):
-    contrast = abs(paper - ink)
-    assume(contrast >= 40)
+def test_a_digit_is_framed_alike_on_any_grey(digit, index, paper, ink):
+    """Half a level of grey is much of a pale digit: an edge that vanishes scales and shifts what remains."""
+    assume(abs(paper - ink) >= 40)
     grey = np.rint(paper + digit(index) / 255.0 * (ink - paper)).astype(np.uint8)
-    difference = np.abs(frame_image(grey)[0].astype(int) - digit(index))
-    # Half a level of grey either way is so much of 255, and where it takes the edge off the box all is scaled.
-    if max(map(np.ptp, (grey != paper).nonzero())) == 19:
-        assert difference.max() <= 255 / contrast + 1
-    assert difference.mean() <= 15
+    assert np.corrcoef(frame_image(grey).ravel(), digit(index).ravel())[0, 1] > 0.65
 
 
 @BOUNDED
-@given(grey=greys | sketches)
-def test_ink_lies_between_paper_and_full_strength(grey):
-    try:
-        ink = find_ink(grey)
-    except BlankImageError:
-        assert np.ptp(grey) < 40
-    else:
-        assert ink.shape == grey.shape
-        assert ink.min() >= 0
-        assert 250 <= ink.max() <= 255.001
+@given(grey=greys | sketches, coloured=st.booleans())
+def test_ink_lies_between_paper_and_full_strength(grey, coloured):
+    ink = find_ink(np.stack([grey, grey, 255 - grey], -1) if coloured else grey)
+    assert ink.shape == grey.shape
+    assert ink.dtype == np.float32
+    assert ink.min() >= 0
+    assert ink.max() <= 255.001
 
 
 @BOUNDED

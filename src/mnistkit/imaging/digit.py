@@ -68,6 +68,8 @@ def find_digit(ink: np.ndarray) -> np.ndarray:
         )
     mask = (ink > _threshold(ink, strongest)).astype(np.uint8)
     labels, parts = _parts(mask, ink)
+    if not parts:
+        raise BlankImageError("the image is blank: nothing stands out from the noise of its paper")
     frames = {part.number for part in parts if _is_frame(part, labels)}
     digit = max(parts, key=lambda part: _score(part, ink.shape, part.number in frames))
     chosen = _with_fragments(digit, [part for part in parts if part.number not in frames], ink.shape)
@@ -78,6 +80,8 @@ def _threshold(ink: np.ndarray, strongest: float) -> float:
     visible = ink[ink > 4]
     typical = max(_otsu(visible), 0.15 * strongest)
     paper = ink[ink <= 0.5 * typical]
+    if not paper.size:  # a few pixels, all of them ink
+        return _FAINTEST * typical
     level = float(np.median(paper))
     noise = 1.4826 * float(np.median(np.abs(paper - level)))
     flat = float(np.percentile(paper, 90)) == 0.0

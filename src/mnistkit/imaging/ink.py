@@ -9,9 +9,10 @@ __all__ = ["find_ink"]
 
 # Paper, light and shadow change slowly: an image this large shows all of that.
 _PAPER_SIDE = 96
-# No stroke is wider than this share of the image's longer side.
-_WIDEST_STROKE = 0.3
-_LUMINANCE = np.array([0.299, 0.587, 0.114], dtype=np.float32)
+# No stroke is wider than this share of the image's longer side; a digit cut out or drawn small may be one blot.
+_WIDEST_STROKE, _WIDEST_IN_SMALL, _SMALL_SIDE = 0.3, 0.6, 64
+# In darker places there is nothing but noise to make more of.
+_DARKEST_PAPER = 64.0
 
 
 def find_ink(image: np.ndarray) -> np.ndarray:
@@ -28,12 +29,18 @@ def find_ink(image: np.ndarray) -> np.ndarray:
     """
     colours = image[:, :, None] if image.ndim == 2 else image
     small = _shrink(colours, _PAPER_SIDE)
-    if not _ink_is_dark(small):
+    dark, light = _energies(small)
+    ink_is_dark = bool(dark.sum() > light.sum())
+    # Where a channel says otherwise, it shows a faint opposite of the ink, which would lie around it as a rim.
+    agreeing = (dark > light) == ink_is_dark
+    colours, small = colours[:, :, agreeing], small[:, :, agreeing]
+    if not ink_is_dark:
         colours, small = 255 - colours, 255 - small
     paper = _paper(small)
     height, width = colours.shape[:2]
-    full = cv2.resize(paper, (width, height), interpolation=cv2.INTER_LINEAR).reshape(colours.shape)
-    ink: np.ndarray = np.maximum(full.astype(np.float32) - colours, 0).max(axis=2)
+    full = cv2.resize(paper, (width, height), interpolation=cv2.INTER_LINEAR).reshape(colours.shape).astype(np.float32)
+    # As a share of the light that the paper gives there: ink in a shadow is as black as ink beside it.
+    ink: np.ndarray = (np.maximum(full - colours, 0) * (255 / np.maximum(full, _DARKEST_PAPER))).max(axis=2)
     return ink
 
 
@@ -46,22 +53,22 @@ def _shrink(colours: np.ndarray, side: int) -> np.ndarray:
     return cv2.resize(colours, size, interpolation=cv2.INTER_AREA).reshape(size[1], size[0], channels)
 
 
-def _ink_is_dark(small: np.ndarray) -> bool:
-    """Whether more energy lies below than above the median of a wide neighbourhood, most of which is paper."""
+def _energies(small: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """For each channel, how much lies below and above the median of a wide neighbourhood, most of which is paper."""
     reach = max(1, round(0.3 * max(small.shape)))
-    padded = _pad(small, reach)
+    # Mirrored: a dark line along the border stays a line.
+    padded = _pad(small, reach, cv2.BORDER_REFLECT)
     median = np.dstack([cv2.medianBlur(channel, 2 * reach + 1) for channel in cv2.split(padded)])
     difference = small.astype(np.float32) - median[reach:-reach, reach:-reach]
-    if small.shape[2] == 3:
-        difference = difference @ _LUMINANCE
-    return bool((np.minimum(difference, 0) ** 2).sum() > (np.maximum(difference, 0) ** 2).sum())
+    return (np.minimum(difference, 0) ** 2).sum(axis=(0, 1)), (np.maximum(difference, 0) ** 2).sum(axis=(0, 1))
 
 
 def _paper(small: np.ndarray) -> np.ndarray:
     """The paper under dark ink: what is left when everything narrower than a stroke can be is filled."""
     side = max(small.shape[:2])
-    reach = max(2, round(_WIDEST_STROKE * side))
-    padded = _pad(small, reach)
+    reach = max(2, round((_WIDEST_STROKE if side > _SMALL_SIDE else _WIDEST_IN_SMALL) * side))
+    # Continued: a slope of light mirrored at its dark end would be a valley, and be filled.
+    padded = _pad(small, reach, cv2.BORDER_REPLICATE)
     if side == _PAPER_SIDE:
         padded = cv2.medianBlur(padded, 3)  # Single bright pixels of a photo would raise the paper around them.
     disk = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (reach | 1, reach | 1))
@@ -70,6 +77,6 @@ def _paper(small: np.ndarray) -> np.ndarray:
     return smooth[reach:-reach, reach:-reach]
 
 
-def _pad(small: np.ndarray, reach: int) -> np.ndarray:
-    padded = cv2.copyMakeBorder(np.ascontiguousarray(small), reach, reach, reach, reach, cv2.BORDER_REFLECT)
+def _pad(small: np.ndarray, reach: int, border: int) -> np.ndarray:
+    padded = cv2.copyMakeBorder(np.ascontiguousarray(small), reach, reach, reach, reach, border)
     return padded.reshape(*padded.shape[:2], small.shape[2])

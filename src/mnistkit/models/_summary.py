@@ -125,7 +125,7 @@ def summary(model: nn.Module, input_shape: tuple[int, ...] | None = None) -> Sum
 def _macs(layer: nn.Module, output: Tensor) -> int:
     if isinstance(layer, nn.Linear):
         return layer.in_features * math.prod(output.shape[1:])
-    if isinstance(layer, nn.Conv2d):
+    if isinstance(layer, nn.Conv1d | nn.Conv2d | nn.Conv3d):
         return layer.in_channels // layer.groups * math.prod(layer.kernel_size) * math.prod(output.shape[1:])
     return 0
 

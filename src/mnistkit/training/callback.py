@@ -84,7 +84,7 @@ class Callback:
         """The run may be saved: after the ``on_step_end``, or the ``on_epoch_end``, of every callback."""
 
     def on_fit_end(self, trainer: Trainer) -> None:
-        """At the end, whatever happened, in reverse order, for each callback whose ``on_fit_start`` was called."""
+        """At the end, whatever happened, in reverse order, for each callback whose ``on_fit_start`` returned."""
 
     def on_exception(self, trainer: Trainer, error: BaseException) -> None:
         """Something was raised; ``on_fit_end`` follows, then the error goes on."""

@@ -6,7 +6,7 @@ import contextlib
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from mnistkit.errors import DuplicateCallbackError
+from mnistkit.errors import ConfigError, DuplicateCallbackError
 from mnistkit.training.callback import Callback
 
 if TYPE_CHECKING:
@@ -19,10 +19,16 @@ class Hooks:
     """Calls the hooks of callbacks.
 
     Raises:
+        ConfigError: for what is not a callback.
         DuplicateCallbackError: if two callbacks have one name.
     """
 
     def __init__(self, callbacks: Sequence[Callback]) -> None:
+        given: Sequence[object] = callbacks
+        for one in given:
+            if not isinstance(one, Callback):
+                hint = f": make one, {one.__name__}(...)" if isinstance(one, type) else ""
+                raise ConfigError(f"{one!r} is not a Callback{hint}")
         names = [callback.name for callback in callbacks]
         for name in names:
             if names.count(name) > 1:

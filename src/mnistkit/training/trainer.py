@@ -238,11 +238,12 @@ class Trainer:
     ) -> None:
         state = self.state
         while state.epoch < state.epochs and not state.is_stopping():
-            batches = self._batches(loader, generators)
-            generators = None
             if state.batch == 0:
                 state.sums = MetricSums(self.device)
+                self._seed()
                 self._call("on_epoch_start")
+            batches = self._batches(loader, generators)
+            generators = None
             while group := list(itertools.islice(batches, self.accumulate)):
                 self._call("on_step_start")
                 self._updates.begin(self.learning_rate(state.step, state.total_steps))
@@ -315,7 +316,13 @@ class Trainer:
 
         Averages the gradients of its parameters over the processes, unscales and clips them, steps, and clears them;
         :meth:`optimizer_step` then leaves this optimizer alone.
+
+        Raises:
+            ConfigError: for an unknown name, or with ``accumulate``: the update would come once for each batch, with
+                gradients in it that the batches before left behind.
         """
+        if self.accumulate > 1:
+            raise ConfigError(f"update({name!r}) inside a step of {self.accumulate} batches; it needs accumulate=1")
         self._updates.step_now(name)
 
     @final
@@ -409,10 +416,14 @@ class Trainer:
             return data
         return LoaderAdapter(data, self.device)
 
+    def _seed(self) -> None:
+        torch.manual_seed(derive_seed(self.seed, "epoch", self.state.epoch, self.world.rank))
+
     def _batches(self, loader: _Batches, generators: snapshot.Generators | None) -> Iterator[Batch]:
         """What is left of the epoch under way, with torch's generators as they were when it was interrupted."""
         state = self.state
-        torch.manual_seed(derive_seed(self.seed, "epoch", state.epoch, self.world.rank))
+        # Again, so that the order does not depend on what a callback drew: inside an epoch no on_epoch_start precedes.
+        self._seed()
         batches = loader.batches(state.epoch, state.batch)
         if generators is not None and state.batch:
             snapshot.set_generators(generators, self.device)

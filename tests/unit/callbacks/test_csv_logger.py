@@ -5,6 +5,7 @@ import csv
 import pytest
 
 from mnistkit import Checkpoint, CSVLogger, Trainer, create_model
+from mnistkit.distributed import World
 from mnistkit.errors import CheckpointError
 from mnistkit.training import Callback
 
@@ -64,13 +65,33 @@ def test_a_resumed_run_has_each_epoch_once(tmp_path, data, cut):
 
 
 def test_a_logger_that_joins_a_resumed_run_leaves_the_time_before_it_open(tmp_path, data):
-    fit(data, Checkpoint(tmp_path), epochs=2)
-    fit(data, Checkpoint(tmp_path), CSVLogger(tmp_path / "run.csv"), resume=tmp_path / "last.safetensors")
-    written = rows(tmp_path / "run.csv")
+    class AnHour(Callback):
+        def on_epoch_end(self, trainer):
+            trainer.state.seconds_before += 3600
+
+    path, last = tmp_path / "run.csv", tmp_path / "last.safetensors"
+    fit(data, AnHour(), Checkpoint(tmp_path), epochs=2)
+    fit(data, Checkpoint(tmp_path), CSVLogger(path), resume=last)
+    written = rows(path)
     assert [row["epoch"] for row in written] == ["1", "2", "3"]
-    assert [row["seconds"] == "" for row in written] == [True, True, False]
-    fit(data, Checkpoint(tmp_path), CSVLogger(tmp_path / "run.csv"), epochs=4, resume=tmp_path / "last.safetensors")
-    assert [row["seconds"] == "" for row in rows(tmp_path / "run.csv")] == [True, True, False, False]
+    assert [row["seconds"] for row in written[:2]] == ["", ""]
+    assert 0 <= float(written[2]["seconds"]) < 3600
+    fit(data, Checkpoint(tmp_path), CSVLogger(path), epochs=4, resume=last)
+    assert [row["seconds"] == "" for row in rows(path)] == [True, True, False, False]
+    assert float(rows(path)[3]["seconds"]) < 3600
+
+
+def test_an_epoch_that_was_interrupted_took_the_time_of_both_its_parts(tmp_path, data):
+    class AnHour(Callback):
+        def on_step_end(self, trainer):
+            trainer.state.seconds_before += 3600
+            if trainer.state.step == 5:
+                trainer.stop("a pause")
+
+    path = tmp_path / "run.csv"
+    fit(data, AnHour(), CSVLogger(path), Checkpoint(tmp_path))
+    fit(data, CSVLogger(path), Checkpoint(tmp_path), resume=tmp_path / "last.safetensors")
+    assert [int(float(row["seconds"])) // 3600 for row in rows(path)] == [3, 2, 0]
 
 
 def test_a_new_run_with_the_same_logger_begins_a_new_file(tmp_path, data):
@@ -78,6 +99,7 @@ def test_a_new_run_with_the_same_logger_begins_a_new_file(tmp_path, data):
     fit(data, logger)
     fit(data, logger, epochs=1)
     assert len(rows(tmp_path / "run.csv")) == 1
+    assert list(logger.state_dict()["seconds"]) == [1]
 
 
 def test_a_column_that_comes_later_is_empty_before(tmp_path, data):
@@ -94,3 +116,13 @@ def test_a_file_that_cannot_be_written_is_an_error(tmp_path, data):
     (tmp_path / "run.csv").mkdir()
     with pytest.raises(CheckpointError, match=r"cannot write .*run\.csv"):
         fit(data, CSVLogger(tmp_path / "run.csv"))
+
+
+def test_only_the_main_process_writes(tmp_path, data):
+    logger = CSVLogger(tmp_path / "run.csv")
+    trainer = Trainer(create_model("softmax_regression"), progress=False)
+    trainer.fit(*data, epochs=1)
+    trainer.world = World(rank=1, size=2)
+    logger.on_epoch_end(trainer)
+    assert not logger.path.exists()
+    assert list(logger.state_dict()["seconds"]) == [1]

@@ -35,16 +35,20 @@ def test_every_figure_is_a_scalar_over_the_epochs(tmp_path, data):
 
 
 @pytest.mark.parametrize("cut", [3, 4, 6])
-def test_a_resumed_run_has_each_epoch_once(tmp_path, data, cut):
+@pytest.mark.parametrize("epoch_ended", [False, True])
+def test_a_resumed_run_has_each_epoch_once(tmp_path, data, cut, epoch_ended):
     class Kill(Callback):
         def on_checkpoint(self, trainer):
-            if trainer.state.step == cut:
+            if trainer.state.step >= cut and (trainer.state.batch == 0) == epoch_ended:
                 raise LookupError("killed before it could save")
 
     with pytest.raises(LookupError):
         trainer_of(TensorBoardLogger(tmp_path / "log"), Kill(), Checkpoint(tmp_path, every_steps=1)).fit(
             *data, epochs=3
         )
+    # TensorBoard reads files in the order of their names, which begin with the second in which they were made.
+    (first,) = (tmp_path / "log").iterdir()
+    first.rename(first.with_name("events.out.tfevents.0000000001.earlier"))
     trainer_of(TensorBoardLogger(tmp_path / "log"), Checkpoint(tmp_path, every_steps=1)).fit(
         *data, epochs=3, resume=tmp_path / "last.safetensors"
     )

@@ -1,13 +1,17 @@
 import numpy as np
+import PIL.Image
+import PIL.ImageDraw
 import pytest
 
 from mnistkit.errors import BlankImageError
 from mnistkit.imaging import find_ink
+from mnistkit.imaging.digit import find_digit
 
 
 @pytest.fixture(scope="module")
-def digit(mnist):
-    return mnist.test.images[0, 0].numpy()
+def digits(mnist):
+    """Twenty of each class."""
+    return mnist.test.take_per_class(20).images[:, 0].numpy()
 
 
 def stroke(paper, ink, shape=(20, 20)):
@@ -16,88 +20,178 @@ def stroke(paper, ink, shape=(20, 20)):
     return image
 
 
+def parts(*boxes, shape=(100, 100), strength=200):
+    """Rectangles of ink, each (top, bottom, left, right)."""
+    ink = np.zeros(shape, np.float32)
+    for top, bottom, left, right in boxes:
+        ink[top:bottom, left:right] = strength
+    return ink
+
+
 @pytest.mark.parametrize("inverted", [False, True], ids=["white on black", "black on white"])
-def test_the_ink_of_a_clean_digit_is_the_digit(inverted, digit):
-    ink = find_ink(255 - digit if inverted else digit)
-    assert ink.dtype == np.float32
-    assert np.array_equal(ink, digit)
+@pytest.mark.parametrize("coloured", [False, True], ids=["grey", "RGB"])
+def test_the_ink_of_a_clean_digit_is_the_digit(inverted, coloured, digits):
+    for digit in digits:
+        image = 255 - digit if inverted else digit
+        ink = find_ink(np.stack([image] * 3, -1) if coloured else image)
+        assert ink.dtype == np.float32
+        assert np.array_equal(ink, digit)
 
 
 @pytest.mark.parametrize(("paper", "ink"), [(0, 255), (255, 0), (160, 90), (90, 160), (200, 180), (30, 50)])
-def test_the_strongest_ink_is_255_and_paper_0_on_any_grey(paper, ink):
-    assert np.array_equal(find_ink(stroke(paper, ink)), stroke(0, 255))
-
-
-def test_weaker_ink_keeps_its_share_of_the_strongest():
-    image = stroke(200, 100)
-    image[8, 5] = 150
-    assert find_ink(image)[8, 5] == pytest.approx(127.5)
-
-
-@pytest.mark.parametrize(("strongest", "found"), [(255, 255), (250, 250), (249, 255), (100, 255)])
-def test_ink_of_full_contrast_is_not_stretched(strongest, found):
-    assert find_ink(stroke(0, strongest)).max() == found
+def test_ink_is_found_on_any_grey(paper, ink):
+    found = find_ink(stroke(paper, ink))
+    assert np.array_equal(found > 0, stroke(0, 1) > 0)
+    assert np.unique(found).size == 2
+    assert abs(paper - ink) <= found.max() <= 255
 
 
 @pytest.mark.parametrize("grey", [0, 1, 127, 128, 254, 255])
-@pytest.mark.parametrize("shape", [(28, 28), (1, 1), (1, 300), (300, 2)])
-def test_paper_of_one_grey_is_blank(grey, shape):
-    with pytest.raises(
-        BlankImageError, match=r"^the image is blank: its strongest contrast is 0 of 255, at least 20 is needed$"
-    ):
-        find_ink(np.full(shape, grey, np.uint8))
+@pytest.mark.parametrize("shape", [(28, 28), (1, 1), (1, 300), (300, 2), (120, 90, 3), (1, 1, 3)])
+def test_plain_paper_has_no_ink(grey, shape):
+    ink = find_ink(np.full(shape, grey, np.uint8))
+    assert ink.shape == shape[:2]
+    assert not ink.any()
 
 
-@pytest.mark.parametrize("polarity", [1, -1])
-def test_the_least_contrast_is_20(polarity):
-    with pytest.raises(BlankImageError, match="its strongest contrast is 19 of 255, at least 20 is needed"):
-        find_ink(stroke(128, 128 + 19 * polarity))
-    assert np.array_equal(find_ink(stroke(128, 128 + 20 * polarity)), stroke(0, 255))
+@pytest.mark.parametrize(("ink", "speck"), [(20, 255), (220, 0)])
+def test_specks_do_not_outweigh_a_digit_of_the_other_polarity(ink, speck):
+    image = stroke(120, ink, (60, 60))
+    image[3, 3] = image[55, 56] = speck
+    assert np.array_equal(find_ink(image)[5:50, 5:50] > 50, stroke(0, 1, (60, 60))[5:50, 5:50] > 0)
 
 
-def test_bright_specks_do_not_outweigh_a_dark_digit():
-    image = stroke(120, 20)
-    image[3, 3] = image[15, 16] = 255
-    assert np.array_equal(find_ink(image), stroke(0, 255))
+@pytest.mark.parametrize("turned", range(4))
+def test_light_from_one_side_falls_away(turned):
+    light = np.tile(np.linspace(120, 230, 200), (200, 1))
+    light[60:140, 90:110] -= 60
+    ink = np.rot90(find_ink(np.rot90(light, turned).round().astype(np.uint8)), -turned)
+    assert ink[70:130, 95:105].min() > 40
+    ink[60:140, 90:110] = 0
+    assert ink.max() < 20
 
 
-def test_dark_specks_do_not_outweigh_a_bright_digit():
-    image = stroke(120, 220)
-    image[3, 3] = image[15, 16] = 0
-    assert np.array_equal(find_ink(image), stroke(0, 255))
-
-
-def test_noise_like_that_of_the_border_is_paper():
-    noisy = np.random.default_rng(0).integers(190, 211, (100, 100)).astype(np.uint8)
-    noisy[40:60, 30:70] = 40
-    ink = find_ink(noisy)
-    assert ink[40:60, 30:70].min() == 255
-    assert np.count_nonzero(ink) == 20 * 40
-
-
-def test_a_border_full_of_ink_does_not_hide_the_strongest_ink():
-    image = np.full((20, 20), 255, np.uint8)
-    image[:, ::3] = 0
+def test_ink_may_stand_out_by_its_colour_alone():
+    image = np.full((60, 60, 3), (0, 130, 0), np.uint8)
+    image[15:45, 28:34] = (255, 0, 0)
+    brightness = PIL.Image.fromarray(image).convert("L")
+    assert np.ptp(np.asarray(brightness)) <= 1
     ink = find_ink(image)
-    assert np.array_equal(ink, 255 - image)
+    weakest = ink[15:45, 28:34].min()
+    assert weakest > 100
+    ink[15:45, 28:34] = 0
+    assert ink.max() < weakest / 2
 
 
-def test_the_border_is_a_fiftieth_of_the_image_deep():
-    image = np.full((200, 300), 200, np.uint8)
-    image[:4], image[-4:], image[:, :4], image[:, -4:] = 100, 100, 100, 100
-    assert np.array_equal(find_ink(image) > 0, image == 200)
-    image[3], image[-4], image[:, 3], image[:, -4] = 200, 200, 200, 200
-    image[2], image[-3], image[:, 2], image[:, -3] = 200, 200, 200, 200
-    image[1], image[-2], image[:, 1], image[:, -2] = 200, 200, 200, 200
-    assert np.array_equal(find_ink(image) > 0, image == 100)
+def test_the_given_image_is_left_as_it_was(digits):
+    before = digits[0].copy()
+    find_ink(digits[0])
+    assert np.array_equal(digits[0], before)
 
 
-@pytest.mark.parametrize("image", [[[0, 255]], [[0], [255], [0]], [[255, 0], [255, 255]], [[10, 100, 10]]])
-def test_the_smallest_images_have_ink(image):
-    assert find_ink(np.uint8(image)).max() == 255
+def test_the_digit_is_all_of_a_single_stroke():
+    ink = parts((30, 70, 40, 50))
+    assert np.array_equal(find_digit(ink), ink > 0)
 
 
-def test_the_given_image_is_left_as_it_was(digit):
-    before = digit.copy()
-    find_ink(digit)
-    assert np.array_equal(digit, before)
+@pytest.mark.parametrize("strength", [0, 15])
+def test_contrast_below_16_is_blank(strength):
+    message = rf"^the image is blank: its strongest contrast is {strength} of 255, at least 16 is needed$"
+    with pytest.raises(BlankImageError, match=message):
+        find_digit(stroke(0, strength).astype(np.float32))
+
+
+def test_contrast_of_16_is_ink():
+    ink = stroke(0, 16).astype(np.float32)
+    assert np.array_equal(find_digit(ink), ink > 0)
+
+
+def test_a_few_hot_pixels_of_a_photo_are_not_its_ink():
+    ink = np.zeros((200, 200), np.float32)
+    ink[::67, ::67] = 255
+    with pytest.raises(BlankImageError, match="the image is blank: its strongest contrast is 0 of 255"):
+        find_digit(ink)
+
+
+def test_what_is_no_stronger_than_the_noise_of_the_paper_is_blank():
+    paper = np.repeat(np.float32([0, 42, 85, 140]), [500, 500, 50, 300]).reshape(27, 50)
+    with pytest.raises(BlankImageError, match="the image is blank: nothing stands out from the noise of its paper"):
+        find_digit(paper)
+
+
+def test_an_image_that_is_ink_all_over_is_taken_whole():
+    assert find_digit(np.full((2, 12), 200, np.float32)).all()
+
+
+@pytest.mark.parametrize(("noise", "belongs"), [(0, True), (25, False)])
+def test_a_pale_edge_belongs_to_a_stroke_where_no_noise_hides_it(noise, belongs):
+    ink = parts((30, 70, 40, 50))
+    ink[29, 40:50] = 30
+    ink += np.random.default_rng(0).uniform(0, noise, ink.shape).astype(np.float32)
+    assert bool(find_digit(ink)[29, 40:50].all()) == belongs
+
+
+def test_the_noise_of_the_paper_is_no_part_of_the_digit():
+    ink = parts((30, 70, 40, 50))
+    noisy = np.abs(ink + np.random.default_rng(0).normal(0, 12, ink.shape)).astype(np.float32)
+    assert np.array_equal(find_digit(noisy), ink > 0)
+
+
+def test_dust_is_no_part_of_the_digit():
+    ink = parts((30, 70, 40, 50), (10, 12, 80, 82), (50, 51, 52, 53))
+    assert np.array_equal(find_digit(ink), parts((30, 70, 40, 50)) > 0)
+
+
+def test_the_pieces_of_a_broken_stroke_belong_together():
+    ink = parts((20, 45, 40, 50), (50, 80, 40, 50), (20, 28, 55, 70))
+    assert np.array_equal(find_digit(ink), ink > 0)
+
+
+def test_a_chain_of_pieces_is_followed_to_its_end():
+    ink = parts((45, 65, 40, 50), (68, 75, 40, 50), (79, 86, 40, 50))
+    assert np.array_equal(find_digit(ink), ink > 0)
+
+
+def test_another_mark_far_away_is_no_part_of_the_digit():
+    ink = parts((30, 70, 40, 50), (30, 60, 85, 90))
+    assert np.array_equal(find_digit(ink), parts((30, 70, 40, 50)) > 0)
+
+
+def test_a_pale_smudge_beside_the_digit_is_no_part_of_it():
+    ink = np.maximum(parts((30, 70, 40, 50)), parts((40, 60, 53, 60), strength=60))
+    assert np.array_equal(find_digit(ink), parts((30, 70, 40, 50)) > 0)
+
+
+def test_the_digit_in_the_middle_is_preferred_to_a_larger_blot_at_the_side():
+    digit = parts((30, 70, 45, 55))
+    assert np.array_equal(find_digit(np.maximum(digit, parts((20, 75, 88, 98)))), digit > 0)
+
+
+def test_the_edge_of_the_sheet_is_not_the_digit():
+    digit = parts((30, 70, 45, 55))
+    for strip in (parts((0, 100, 0, 25)), parts((85, 100, 0, 100))):
+        assert np.array_equal(find_digit(np.maximum(digit, strip)), digit > 0)
+
+
+def test_something_cut_off_by_the_border_is_no_part_of_the_digit():
+    digit = parts((20, 75, 45, 55))
+    assert np.array_equal(find_digit(np.maximum(digit, parts((80, 100, 50, 56)))), digit > 0)
+
+
+def test_a_small_image_may_have_a_digit_that_touches_its_border():
+    ink = parts((0, 28, 10, 18), shape=(28, 28))
+    assert np.array_equal(find_digit(ink), ink > 0)
+
+
+def test_a_frame_drawn_around_the_digit_is_not_the_digit():
+    frame = parts((5, 95, 5, 95))
+    frame[9:91, 9:91] = 0
+    digit = parts((35, 65, 45, 52))
+    assert np.array_equal(find_digit(np.maximum(digit, frame)), digit > 0)
+
+
+def test_a_zero_that_fills_the_image_is_not_a_frame():
+    picture = PIL.Image.new("L", (100, 100))
+    PIL.ImageDraw.Draw(picture).ellipse((15, 8, 85, 92), outline=200, width=12)
+    ink = np.asarray(picture).astype(np.float32)
+    assert np.array_equal(find_digit(ink), ink > 0)

@@ -304,9 +304,15 @@ def test_ink_of_any_colour_stands_out_from_a_transparent_canvas(colour, form, di
         "PNG": encode(picture, "PNG"),
         "premultiplied": picture.convert("RGBa"),
     }[form]
-    frame = frame_image(load_image(image))[0]
-    # Where ink is half transparent its grey is rounded, and then stretched to full contrast.
+    frame = frame_image(load_image(image, channels=3))[0]
+    # Where ink is half transparent its colour is rounded.
     assert np.abs(frame.astype(int) - digit).max() <= (0 if colour in {(0, 0, 0), (255, 255, 255)} else 4)
+
+
+@pytest.mark.parametrize("colour", [(0, 0, 0), (90, 90, 90), (200, 200, 200), (255, 255, 255), (255, 0, 0)])
+def test_ink_of_any_brightness_stands_out_from_a_transparent_canvas_in_grey(colour, digit):
+    frame = frame_image(load_image(drawn(colour, digit)))[0]
+    assert np.abs(frame.astype(int) - digit).mean() <= 12
 
 
 @pytest.mark.parametrize("value", [0, 255])

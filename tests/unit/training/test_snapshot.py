@@ -110,6 +110,27 @@ def test_a_resumed_epoch_is_not_started_twice(file, train):
     assert log == [("step", 6), ("step", 7), ("epoch", 2), *(("step", step) for step in range(8, 12))]
 
 
+@pytest.mark.parametrize("load", LOADERS.values(), ids=LOADERS)
+@pytest.mark.parametrize("step", [5, 8])
+def test_a_callback_that_draws_random_numbers_does_not_spoil_it(file, train, load, step):
+    drawn = []
+
+    class Drawing(Callback):
+        def on_epoch_start(self, trainer):
+            drawn.append((trainer.state.epoch, float(torch.rand(()))))
+
+        on_step_start = on_step_end = on_epoch_start
+
+    whole = trainer_of(Drawing(), SaveAt(file, step, epoch_ended=step == 8))
+    history = whole.fit(load(train), epochs=3)
+    expected = [number for epoch, number in drawn if epoch == 2]
+    drawn.clear()
+    resumed = trainer_of(Drawing(), SaveAt(file, step))
+    assert resumed.fit(load(train), epochs=3, resume=file) == history
+    assert torch.equal(weights(resumed), weights(whole))
+    assert [number for epoch, number in drawn if epoch == 2] == expected
+
+
 def test_callbacks_get_their_state_before_the_run_goes_on(file, train):
     log = []
 

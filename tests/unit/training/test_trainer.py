@@ -11,6 +11,7 @@ from torch.utils.data import DataLoader, Dataset, TensorDataset
 
 from mnistkit import Augment, Checkpoint, DigitDataset, Predictor, TensorLoader, Trainer, create_model, load_model
 from mnistkit.callbacks import EMA, ProgressBar
+from mnistkit.distributed import World
 from mnistkit.errors import ConfigError, DataError, NonFiniteLossError
 from mnistkit.training import Callback, Cosine
 from mnistkit.types import Batch, StepOutput
@@ -141,9 +142,10 @@ def test_fit_leaves_the_model_ready_for_use(train):
     trainer = Trainer(create_model("mlp", dropout=0.5), progress=False)
     modes = []
     trainer.callbacks.append(at("on_step_end", lambda t: modes.append(t.model.training)))
-    trainer.fit(train, epochs=1)
-    assert modes == [True]
-    assert not any(module.training for module in trainer.model.modules())
+    for _ in range(2):
+        trainer.fit(train, epochs=1)
+        assert not any(module.training for module in trainer.model.modules())
+    assert modes == [True, True]
 
 
 # ---- what a step computes -------------------------------------------------------------------------------------------
@@ -478,6 +480,12 @@ def test_images_from_0_to_255_are_refused(train):
 def test_a_loader_on_another_device_is_refused(train):
     with pytest.raises(ConfigError, match="the loader is on meta, the trainer on cpu; give both one device="):
         softmax(device="cpu").fit(TensorLoader(train, device="meta"))
+
+
+def test_a_loader_of_another_process_is_refused(train):
+    loader = TensorLoader(train, shuffle=True, world=World(rank=1, size=2))
+    with pytest.raises(ConfigError, match=r"the loader is for process 1 of 2, this is 0 of 1: give it world=World"):
+        softmax().fit(loader)
 
 
 def test_images_of_another_shape_than_the_models_are_refused(train):

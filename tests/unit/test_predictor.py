@@ -1,0 +1,463 @@
+import dataclasses
+import io
+import math
+from collections import deque
+
+import numpy as np
+import PIL.Image
+import pytest
+import torch
+from torch import nn
+
+from mnistkit import Checkpoint, Prediction, Predictor, Trainer, create_model, from_folder
+from mnistkit.data import DigitDataset, Preprocessing
+from mnistkit.errors import BlankImageError, CheckpointError, CheckpointMismatchError, ConfigError, ImageError
+from mnistkit.training import OneCycle
+
+MNIST = Preprocessing(mean=(0.1307,), std=(0.3081,))
+
+
+@pytest.fixture(scope="module")
+def run(mnist, tmp_path_factory):
+    """The folder of a short training run: best.safetensors is a model file, last.safetensors a training file."""
+    folder = tmp_path_factory.mktemp("run")
+    torch.manual_seed(0)
+    trainer = Trainer(
+        create_model("lenet5"),
+        lr=OneCycle(0.006),
+        callbacks=[Checkpoint(folder, monitor="train_loss")],
+        device="cpu",
+        progress=False,
+    )
+    trainer.fit(mnist.train[:6000], epochs=2)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def reader(run):
+    return Predictor.from_checkpoint(run / "best.safetensors", device="cpu")
+
+
+@pytest.fixture(scope="module")
+def seven(mnist):
+    return mnist.test.images[0, 0].numpy()
+
+
+@pytest.fixture(scope="module")
+def few(mnist):
+    """Two of each digit."""
+    return mnist.test.take_per_class(2)
+
+
+def png(pixels):
+    file = io.BytesIO()
+    PIL.Image.fromarray(pixels).save(file, "PNG")
+    return file.getvalue()
+
+
+def labels(predictions):
+    return [prediction.label for prediction in predictions]
+
+
+def fitted(dataset, model, path):
+    """A model file of one epoch's training."""
+    trainer = Trainer(model, batch_size=10, lr=0.01, device="cpu", progress=False)
+    trainer.fit(dataset, epochs=1)
+    trainer.save_model(path)
+    return path
+
+
+def test_a_picture_is_read(reader, seven, tmp_path):
+    path = tmp_path / "my_seven.png"
+    path.write_bytes(png(255 - seven))
+    prediction = reader.predict(str(path))
+    assert isinstance(prediction, Prediction)
+    assert prediction.label == 7
+    assert prediction.name == "7"
+    assert prediction.confidence == prediction.probabilities[7] == max(prediction.probabilities)
+    assert prediction.classes == tuple("0123456789")
+    assert np.array_equal(prediction.frame, seven)
+
+
+def test_every_kind_of_source_gives_the_same_prediction(reader, seven, tmp_path):
+    path = tmp_path / "seven.png"
+    path.write_bytes(png(255 - seven))
+    expected = reader.predict(path)
+    with path.open("rb") as file:
+        sources = [str(path), path.read_bytes(), bytearray(path.read_bytes()), file, PIL.Image.open(path)]
+        sources += [seven, 255 - seven, seven[..., None], seven / 255, torch.tensor(seven), torch.tensor(seven)[None]]
+        for source in sources:
+            assert reader.predict(source) == expected
+
+
+def test_the_model_sees_what_it_saw_in_training(reader, few):
+    for (image, _), frame in zip(few, few.images, strict=True):
+        with torch.inference_mode():
+            expected = reader.model(image[None]).double().softmax(1)[0].tolist()
+        prediction = reader.predict(frame)
+        assert prediction.probabilities == pytest.approx(expected, abs=1e-6)
+        assert np.array_equal(prediction.frame, frame[0].numpy())
+
+
+def test_several_at_once_are_read_as_one_by_one(reader, few):
+    images = list(few.images)
+    together = reader.predict(images)
+    assert isinstance(together, list)
+    for prediction, image in zip(together, images, strict=True):
+        alone = reader.predict(image)
+        assert prediction.label == alone.label
+        assert prediction.probabilities == pytest.approx(alone.probabilities, abs=1e-6)
+
+
+def test_more_images_than_one_batch_keep_their_order(reader, few):
+    images = [few.images[index % 20] for index in range(300)]
+    expected = labels(reader.predict(images[:20]))
+    assert len(set(expected)) > 5
+    assert labels(reader.predict(images)) == expected * 15
+
+
+@pytest.mark.parametrize(
+    "form", ["NHW", "NHW1", "NHW3", "NHW4", "N1HW tensor", "N3HW tensor", "float NHW", "list", "tuple", "deque"]
+)
+def test_every_form_of_a_stack_gives_a_list(form, reader, few):
+    stack = few.images[:, 0].numpy()
+    opaque = np.full_like(stack, 255)
+    images = {
+        "NHW": stack,
+        "NHW1": stack[..., None],
+        "NHW3": np.stack([stack] * 3, -1),
+        "NHW4": np.stack([stack] * 3 + [opaque], -1),
+        "N1HW tensor": few.images,
+        "N3HW tensor": few.images.expand(-1, 3, -1, -1),
+        "float NHW": stack / 255,
+        "list": list(stack),
+        "tuple": tuple(stack),
+        "deque": deque(stack),
+    }[form]
+    predictions = reader.predict(images)
+    assert isinstance(predictions, list)
+    assert predictions == reader.predict(list(stack))
+
+
+def test_a_stack_of_one_is_a_list_of_one(reader, seven):
+    for stack in (seven[None], [seven], torch.tensor(seven)[None, None]):
+        assert labels(reader.predict(stack)) == [7]
+
+
+@pytest.mark.parametrize("nothing", [[], (), np.zeros((0, 28, 28)), torch.zeros(0, 1, 28, 28)], ids=repr)
+def test_no_images_give_no_predictions(nothing, reader):
+    assert reader.predict(nothing) == []
+
+
+def test_kinds_of_sources_can_be_mixed_in_a_list(reader, few, tmp_path):
+    images = few.images[::2, 0].numpy()[:5]
+    path = tmp_path / "digit.png"
+    path.write_bytes(png(images[0]))
+    mixed = [path, png(images[1]), PIL.Image.fromarray(images[2]), images[3], torch.tensor(images[4])]
+    assert reader.predict(mixed) == reader.predict(images)
+
+
+def test_an_error_in_a_list_says_the_position(reader, seven, tmp_path):
+    missing = tmp_path / "no.png"
+    with pytest.raises(ImageError, match=f"^image 2 of 3: there is no image file {missing}$"):
+        reader.predict([seven, seven, missing])
+    with pytest.raises(ImageError, match=r"^image 1 of 2: NoneType is not a kind of image"):
+        reader.predict([seven, None])
+    with pytest.raises(ImageError, match=r"^image 0 of 2: list is not a kind of image"):
+        reader.predict([[seven, seven], seven])
+    with pytest.raises(
+        ImageError, match=r"^image 0 of 20: got float64 pixels from 255 to 255, .*convert them to uint8"
+    ):
+        reader.predict(np.full((20, 28, 28), 255.0))
+
+
+def test_a_blank_image_is_refused_as_such(reader, seven):
+    blank = np.full((60, 60), 230, np.uint8)
+    with pytest.raises(BlankImageError, match=r"^the image is blank: its strongest contrast is 0 of 255"):
+        reader.predict(blank)
+    with pytest.raises(BlankImageError, match=r"^image 1 of 2: the image is blank"):
+        reader.predict([seven, blank])
+
+
+@pytest.mark.parametrize(
+    ("image", "message"),
+    [
+        (None, "NoneType is not a kind of image"),
+        (7, "int is not a kind of image"),
+        (memoryview(b"abc"), "memoryview is not a kind of image"),
+        ("missing.png", "there is no image file missing.png"),
+        (b"seven", "this bytes is not an image"),
+        (torch.zeros(10, 28, 28), r"got an image of shape \(10, 28, 28\), expected .* \(a tensor: \(C, H, W\)\)"),
+        (np.zeros((2, 3, 4, 5, 6)), r"got an image of shape \(2, 3, 4, 5, 6\)"),
+        (np.zeros(784), r"got an image of shape \(784,\)"),
+        (np.zeros((9, 9, 0)), r"got an image of shape \(9, 9, 0\)"),
+        (torch.full((28, 28), 255.0), "these look like 0 to 255: convert them to uint8"),
+    ],
+)
+def test_what_is_no_image_is_refused(image, message, reader):
+    with pytest.raises(ImageError, match=message):
+        reader.predict(image)
+
+
+def test_probabilities_are_numbers_that_add_up(reader, few):
+    for prediction in reader.predict(few.images):
+        assert len(prediction.probabilities) == 10
+        assert all(0 <= probability <= 1 for probability in prediction.probabilities)
+        assert math.isclose(sum(prediction.probabilities), 1, abs_tol=1e-9)
+
+
+def prediction_of(*probabilities, classes="abcdefgh"):
+    label = int(np.argmax(probabilities))
+    names = tuple(classes[: len(probabilities)])
+    return Prediction(label, names[label], probabilities[label], probabilities, np.zeros((28, 28), np.uint8), names)
+
+
+def test_the_likeliest_classes_come_best_first():
+    prediction = prediction_of(0.1, 0.6, 0.05, 0.25)
+    assert prediction.top() == [("b", 0.6), ("d", 0.25), ("a", 0.1)]
+    assert prediction.top(1) == [("b", 0.6)]
+    assert prediction.top(0) == []
+    assert prediction.top(9) == [("b", 0.6), ("d", 0.25), ("a", 0.1), ("c", 0.05)]
+
+
+@pytest.mark.parametrize(
+    ("prediction", "text"),
+    [
+        (prediction_of(0.1, 0.6, 0.05, 0.25), "b (60.0%; then d 25.0%, a 10.0%)"),
+        (prediction_of(0.9992, 0.0004, 0.0004), "a (99.9%)"),
+        (prediction_of(0.004, 0.9956, 0.0004), "b (99.6%; then a 0.4%)"),
+        (prediction_of(1.0), "a (100.0%)"),
+    ],
+)
+def test_a_prediction_prints_as_a_line(prediction, text):
+    assert str(prediction) == text
+
+
+def test_the_representation_of_a_prediction_leaves_out_the_pixels():
+    text = repr(prediction_of(0.25, 0.75))
+    assert text == "Prediction(label=1, name='b', confidence=0.75, probabilities=(0.25, 0.75))"
+
+
+def test_a_prediction_is_frozen_and_can_be_compared_and_kept_in_a_set():
+    prediction = prediction_of(0.25, 0.75)
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        prediction.label = 3
+    assert prediction == prediction_of(0.25, 0.75)
+    assert prediction != prediction_of(0.75, 0.25)
+    assert len({prediction, prediction_of(0.25, 0.75), prediction_of(0.75, 0.25)}) == 2
+
+
+def test_a_training_file_predicts_as_the_model_file_does(run, reader, few):
+    other = Predictor.from_checkpoint(str(run / "last.safetensors"), device="cpu")
+    assert other.predict(few.images) == reader.predict(few.images)
+    assert other.preprocessing == reader.preprocessing
+
+
+@pytest.mark.parametrize("device", ["cpu", "auto", torch.device("cpu")])
+def test_the_device_can_be_chosen(device, run, seven):
+    predictor = Predictor.from_checkpoint(run / "best.safetensors", device=device)
+    assert {parameter.device.type for parameter in predictor.model.parameters()} == {predictor.device.type}
+    assert device == "auto" or predictor.device == torch.device("cpu")
+    assert predictor.predict(seven).label == 7
+
+
+@pytest.mark.parametrize(
+    ("device", "message"), [("gpu", "'gpu' is not a device: use 'auto'"), ("cuda:99", "device 'cuda:99' is not ")]
+)
+def test_a_device_that_is_not_there_is_refused(device, message, run):
+    with pytest.raises(ConfigError, match=message):
+        Predictor.from_checkpoint(run / "best.safetensors", device=device)
+
+
+def test_dropout_is_off(few):
+    torch.manual_seed(0)
+    predictor = Predictor(create_model("lenet5", dropout=0.5).train(), MNIST, tuple("0123456789"), device="cpu")
+    assert not predictor.model.training
+    assert predictor.predict(few.images) == predictor.predict(few.images)
+
+
+def test_no_gradients_are_recorded(seven):
+    class Recorder(nn.Module):
+        def forward(self, images):
+            self.inference = torch.is_inference_mode_enabled()
+            return images.flatten(1)[:, :10]
+
+    model = Recorder()
+    Predictor(model, MNIST, "0123456789", device="cpu").predict(seven)
+    assert model.inference
+
+
+@pytest.fixture(scope="module")
+def foreign(run, tmp_path_factory):
+    """The weights as another script would save them."""
+    path = tmp_path_factory.mktemp("foreign") / "weights.pt"
+    torch.save(Predictor.from_checkpoint(run / "best.safetensors", device="cpu").model.state_dict(), path)
+    return path
+
+
+def test_somebody_elses_weights_are_read_with_a_model_and_its_preprocessing(foreign, reader, few):
+    predictor = Predictor.from_checkpoint(
+        foreign, model=create_model("lenet5"), preprocessing=reader.preprocessing, device="cpu"
+    )
+    assert predictor.classes == tuple("0123456789")
+    assert predictor.predict(few.images) == reader.predict(few.images)
+
+
+def test_somebody_elses_weights_need_preprocessing(foreign):
+    with pytest.raises(CheckpointMismatchError) as caught:
+        Predictor.from_checkpoint(foreign, model=create_model("lenet5"))
+    message = str(caught.value)
+    assert message.startswith(f"{foreign} does not say how images were prepared in training; give it, such as ")
+    assert "preprocessing=Preprocessing(mean=(0.1307,), std=(0.3081,)) from mnistkit.data" in message
+    assert "mean=(0.0,), std=(1.0,) if pixels were only divided by 255" in message
+
+
+def test_somebody_elses_weights_need_a_model(foreign):
+    with pytest.raises(CheckpointMismatchError, match=r"does not say which model .* model=create_model\('lenet5'\)"):
+        Predictor.from_checkpoint(foreign, preprocessing=MNIST)
+
+
+def test_weights_of_another_model_are_refused(foreign):
+    with pytest.raises(CheckpointMismatchError, match=r"the weights do not fit this MLP:\n  missing: "):
+        Predictor.from_checkpoint(foreign, model=create_model("mlp"), preprocessing=MNIST)
+
+
+def test_a_missing_file_is_named(tmp_path):
+    with pytest.raises(CheckpointError, match=f"there is no checkpoint {tmp_path / 'best.safetensors'}"):
+        Predictor.from_checkpoint(tmp_path / "best.safetensors")
+
+
+def test_preprocessing_of_ones_own_takes_precedence_over_the_files(run, reader, seven):
+    raw = dataclasses.replace(reader.preprocessing, mean=(0.0,), std=(1.0,))
+    predictor = Predictor.from_checkpoint(run / "best.safetensors", preprocessing=raw, device="cpu")
+    with torch.inference_mode():
+        expected = reader.model(torch.tensor(seven)[None, None] / 255).double().softmax(1)[0].tolist()
+    assert predictor.predict(seven).probabilities == pytest.approx(expected, abs=1e-6)
+
+
+def test_a_model_of_cropped_flat_images_reads_a_whole_picture(small, tmp_path):
+    path = fitted(small.train.crop(20).flatten(), create_model("mlp", image_size=20), tmp_path / "mlp.safetensors")
+    predictor = Predictor.from_checkpoint(path, device="cpu")
+    cropped = small.test.crop(20).flatten()
+    for index in (0, 50, 99):
+        prediction = predictor.predict(np.pad(small.test.images[index, 0].numpy(), 6))
+        assert prediction.frame.shape == (20, 20)
+        assert np.array_equal(prediction.frame, small.test.images[index, 0, 4:24, 4:24].numpy())
+        with torch.inference_mode():
+            expected = predictor.model(cropped[index][0][None]).double().softmax(1)[0].tolist()
+        assert prediction.probabilities == pytest.approx(expected, abs=1e-6)
+
+
+def test_a_model_of_resized_images_reads_a_whole_picture(small, tmp_path):
+    path = fitted(small.train.resize(14), create_model("mlp", image_size=14), tmp_path / "mlp.safetensors")
+    prediction = Predictor.from_checkpoint(path, device="cpu").predict(small.test.images[0])
+    assert np.array_equal(prediction.frame, small.test.resize(14).images[0, 0].numpy())
+
+
+@pytest.fixture(scope="module")
+def colours(tmp_path_factory):
+    """Pictures of three colours, in a folder each, and a model that tells them apart."""
+    folder = tmp_path_factory.mktemp("colours")
+    generator = np.random.default_rng(0)
+    for channel, name in enumerate(["blue", "green", "red"]):
+        (folder / name).mkdir()
+        for number in range(20):
+            pixels = generator.integers(0, 80, (12, 10, 3), np.uint8)
+            pixels[..., 2 - channel] += 150
+            PIL.Image.fromarray(pixels).save(folder / name / f"{number}.png")
+    dataset = from_folder(folder, channels=3, framing="resize", size=8)
+    torch.manual_seed(0)
+    model = create_model("mlp", hidden=(), image_size=8, channels=3, classes=3)
+    return folder, Predictor.from_checkpoint(fitted(dataset, model, folder / "colours.safetensors"), device="cpu")
+
+
+@pytest.mark.parametrize("name", ["blue", "green", "red"])
+def test_a_model_of_colour_pictures_names_their_class(name, colours):
+    folder, predictor = colours
+    for prediction in predictor.predict(sorted((folder / name).iterdir())):
+        assert prediction.name == name
+        assert prediction.classes == ("blue", "green", "red")
+        assert prediction.frame.shape == (8, 8, 3)
+    assert str(prediction).startswith(f"{name} (")
+
+
+def test_the_frame_of_a_colour_picture_keeps_its_colours(colours):
+    _, predictor = colours
+    pixels = np.full((8, 8, 3), (200, 30, 60), np.uint8)
+    for image in (pixels, torch.tensor(pixels).permute(2, 0, 1), png(pixels)):
+        assert np.array_equal(predictor.predict(image).frame, pixels)
+
+
+def test_a_grey_picture_is_read_by_a_colour_model(colours):
+    _, predictor = colours
+    assert predictor.predict(np.full((8, 8), 90, np.uint8)).frame.shape == (8, 8, 3)
+
+
+@pytest.mark.parametrize(("channels", "framing"), [(3, "mnist"), (2, "mnist"), (2, "resize"), (4, "resize")])
+def test_preprocessing_that_no_picture_can_go_through_is_refused(channels, framing):
+    preprocessing = Preprocessing((0.5,) * channels, (0.5,) * channels, framing=framing)
+    message = f"pictures cannot be brought to {channels} channels with framing '{framing}'; .*give preprocessing="
+    with pytest.raises(ConfigError, match=message):
+        Predictor(nn.Identity(), preprocessing, "01", device="cpu")
+
+
+def test_classes_other_than_ten_have_their_names(small, tmp_path):
+    chosen = small.train.only(1, 7)
+    pairs = DigitDataset.from_arrays(chosen.images, (chosen.labels == 7).long(), classes=["one", "seven"])
+    path = fitted(pairs, create_model("lenet5", classes=2), tmp_path / "pairs.safetensors")
+    prediction = Predictor.from_checkpoint(path, device="cpu").predict(small.test.only(7).images[0])
+    assert prediction.classes == ("one", "seven")
+    assert prediction.name == prediction.classes[prediction.label]
+    assert [name for name, _ in sorted(prediction.top(9))] == ["one", "seven"]
+    assert sum(prediction.probabilities) == pytest.approx(1)
+
+
+def test_classes_without_a_name_are_called_by_their_number(seven):
+    class Sure(nn.Module):
+        def forward(self, images):
+            return torch.tensor([[0.0, 1.0, 2.0, 9.0]]).expand(len(images), -1)
+
+    prediction = Predictor(Sure(), MNIST, ["zero", "one"], device="cpu").predict(seven)
+    assert prediction.name == "3"
+    assert prediction.classes == ("zero", "one", "2", "3")
+    assert str(prediction).startswith("3 (99.9%; then 2 0.1%")
+
+
+def offcentre(digit, generator):
+    """Black on white, somewhere on a paper of 100x140."""
+    paper = np.full((100, 140), 255, np.uint8)
+    top, left = generator.integers(0, 73), generator.integers(0, 113)
+    paper[top : top + 28, left : left + 28] = 255 - digit
+    return paper
+
+
+def enlarged(paper, method):
+    picture = PIL.Image.fromarray(paper)
+    return np.asarray(picture.resize((picture.width * 8, picture.height * 8), method))
+
+
+WAYS = {
+    "black on white": (500, lambda digit, generator: 255 - digit),
+    "off-centre on a larger paper": (500, offcentre),
+    "enlarged": (200, lambda digit, generator: enlarged(255 - np.pad(digit, 4), PIL.Image.Resampling.NEAREST)),
+    "enlarged smoothly": (200, lambda digit, generator: enlarged(255 - np.pad(digit, 4), PIL.Image.Resampling.BICUBIC)),
+    "off-centre and enlarged": (
+        60,
+        lambda digit, generator: enlarged(offcentre(digit, generator), PIL.Image.Resampling.BICUBIC),
+    ),
+}
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_mnist_saved_as_pictures_is_read_as_well_as_mnist_itself(way, reader, mnist):
+    """Within a point, which is a few images here."""
+    count, transform = WAYS[way]
+    part = mnist.test.stratified_split(count)[1]
+    generator = np.random.default_rng(0)
+    files = [png(transform(digit, generator)) for digit in part.images[:, 0].numpy()]
+    with torch.inference_mode():
+        raw = reader.model(part.preprocessing.normalize(part.images)).argmax(1)
+    right = (raw == part.labels).sum().item()
+    assert right > 0.9 * count
+    read = (torch.tensor(labels(reader.predict(files))) == part.labels).sum().item()
+    assert right - read <= max(1, 0.01 * count)
