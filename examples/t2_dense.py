@@ -9,7 +9,7 @@ python examples/t2_dense.py [--tensorboard runs/t2]
 import argparse
 from pathlib import Path
 
-from mnistkit import Checkpoint, Predictor, Trainer, create_model, load_mnist, seed_everything, summary
+from mnistkit import Checkpoint, EarlyStopping, Predictor, Trainer, create_model, load_mnist, seed_everything, summary
 from mnistkit.callbacks import Callback, TensorBoardLogger
 
 
@@ -19,7 +19,10 @@ def small_images(epochs: int, seed: int) -> None:
     train = train.take_per_class(500, seed=seed).crop(20).flatten()
     model = create_model("mlp", image_size=20)
     print(summary(model))
-    trainer = Trainer(model, batch_size=32, lr=1e-3, seed=seed)
+    # At a constant rate Adam now and then leaps out of a minimum that it has reached, also in the very last epoch: the
+    # weights of the epoch with the least training loss are the ones to keep.
+    keep_best = EarlyStopping(patience=epochs, monitor="train_loss")
+    trainer = Trainer(model, batch_size=32, lr=1e-3, callbacks=[keep_best], seed=seed)
     trainer.fit(train, epochs=epochs)
     on_training = trainer.evaluate(train)
     assert on_training.correct is not None

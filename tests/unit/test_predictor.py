@@ -85,7 +85,9 @@ def test_every_kind_of_source_gives_the_same_prediction(reader, seven, tmp_path)
     expected = reader.predict(path)
     with path.open("rb") as file:
         sources = [str(path), path.read_bytes(), bytearray(path.read_bytes()), file, PIL.Image.open(path)]
-        sources += [seven, 255 - seven, seven[..., None], seven / 255, torch.tensor(seven), torch.tensor(seven)[None]]
+        sources += [seven, 255 - seven, seven / 255, torch.tensor(seven), torch.tensor(seven)[None]]
+        sources += [np.stack([seven] * channels, -1) for channels in (1, 3)]
+        sources += [np.dstack([255 - seven] * 3 + [np.full_like(seven, 255)]), np.dstack([0 * seven] * 3 + [seven])]
         for source in sources:
             assert reader.predict(source) == expected
 
@@ -439,10 +441,10 @@ def enlarged(paper, method):
 WAYS = {
     "black on white": (500, lambda digit, generator: 255 - digit),
     "off-centre on a larger paper": (500, offcentre),
-    "enlarged": (200, lambda digit, generator: enlarged(255 - np.pad(digit, 4), PIL.Image.Resampling.NEAREST)),
-    "enlarged smoothly": (200, lambda digit, generator: enlarged(255 - np.pad(digit, 4), PIL.Image.Resampling.BICUBIC)),
+    "enlarged": (100, lambda digit, generator: enlarged(255 - np.pad(digit, 4), PIL.Image.Resampling.NEAREST)),
+    "enlarged smoothly": (100, lambda digit, generator: enlarged(255 - np.pad(digit, 4), PIL.Image.Resampling.BICUBIC)),
     "off-centre and enlarged": (
-        60,
+        50,
         lambda digit, generator: enlarged(offcentre(digit, generator), PIL.Image.Resampling.BICUBIC),
     ),
 }

@@ -675,7 +675,7 @@ def test_another_size_scales_the_frame(pictures):
         ({"size": 0}, "size is 0, expected at least 1"),
         (
             {"channels": 3},
-            r"got an image of shape \(28, 28, 3\); framing 'mnist' takes grey ones \(H, W\), 'resize' also",
+            r"framing 'mnist' makes 1 channel, white ink on black; 3 channels need framing='resize'",
         ),
         ({"framing": "fit"}, "unknown framing 'fit'. Available: mnist, resize"),
         ({"split": "valid"}, "unknown split 'valid'; did you mean 'validation'"),

@@ -95,7 +95,7 @@ def test_a_digit_cut_out_tightly_is_the_same_unless_it_nearly_fills_its_image(di
     ],
 )
 def test_an_enlarged_digit_comes_close(method, times, most, digits):
-    differences = [mean_difference(enlarged(255 - np.pad(d, 4), times, method), d) for d in digits[::2]]
+    differences = [mean_difference(enlarged(255 - np.pad(d, 4), times, method), d) for d in digits[::4]]
     assert np.mean(differences) <= most
 
 
@@ -103,7 +103,7 @@ def test_an_enlarged_digit_comes_close(method, times, most, digits):
 @pytest.mark.parametrize(("times", "quality", "most"), [(1, 95, 4.0), (1, 75, 6.0), (8, 75, 3.0)])
 def test_what_jpeg_leaves_around_a_stroke_is_not_part_of_its_box(times, quality, most, digits):
     differences = []
-    for digit in digits[::2]:
+    for digit in digits[::4]:
         file = io.BytesIO()
         picture = enlarged(255 - np.pad(digit, 4), times, Resampling.NEAREST)
         PIL.Image.fromarray(picture).save(file, "JPEG", quality=quality)
@@ -130,6 +130,12 @@ def test_strokes_of_any_width_get_the_weight_of_mnists(width, mnist):
     assert low <= frame.sum(dtype=int) <= high
     assert max(box(frame)) == 20
     assert frame.max() == 255
+
+
+def test_a_thicker_marker_makes_no_thicker_strokes():
+    """Beyond what MNIST has; otherwise the weight would grow by a seventh."""
+    weights = [frame_image(drawn_seven(width))[0].sum(dtype=int) for width in (48, 64)]
+    assert weights[1] <= 1.05 * weights[0]
 
 
 @pytest.mark.parametrize("side", [40, 100, 511, 512, 513, 1500])

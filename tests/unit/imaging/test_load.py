@@ -103,6 +103,10 @@ def test_every_form_holds_the_same_grey_image(form, inverted, digit):
     assert np.abs(frame_image(loaded)[0].astype(int) - digit).max() <= INEXACT.get(form, 0)
 
 
+def test_16_bits_become_8_as_shares_of_white():
+    assert load_image(np.uint16([[0, 256, 257, 65534, 65535]])).tolist() == [[0, 0, 1, 254, 255]]
+
+
 @pytest.mark.parametrize("mode", ["YCbCr", "LAB"])
 def test_colour_spaces_with_a_lightness_lose_no_more_than_rounding(mode, digit):
     picture = PIL.Image.fromarray(digit).convert("RGB").convert(mode)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from mnistkit import Checkpoint, Trainer, create_model
+from mnistkit import Checkpoint, EarlyStopping, Trainer, create_model
 from mnistkit.errors import ConfigError, DuplicateCallbackError
 from mnistkit.training import HOOKS, Callback
 
@@ -195,3 +195,10 @@ def test_the_counters_count_what_is_finished(small):
     assert seen["on_epoch_end"] == [(1, 2, 0), (2, 4, 0)]
     assert seen["on_checkpoint"] == [(0, 1, 2), (0, 2, 3), (1, 2, 0), (1, 3, 2), (1, 4, 3), (2, 4, 0)]
     assert seen["on_fit_end"] == [(2, 4, 0)]
+
+
+def test_what_is_not_a_callback_is_refused():
+    with pytest.raises(ConfigError, match=r"EarlyStopping'> is not a Callback: make one, EarlyStopping\(\.\.\.\)"):
+        Trainer(create_model("mlp"), callbacks=[EarlyStopping])
+    with pytest.raises(ConfigError, match=r"'csv' is not a Callback$"):
+        Trainer(create_model("mlp"), callbacks=["csv"])

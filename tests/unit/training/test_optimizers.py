@@ -245,3 +245,9 @@ def test_an_overridden_optimizer_step_decides_alone(train):
 
     history = Sam(mlp(), lr=0.01, batch_size=10, progress=False).fit(train, epochs=5)
     assert history["train_loss"][-1] < 0.9 * history["train_loss"][0]
+
+
+def test_an_update_inside_a_step_of_several_batches_is_refused(train):
+    trainer = DuelTrainer(Duel(), batch_size=30, accumulate=2, progress=False)
+    with pytest.raises(ConfigError, match=r"update\('judge'\) inside a step of 2 batches; it needs accumulate=1"):
+        trainer.fit(train, epochs=1)
