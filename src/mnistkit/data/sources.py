@@ -128,7 +128,9 @@ def from_folder(
     if size < 1:
         raise ConfigError(f"size is {size}, expected at least 1")
     if framing == "mnist" and channels != 1:
-        raise ConfigError(f"framing 'mnist' makes 1 channel, white ink on black; {channels} channels need framing='resize'")
+        raise ConfigError(
+            f"framing 'mnist' makes 1 channel, white ink on black; {channels} channels need framing='resize'"
+        )
     folder = Path(path).expanduser()
     if not folder.is_dir():
         raise DataError(f"{folder} is not a folder; expected one that holds a folder of pictures for each class")
