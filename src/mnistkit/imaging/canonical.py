@@ -12,7 +12,7 @@ import numpy as np
 
 from mnistkit.errors import ConfigError, unknown_name
 from mnistkit.imaging.digit import find_digit
-from mnistkit.imaging.ink import find_ink
+from mnistkit.imaging.ink import find_ink, shrink
 
 __all__ = ["frame_image"]
 
@@ -46,7 +46,7 @@ def frame_image(image: np.ndarray, *, size: tuple[int, int] = (28, 28), framing:
         return _resize(image, size)
     if framing != "mnist":
         raise ConfigError(unknown_name("framing", framing, ["mnist", "resize"]))
-    ink = find_ink(_shrink(image))
+    ink = find_ink(shrink(image, _WORK_SIDE))
     box = round(min(size) * _BOX)
     digit = _cut(ink, ink > 0)
     # White on black, or the reverse, in the right size: a frame already, and nothing to gain.
@@ -54,16 +54,6 @@ def frame_image(image: np.ndarray, *, size: tuple[int, int] = (28, 28), framing:
         mask = find_digit(ink)
         digit = _fit(_adjust_strokes(_level(_cut(ink, mask), _cut(mask, mask))), box)
     return _center(digit, size)[None]
-
-
-def _shrink(image: np.ndarray) -> np.ndarray:
-    height, width = image.shape[:2]
-    scale = _WORK_SIDE / max(height, width)
-    if scale >= 1:
-        return image
-    size = max(1, round(width * scale)), max(1, round(height * scale))
-    smaller: np.ndarray = cv2.resize(image, size, interpolation=cv2.INTER_AREA)
-    return smaller
 
 
 def _cut(values: np.ndarray, mask: np.ndarray) -> np.ndarray:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-__all__ = ["find_ink"]
+__all__ = ["find_ink", "shrink"]
 
 # Paper, light and shadow change slowly: an image this large shows all of that.
 _PAPER_SIDE = 96
@@ -28,7 +28,7 @@ def find_ink(image: np.ndarray) -> np.ndarray:
         float32 ``(H, W)``, 0 to 255.
     """
     colours = image[:, :, None] if image.ndim == 2 else image
-    small = _shrink(colours, _PAPER_SIDE)
+    small = shrink(colours, _PAPER_SIDE)
     dark, light = _energies(small)
     ink_is_dark = bool(dark.sum() > light.sum())
     # Where a channel says otherwise, it shows a faint opposite of the ink, which would lie around it as a rim.
@@ -44,13 +44,14 @@ def find_ink(image: np.ndarray) -> np.ndarray:
     return ink
 
 
-def _shrink(colours: np.ndarray, side: int) -> np.ndarray:
-    height, width, channels = colours.shape
+def shrink(image: np.ndarray, side: int) -> np.ndarray:
+    """An image ``(H, W)`` or ``(H, W, C)`` scaled down until no side is longer than ``side``."""
+    height, width = image.shape[:2]
     scale = side / max(height, width)
     if scale >= 1:
-        return colours
+        return image
     size = max(1, round(width * scale)), max(1, round(height * scale))
-    return cv2.resize(colours, size, interpolation=cv2.INTER_AREA).reshape(size[1], size[0], channels)
+    return cv2.resize(image, size, interpolation=cv2.INTER_AREA).reshape(size[1], size[0], *image.shape[2:])
 
 
 def _energies(small: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
