@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from mnistkit.device import device_report as device_report
     from mnistkit.device import resolve_device as resolve_device
     from mnistkit.errors import MnistkitError as MnistkitError
+    from mnistkit.evaluation import Report as Report
+    from mnistkit.evaluation import evaluate as evaluate
     from mnistkit.models import create_model as create_model
     from mnistkit.models import list_models as list_models
     from mnistkit.models import register_model as register_model
@@ -43,10 +45,12 @@ _HOMES = {
     "MnistkitError": "errors",
     "Prediction": "predictor",
     "Predictor": "predictor",
+    "Report": "evaluation",
     "TensorLoader": "data",
     "Trainer": "training",
     "create_model": "models",
     "device_report": "device",
+    "evaluate": "evaluation",
     "from_folder": "data",
     "list_models": "models",
     "load_dataset": "data",

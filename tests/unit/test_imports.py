@@ -19,6 +19,7 @@ LEVELS = [
     {"checkpoint"},
     {"training"},
     {"callbacks", "predictor"},
+    {"evaluation"},
     {"cli"},
     {"__main__"},
 ]
@@ -110,6 +111,8 @@ def test_a_module_imports_only_from_below(path):
         ("callbacks", "from mnistkit.predictor import Predictor", "callbacks imports predictor"),
         ("predictor", "from mnistkit.training import Trainer", "predictor imports training"),
         ("predictor", "if True:\n    import mnistkit.training.state", "predictor imports training"),
+        ("predictor", "from mnistkit.evaluation import Report", "predictor imports evaluation"),
+        ("evaluation", "from mnistkit.cli import main", "evaluation imports cli"),
         ("data", "try:\n    from mnistkit.cli import main\nexcept ImportError: pass", "data imports cli"),
         ("imaging", "class A:\n    import torch", "imaging imports torch"),
         ("imaging", "def f():\n    from torchvision.io import read_image", "imaging imports torchvision"),

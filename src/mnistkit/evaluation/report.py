@@ -1,0 +1,327 @@
+"""Report: what was measured of a model on a data set."""
+
+from __future__ import annotations
+
+import functools
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+
+import numpy as np
+
+from mnistkit.checkpoint import write_atomically
+from mnistkit.data import DigitDataset
+from mnistkit.errors import ConfigError, DataError
+from mnistkit.evaluation import figures
+from mnistkit.evaluation.figures import Calibration, ClassFigures, ConfusedPair, Outcome
+from mnistkit.metrics import wilson_interval
+from mnistkit.types import JsonValue, PathLike
+
+__all__ = ["Report"]
+
+_FORMAT = "mnistkit report"
+_VERSION = 1
+
+
+@dataclass(frozen=True, eq=False)
+class Report:
+    """What :func:`mnistkit.evaluate` measured; prints as a table.
+
+    Everything follows from the labels and the probabilities, which it keeps for every image.
+
+    Attributes:
+        model: what the model is called.
+        data_name: what the data set is called.
+        fingerprint: the checksum of the data set's images and labels.
+        classes: a name for each label.
+        labels: int64 ``(N,)``, what the images show according to the data set.
+        probabilities: float32 ``(N, classes)``.
+        losses: float32 ``(N,)``, the cross-entropy of each image.
+        data: the data set itself; ``None`` in a report that was loaded without it.
+    """
+
+    model: str
+    data_name: str
+    fingerprint: str
+    classes: tuple[str, ...]
+    labels: np.ndarray = field(repr=False)
+    probabilities: np.ndarray = field(repr=False)
+    losses: np.ndarray = field(repr=False)
+    data: DigitDataset | None = field(default=None, repr=False)
+
+    def __post_init__(self) -> None:
+        n, shape = len(self.labels), self.probabilities.shape
+        if self.labels.shape != (n,) or self.losses.shape != (n,) or shape != (n, len(self.classes)):
+            raise DataError(
+                f"got labels {self.labels.shape}, probabilities {shape}, losses {self.losses.shape}, {len(self.classes)} "
+                "classes; expected (N,), (N, classes), (N,)"
+            )
+
+    @property
+    def count(self) -> int:
+        """How many images there were."""
+        return len(self.labels)
+
+    @functools.cached_property
+    def predictions(self) -> np.ndarray:
+        """The likeliest class of each image; int64 ``(N,)``."""
+        likeliest: np.ndarray = self.probabilities.argmax(1)
+        return likeliest
+
+    @property
+    def confidences(self) -> np.ndarray:
+        """The probability of each prediction; float32 ``(N,)``."""
+        highest: np.ndarray = self.probabilities.max(1)
+        return highest
+
+    @property
+    def hits(self) -> np.ndarray:
+        """Whether each prediction is right; bool ``(N,)``."""
+        hits: np.ndarray = self.predictions == self.labels
+        return hits
+
+    @property
+    def correct(self) -> int:
+        """How many predictions are right."""
+        return int(self.hits.sum())
+
+    @property
+    def accuracy(self) -> float:
+        """The share of the predictions that is right."""
+        return self.correct / self.count
+
+    @property
+    def interval(self) -> tuple[float, float]:
+        """The accuracy's 95 % confidence interval (Wilson 1927)."""
+        return wilson_interval(self.correct, self.count)
+
+    @property
+    def loss(self) -> float:
+        """The mean cross-entropy."""
+        return float(self.losses.mean(dtype=np.float64))
+
+    @functools.cached_property
+    def confusion(self) -> np.ndarray:
+        """How often each label was given each prediction; int64 ``(classes, classes)``, a row for each label."""
+        return figures.confusion_matrix(self.labels, self.predictions, len(self.classes))
+
+    @functools.cached_property
+    def per_class(self) -> tuple[ClassFigures, ...]:
+        """Precision, recall, F1 and number of images of each class."""
+        return figures.class_figures(self.confusion, self.classes)
+
+    @property
+    def macro(self) -> ClassFigures:
+        """The means over the classes, each counted once; figures that a class does not have are left out."""
+        rows = self.per_class
+        means = (
+            _mean([row.precision for row in rows]),
+            _mean([row.recall for row in rows]),
+            _mean([row.f1 for row in rows]),
+        )
+        return ClassFigures("mean", *means, support=self.count)
+
+    @property
+    def confused_pairs(self) -> tuple[ConfusedPair, ...]:
+        """Every label and wrong prediction that occur together, most frequent first."""
+        return figures.confused_pairs(self.confusion)
+
+    @functools.cached_property
+    def calibration(self) -> Calibration:
+        """Accuracy against confidence in 15 bins of equal width, and the expected calibration error."""
+        return figures.calibration(self.confidences, self.hits)
+
+    @functools.cached_property
+    def mistakes(self) -> tuple[Outcome, ...]:
+        """Every image that was misclassified, highest loss first."""
+        return tuple(outcome for outcome in map(self.outcome, self._by_loss()) if not outcome.correct)
+
+    def top_losses(self, count: int = 10) -> tuple[Outcome, ...]:
+        """The images with the highest losses, highest first: mistakes, and what was right with little confidence."""
+        return tuple(map(self.outcome, self._by_loss()[:count]))
+
+    def outcome(self, index: int) -> Outcome:
+        """What the model says of one image.
+
+        Raises:
+            IndexError: if there is no such image.
+        """
+        probabilities = tuple(self.probabilities[index].tolist())
+        place = index % self.count
+        return Outcome(
+            place, int(self.labels[index]), int(self.predictions[index]), float(self.losses[index]), probabilities
+        )
+
+    def _by_loss(self) -> list[int]:
+        order: list[int] = np.argsort(-self.losses, kind="stable").tolist()
+        return order
+
+    def __str__(self) -> str:
+        low, high = self.interval
+        width = max(5, *map(len, self.classes))
+        lines = [
+            f"{self.model} on {self.data_name}, {self.count:,} images",
+            "",
+            f"accuracy           {self.accuracy:.2%}   95 % interval {low:.2%} to {high:.2%}; "
+            f"{self.count - self.correct:,} wrong",
+            f"loss               {self.loss:.4f}",
+            f"calibration error  {self.calibration.error:.2%}   mean confidence {self.confidences.mean():.2%}",
+            "",
+            f"{'class':<{width}}  precision   recall       F1   images",
+        ]
+        lines += [
+            f"{row.name:<{width}}  {_percent(row.precision):>9}  {_percent(row.recall):>7}  {_percent(row.f1):>7}  "
+            f"{row.support:>7,}"
+            for row in (*self.per_class, self.macro)
+        ]
+        pairs = [
+            f"{self.classes[pair.label]} as {self.classes[pair.prediction]} ({pair.count:,})"
+            for pair in self.confused_pairs[:5]
+        ]
+        return "\n".join([*lines, "", f"most confused: {', '.join(pairs) or 'nothing'}"])
+
+    def to_json(self) -> dict[str, JsonValue]:
+        """Every figure as JSON can hold it, without those of each image; what does not exist is ``None``."""
+        rows: dict[str, object] = {
+            "model": self.model,
+            "dataset": self.data_name,
+            "fingerprint": self.fingerprint,
+            "classes": self.classes,
+            "count": self.count,
+            "correct": self.correct,
+            "accuracy": self.accuracy,
+            "interval": self.interval,
+            "loss": self.loss,
+            "calibration_error": self.calibration.error,
+            "per_class": [asdict(row) for row in self.per_class],
+            "macro": {
+                name: value for name, value in asdict(self.macro).items() if name in {"precision", "recall", "f1"}
+            },
+            "confusion": self.confusion.tolist(),
+            "confused_pairs": [asdict(pair) for pair in self.confused_pairs],
+            "reliability": [asdict(part) for part in self.calibration.bins],
+        }
+        return {name: _plain(value) for name, value in rows.items()}
+
+    def save(self, path: PathLike) -> None:
+        """Write everything as JSON, whole or not at all: the figures, the mistakes, and what is known of each image.
+
+        Raises:
+            CheckpointError: if it cannot be written.
+        """
+        content: dict[str, JsonValue] = {
+            "format": _FORMAT,
+            "version": _VERSION,
+            **self.to_json(),
+            "mistakes": [_plain(asdict(outcome)) for outcome in self.mistakes],
+            "images": {
+                "labels": self.labels.tolist(),
+                "losses": _shortest(self.losses),
+                "probabilities": _shortest(self.probabilities),
+            },
+        }
+        write_atomically(path, json.dumps(content, allow_nan=False).encode())
+
+    @classmethod
+    def load(cls, path: PathLike, data: DigitDataset | None = None) -> Report:
+        """Read what :meth:`save` wrote.
+
+        Args:
+            path: the file.
+            data: the data set that was measured on, for the pictures; a file does not hold them.
+
+        Raises:
+            DataError: if there is no such file, it is no report, or it is one of other data.
+        """
+        try:
+            content = json.loads(Path(path).read_bytes())
+        except OSError as error:
+            raise DataError(f"cannot read the report {path}: {error.strerror or error}") from error
+        except ValueError as error:
+            raise DataError(f"{path} is not a report: {error}; expected what Report.save() writes") from error
+        if not isinstance(content, dict) or content.get("format") != _FORMAT:
+            raise DataError(f"{path} is not a report: expected what Report.save() writes")
+        if content.get("version", _VERSION) != _VERSION:
+            raise DataError(
+                f"{path} is a report of version {content['version']}, this mnistkit reads version {_VERSION}: upgrade it "
+                "with pip install --upgrade mnistkit"
+            )
+        try:
+            report = _parse(content)
+        except (KeyError, TypeError, ValueError) as error:
+            raise DataError(f"{path} is a damaged report: {error!r}; evaluate the model again") from error
+        return report if data is None else report.with_data(data)
+
+    def with_data(self, data: DigitDataset) -> Report:
+        """The same report with the data set that it is about, for the pictures.
+
+        Raises:
+            DataError: if it is about other data.
+        """
+        if data.fingerprint != self.fingerprint:
+            raise DataError(
+                f"the report is about {self.data_name} with fingerprint {self.fingerprint}, got {data!r} with fingerprint "
+                f"{data.fingerprint}: give the data set that was evaluated"
+            )
+        return replace(self, data=data)
+
+    def save_html(self, path: PathLike, *, most: int = 300) -> None:
+        """Write one page for a browser that needs nothing else: figures, curves, confusion, and pictures of the mistakes.
+
+        Args:
+            path: the file.
+            most: how many mistakes to show, highest loss first.
+
+        Raises:
+            ConfigError: if the report does not have its data set, see :meth:`with_data`.
+            CheckpointError: if the file cannot be written.
+        """
+        from mnistkit.evaluation.page import render
+
+        if self.data is None:
+            raise ConfigError(
+                "this report was loaded without its data set, so there are no pictures to show: "
+                "Report.load(path, data=test), or report.with_data(test)"
+            )
+        write_atomically(path, render(self, self.data, most).encode())
+
+
+def _parse(content: Mapping[str, dict[str, list[float]]]) -> Report:
+    images = content["images"]
+    return Report(
+        str(content["model"]),
+        str(content["dataset"]),
+        str(content["fingerprint"]),
+        tuple(content["classes"]),
+        np.array(images["labels"], np.int64),
+        np.array(images["probabilities"], np.float32),
+        np.array(images["losses"], np.float32),
+    )
+
+
+def _mean(values: list[float]) -> float:
+    known = [value for value in values if not math.isnan(value)]
+    return sum(known) / len(known) if known else math.nan
+
+
+def _percent(value: float) -> str:
+    return "-" if math.isnan(value) else f"{value:.2%}"
+
+
+def _plain(value: object) -> JsonValue:
+    """As JSON can hold it; NaN, which it cannot, is null."""
+    if isinstance(value, Mapping):
+        return {str(name): _plain(item) for name, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(item) for item in value]
+    if isinstance(value, float):
+        return None if math.isnan(value) else value
+    return value  # type: ignore[return-value]  # a number, a string or nothing
+
+
+def _shortest(values: np.ndarray) -> JsonValue:
+    """Float32 numbers with as many digits as tell them apart: half of what they have as float64, and read back exactly."""
+    short: JsonValue = values.astype(str).astype(np.float64).tolist()
+    return short

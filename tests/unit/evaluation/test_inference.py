@@ -1,0 +1,137 @@
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from mnistkit import Predictor, Trainer, create_model, evaluate
+from mnistkit.data import Preprocessing
+from mnistkit.errors import ConfigError, DataError, NonFiniteLossError
+from mnistkit.evaluation.inference import compute_logits
+
+
+def test_a_report_has_the_trainers_accuracy_and_loss(model, mnist):
+    expected = Trainer(model, progress=False).evaluate(mnist.test)
+    report = evaluate(model, mnist.test)
+    assert (report.correct, report.count, report.interval) == (expected.correct, expected.count, expected.interval)
+    assert report.loss == pytest.approx(expected.loss, abs=1e-6)
+
+
+def test_the_probabilities_are_those_of_each_image_in_its_order(model, mnist):
+    test = mnist.test[:37]
+    with torch.no_grad():
+        logits = model(test.preprocessing.normalize(test.images)).double()
+    report = evaluate(model, test, batch_size=10)
+    np.testing.assert_allclose(report.probabilities, logits.softmax(1), atol=1e-6)
+    np.testing.assert_allclose(
+        report.losses, nn.functional.cross_entropy(logits, test.labels, reduction="none"), rtol=1e-5
+    )
+    np.testing.assert_array_equal(report.labels, test.labels)
+    assert report.probabilities.dtype == report.losses.dtype == np.float32
+    assert (report.model, report.data_name) == ("softmax_regression", "mnist test")
+    assert report.data is test
+    assert report.fingerprint == test.fingerprint
+
+
+def test_the_batch_size_changes_nothing(model, mnist):
+    one, other = (evaluate(model, mnist.test[:100], batch_size=size) for size in (1, 33))
+    np.testing.assert_allclose(one.probabilities, other.probabilities, atol=1e-6)
+
+
+def test_every_module_keeps_its_mode_also_after_an_error(mnist):
+    model = create_model("convnet").train()
+    model.conv.eval()
+    before = [module.training for module in model.modules()]
+    first = evaluate(model, mnist.test[:20]).probabilities
+    assert [module.training for module in model.modules()] == before
+    # With dropout on, two evaluations would differ.
+    np.testing.assert_array_equal(first, evaluate(model, mnist.test[:20]).probabilities)
+    with pytest.raises(DataError, match=r"expects \(N, 1, 28, 28\)"):
+        evaluate(model, mnist.test[:20].crop(20))
+    assert [module.training for module in model.modules()] == before
+
+
+def test_a_predictor_prepares_the_images_in_its_own_way(model, mnist):
+    test = mnist.test[:50]
+    plain = Preprocessing((0.0,), (1.0,))
+    by_predictor = evaluate(Predictor(model, plain, test.classes), test)
+    by_hand = evaluate(model, test.normalized(0.0, 1.0))
+    np.testing.assert_array_equal(by_predictor.probabilities, by_hand.probabilities)
+    assert not np.array_equal(by_predictor.probabilities, evaluate(model, test).probabilities)
+
+
+def test_a_predictor_crops_and_the_report_keeps_the_whole_images(mnist):
+    small = create_model("mlp", image_size=20)
+    cropped = mnist.test[:30].crop(20)
+    predictor = Predictor(small, cropped.preprocessing, cropped.classes)
+    report = evaluate(predictor, mnist.test[:30])
+    np.testing.assert_array_equal(report.probabilities, evaluate(small, cropped).probabilities)
+    assert report.data.images.shape == (30, 1, 28, 28)
+    assert report.fingerprint == mnist.test[:30].fingerprint
+    # Images that were prepared already are taken as they are.
+    np.testing.assert_array_equal(report.probabilities, evaluate(predictor, cropped).probabilities)
+
+
+def test_the_model_is_called_by_its_factory_its_class_or_as_one_likes(mnist):
+    test = mnist.test[:5]
+    plain = nn.Sequential(nn.Flatten(), nn.Linear(784, 10))
+    assert evaluate(plain, test).model == "Sequential"
+    assert evaluate(create_model("mlp"), test).model == "mlp"
+    assert evaluate(plain, test, name="mine").model == "mine"
+
+
+def test_classes_without_a_name_get_their_number(answering):
+    model, dataset = answering([0, 1], [[9.0, 0, 0], [0, 0, 9.0]], classes=["cat", "dog"])
+    report = evaluate(model, dataset)
+    assert report.classes == ("cat", "dog", "2")
+    assert report.predictions.tolist() == [0, 2]
+    named = evaluate(Predictor(model, dataset.preprocessing, ["Katze"]), dataset)
+    assert named.classes == ("Katze", "1", "2")
+
+
+def test_a_model_of_too_few_classes_is_refused(answering):
+    model, dataset = answering([0, 1], [[9.0, 0], [0, 9.0]], classes=["a", "b", "c"])
+    with pytest.raises(
+        DataError, match=r"the model has 2 classes and DigitDataset\(made test.* has 3: create the model with"
+    ):
+        evaluate(model, dataset)
+
+
+def test_an_output_that_is_not_finite_is_named(answering):
+    model, dataset = answering([0, 1, 0], [[1.0, 0], [float("nan"), 1], [float("inf"), 0]])
+    with pytest.raises(NonFiniteLossError, match=r"not finite for 2 of 3 images, first for image 1: \[nan, 1\.0\]"):
+        evaluate(model, dataset)
+
+
+def test_an_output_that_is_no_logits_is_refused(mnist):
+    with pytest.raises(
+        DataError, match=r"for 4 images has shapes such as \(4, 1, 28, 28\), expected logits \(N, classes\)"
+    ):
+        evaluate(nn.Identity(), mnist.test[:4])
+    with pytest.raises(DataError, match=r"shapes such as \(16, 196\)"):
+        evaluate(nn.Sequential(nn.Flatten(0), nn.Unflatten(0, (-1, 196))), mnist.test[:4])
+
+
+def test_no_images_and_no_such_device_are_refused(model, mnist):
+    with pytest.raises(DataError, match="too few images"):
+        evaluate(model, mnist.test[:0])
+    with pytest.raises(ConfigError, match="'gpu' is not a device"):
+        evaluate(model, mnist.test[:5], device="gpu")
+
+
+def test_a_model_stays_where_it_is_unless_told_otherwise(mnist):
+    model = create_model("mlp").to("meta")
+    with pytest.raises(NotImplementedError, match="meta"):
+        evaluate(model, mnist.test[:5])
+    model = create_model("mlp")
+    evaluate(model, mnist.test[:5], device="cpu")
+    assert next(model.parameters()).device.type == "cpu"
+
+
+def test_a_model_without_parameters_is_evaluated_on_the_cpu(mnist):
+    ink = nn.Sequential(nn.Flatten(), nn.AdaptiveAvgPool1d(10))
+    assert evaluate(ink, mnist.test[:5]).probabilities.shape == (5, 10)
+
+
+def test_logits_are_computed_without_a_graph(model, mnist):
+    logits = compute_logits(model, mnist.test[:5])
+    assert (logits.dtype, logits.requires_grad, logits.shape) == (torch.float64, False, (5, 10))
