@@ -1,9 +1,15 @@
-"""Evaluation: a report on a model."""
+"""Evaluation: a report on a model, a comparison of two, repetition, and how much a model can bear."""
 
+from mnistkit.evaluation.comparison import Comparison as Comparison
+from mnistkit.evaluation.comparison import compare as compare
 from mnistkit.evaluation.figures import Calibration as Calibration
 from mnistkit.evaluation.figures import CalibrationBin as CalibrationBin
 from mnistkit.evaluation.figures import ClassFigures as ClassFigures
 from mnistkit.evaluation.figures import ConfusedPair as ConfusedPair
 from mnistkit.evaluation.figures import Outcome as Outcome
 from mnistkit.evaluation.inference import evaluate as evaluate
+from mnistkit.evaluation.repetition import Repetition as Repetition
+from mnistkit.evaluation.repetition import repeat as repeat
 from mnistkit.evaluation.report import Report as Report
+from mnistkit.evaluation.suspects import SuspectLabel as SuspectLabel
+from mnistkit.evaluation.suspects import suspect_labels as suspect_labels
