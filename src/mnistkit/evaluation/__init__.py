@@ -2,12 +2,21 @@
 
 from mnistkit.evaluation.comparison import Comparison as Comparison
 from mnistkit.evaluation.comparison import compare as compare
+from mnistkit.evaluation.corruptions import CORRUPTIONS as CORRUPTIONS
+from mnistkit.evaluation.corruptions import corrupt as corrupt
 from mnistkit.evaluation.figures import Calibration as Calibration
 from mnistkit.evaluation.figures import CalibrationBin as CalibrationBin
 from mnistkit.evaluation.figures import ClassFigures as ClassFigures
 from mnistkit.evaluation.figures import ConfusedPair as ConfusedPair
 from mnistkit.evaluation.figures import Outcome as Outcome
 from mnistkit.evaluation.inference import evaluate as evaluate
+from mnistkit.evaluation.perturbations import PERTURBATIONS as PERTURBATIONS
+from mnistkit.evaluation.perturbations import Perturbation as Perturbation
+from mnistkit.evaluation.perturbations import perturb as perturb
+from mnistkit.evaluation.profile import Curve as Curve
+from mnistkit.evaluation.profile import Robustness as Robustness
+from mnistkit.evaluation.profile import Score as Score
+from mnistkit.evaluation.profile import robustness as robustness
 from mnistkit.evaluation.repetition import Repetition as Repetition
 from mnistkit.evaluation.repetition import repeat as repeat
 from mnistkit.evaluation.report import Report as Report

@@ -12,7 +12,7 @@ from mnistkit.evaluation.report import Report
 from mnistkit.models import model_spec
 from mnistkit.predictor import Predictor
 
-__all__ = ["compute_logits", "evaluate"]
+__all__ = ["compute_logits", "evaluate", "model_name"]
 
 
 def evaluate(
@@ -44,7 +44,6 @@ def evaluate(
     ((10, 10), True)
     """
     logits = compute_logits(model, dataset, batch_size=batch_size, device=device)
-    module = model.model if isinstance(model, Predictor) else model
     known = model.classes if isinstance(model, Predictor) else dataset.classes
     if logits.shape[1] < len(dataset.classes):
         raise DataError(
@@ -52,9 +51,8 @@ def evaluate(
             f"create the model with classes={len(dataset.classes)}, or give a data set of its classes"
         )
     scores = logits.log_softmax(1)
-    spec = model_spec(module)
     return Report(
-        model=name or (spec.name if spec else type(module).__name__),
+        model=name or model_name(model),
         data_name=f"{dataset.name} {dataset.split}",
         fingerprint=dataset.fingerprint,
         # A model may tell more classes than were named.
@@ -64,6 +62,13 @@ def evaluate(
         losses=-scores.gather(1, dataset.labels.cpu()[:, None])[:, 0].float().numpy(),
         data=dataset,
     )
+
+
+def model_name(model: nn.Module | Predictor) -> str:
+    """What a model's factory is called, or else its class."""
+    module = model.model if isinstance(model, Predictor) else model
+    spec = model_spec(module)
+    return spec.name if spec else type(module).__name__
 
 
 def compute_logits(

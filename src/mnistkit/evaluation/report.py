@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import functools
-import json
 import math
-from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
-from pathlib import Path
 
 import numpy as np
 
@@ -15,14 +12,12 @@ from mnistkit.checkpoint import write_atomically
 from mnistkit.data import DigitDataset
 from mnistkit.errors import ConfigError, DataError
 from mnistkit.evaluation import figures
+from mnistkit.evaluation._files import plain, read_json, write_json
 from mnistkit.evaluation.figures import Calibration, ClassFigures, ConfusedPair, Outcome
 from mnistkit.metrics import wilson_interval
 from mnistkit.types import JsonValue, PathLike
 
 __all__ = ["Report"]
-
-_FORMAT = "mnistkit report"
-_VERSION = 1
 
 
 @dataclass(frozen=True, eq=False)
@@ -203,7 +198,7 @@ class Report:
             "confused_pairs": [asdict(pair) for pair in self.confused_pairs],
             "reliability": [asdict(part) for part in self.calibration.bins],
         }
-        return {name: _plain(value) for name, value in rows.items()}
+        return {name: plain(value) for name, value in rows.items()}
 
     def save(self, path: PathLike) -> None:
         """Write everything as JSON, whole or not at all: the figures, the mistakes, and what is known of each image.
@@ -212,17 +207,15 @@ class Report:
             CheckpointError: if it cannot be written.
         """
         content: dict[str, JsonValue] = {
-            "format": _FORMAT,
-            "version": _VERSION,
             **self.to_json(),
-            "mistakes": [_plain(asdict(outcome)) for outcome in self.mistakes],
+            "mistakes": [plain(asdict(outcome)) for outcome in self.mistakes],
             "images": {
                 "labels": self.labels.tolist(),
                 "losses": _shortest(self.losses),
                 "probabilities": _shortest(self.probabilities),
             },
         }
-        write_atomically(path, json.dumps(content, allow_nan=False).encode())
+        write_json(path, "report", content)
 
     @classmethod
     def load(cls, path: PathLike, data: DigitDataset | None = None) -> Report:
@@ -235,23 +228,7 @@ class Report:
         Raises:
             DataError: if there is no such file, it is no report, or it is one of other data.
         """
-        try:
-            content = json.loads(Path(path).read_bytes())
-        except OSError as error:
-            raise DataError(f"cannot read the report {path}: {error.strerror or error}") from error
-        except ValueError as error:
-            raise DataError(f"{path} is not a report: {error}; expected what Report.save() writes") from error
-        if not isinstance(content, dict) or content.get("format") != _FORMAT:
-            raise DataError(f"{path} is not a report: expected what Report.save() writes")
-        if content.get("version", _VERSION) != _VERSION:
-            raise DataError(
-                f"{path} is a report of version {content['version']}, this mnistkit reads version {_VERSION}: upgrade it "
-                "with pip install --upgrade mnistkit"
-            )
-        try:
-            report = _parse(content)
-        except (KeyError, TypeError, ValueError) as error:
-            raise DataError(f"{path} is a damaged report: {error!r}; evaluate the model again") from error
+        report = read_json(path, "report", _parse)
         return report if data is None else report.with_data(data)
 
     def with_data(self, data: DigitDataset) -> Report:
@@ -288,17 +265,25 @@ class Report:
         write_atomically(path, render(self, self.data, most).encode())
 
 
-def _parse(content: Mapping[str, dict[str, list[float]]]) -> Report:
-    images = content["images"]
-    return Report(
-        str(content["model"]),
-        str(content["dataset"]),
-        str(content["fingerprint"]),
-        tuple(content["classes"]),
-        np.array(images["labels"], np.int64),
-        np.array(images["probabilities"], np.float32),
-        np.array(images["losses"], np.float32),
-    )
+def _parse(content: dict[str, JsonValue]) -> Report:
+    match content:
+        case {
+            "model": str(model),
+            "dataset": str(data_name),
+            "fingerprint": str(fingerprint),
+            "classes": list(classes),
+            "images": {"labels": list(labels), "probabilities": list(probabilities), "losses": list(losses)},
+        }:
+            return Report(
+                model,
+                data_name,
+                fingerprint,
+                tuple(map(str, classes)),
+                np.array(labels, np.int64),
+                np.array(probabilities, np.float32),
+                np.array(losses, np.float32),
+            )
+    raise ValueError("a part is missing")
 
 
 def _mean(values: list[float]) -> float:
@@ -308,17 +293,6 @@ def _mean(values: list[float]) -> float:
 
 def _percent(value: float) -> str:
     return "-" if math.isnan(value) else f"{value:.2%}"
-
-
-def _plain(value: object) -> JsonValue:
-    """As JSON can hold it; NaN, which it cannot, is null."""
-    if isinstance(value, Mapping):
-        return {str(name): _plain(item) for name, item in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_plain(item) for item in value]
-    if isinstance(value, float):
-        return None if math.isnan(value) else value
-    return value  # type: ignore[return-value]  # a number, a string or nothing
 
 
 def _shortest(values: np.ndarray) -> JsonValue:

@@ -1,0 +1,64 @@
+"""Results as JSON files: written whole or not at all, and checked when they are read."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TypeVar
+
+from mnistkit.checkpoint import write_atomically
+from mnistkit.errors import DataError
+from mnistkit.types import JsonValue, PathLike
+
+__all__ = ["plain", "read_json", "write_json"]
+
+_VERSION = 1
+_T = TypeVar("_T")
+
+
+def write_json(path: PathLike, kind: str, content: Mapping[str, JsonValue]) -> None:
+    """Write a result of this kind.
+
+    Raises:
+        CheckpointError: if it cannot be written.
+    """
+    text = json.dumps({"format": f"mnistkit {kind}", "version": _VERSION, **content}, allow_nan=False)
+    write_atomically(path, text.encode())
+
+
+def read_json(path: PathLike, kind: str, parse: Callable[[dict[str, JsonValue]], _T]) -> _T:
+    """Read what :func:`write_json` wrote.
+
+    Raises:
+        DataError: if there is no such file, or it holds something else.
+    """
+    try:
+        content = json.loads(Path(path).read_bytes())
+    except OSError as error:
+        raise DataError(f"cannot read {path}: {error.strerror or error}") from error
+    except ValueError as error:
+        raise DataError(f"{path} is not a saved {kind}: {error}") from error
+    if not isinstance(content, dict) or content.get("format") != f"mnistkit {kind}":
+        raise DataError(f"{path} is not a saved {kind}")
+    if content.get("version") != _VERSION:
+        raise DataError(
+            f"{path} is a {kind} of version {content.get('version')}, this mnistkit reads version {_VERSION}: upgrade it with "
+            "pip install --upgrade mnistkit"
+        )
+    try:
+        return parse(content)
+    except (KeyError, TypeError, ValueError) as error:
+        raise DataError(f"{path} is a damaged {kind} ({error!r}); measure again") from error
+
+
+def plain(value: object) -> JsonValue:
+    """As JSON can hold it; NaN, which it cannot, is null."""
+    if isinstance(value, Mapping):
+        return {str(name): plain(item) for name, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [plain(item) for item in value]
+    if isinstance(value, float):
+        return None if math.isnan(value) else value
+    return value  # type: ignore[return-value]  # a number, a string or nothing
