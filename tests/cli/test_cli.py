@@ -356,14 +356,49 @@ def test_a_misspelt_command_line_is_explained(capsys, arguments, text):
 def test_evaluate_repeats_what_training_reported(run_json, train_command, small_root):
     report = run_json(*train_command, "--epochs", 2)
     result = run_json("evaluate", report["checkpoint"], "--root", small_root)
-    assert result == {"dataset": "fashion-mnist", "split": "test"} | report["test"]
+    assert (result["dataset"], result["split"], result["model"]) == ("fashion-mnist", "test", "lenet5")
+    loss = report["test"].pop("loss")
+    assert {name: result[name] for name in report["test"]} == report["test"]
+    assert result["loss"] == pytest.approx(loss, abs=1e-6)
 
 
-def test_evaluate_prints_a_line(run, trained, small_root):
+def test_evaluate_reports_every_class(run_json, trained, small_root):
+    result = run_json("evaluate", trained / "best.safetensors", "--root", small_root)
+    assert [row["name"] for row in result["per_class"]] == list(mnistkit.data.dataset_info("fashion-mnist").classes)
+    assert sum(row["support"] for row in result["per_class"]) == result["count"] == 100
+    assert sum(map(sum, result["confusion"])) == 100
+    assert result["correct"] == sum(row[label] for label, row in enumerate(result["confusion"]))
+
+
+def test_evaluate_prints_a_table(run, trained, small_root):
     code, output, _ = run("evaluate", trained / "best.safetensors", "--root", small_root, "--device", "cpu")
     assert code == 0
-    assert output.startswith("fashion-mnist test: loss ")
-    assert output.endswith(" of 100)\n")
+    assert output.startswith("lenet5 on fashion-mnist test, 100 images\n\naccuracy ")
+    assert "\nAnkle boot " in output
+
+
+def test_evaluate_writes_a_page_or_a_file(run, run_json, trained, small_root, tmp_path):
+    best, page, file = trained / "best.safetensors", tmp_path / "new" / "report.html", tmp_path / "report.json"
+    code, output, _ = run("evaluate", best, "--root", small_root, "--report", page)
+    assert (code, output.endswith(f"\n\nreport: {page}\n")) == (0, True)
+    assert page.read_text(encoding="utf-8").startswith("<!doctype html>")
+    result = run_json("evaluate", best, "--root", small_root, "--report", file)
+    assert mnistkit.Report.load(file).correct == result["correct"]
+    assert {path.name for path in tmp_path.rglob("*") if path.is_file()} == {"report.html", "report.json"}
+
+
+def test_evaluate_refuses_another_kind_of_report_before_it_measures(run, tmp_path):
+    code, output, error = run("evaluate", tmp_path / "none.safetensors", "--report", tmp_path / "report.pdf")
+    assert (code, output) == (2, "")
+    assert f"--report {tmp_path / 'report.pdf'}: expected a name that ends in .html (to read) or .json" in error
+
+
+def test_only_the_first_of_several_processes_writes_the_report(run, trained, small_root, tmp_path, monkeypatch):
+    monkeypatch.setenv("RANK", "1")
+    code, output, _ = run(
+        "evaluate", trained / "best.safetensors", "--root", small_root, "--report", tmp_path / "r.html"
+    )
+    assert (code, output, list(tmp_path.iterdir())) == (0, "", [])
 
 
 def test_evaluate_finds_the_validation_images_that_training_set_aside(run_json, trained, small_root):
@@ -401,6 +436,32 @@ def test_evaluate_asks_for_the_data_set_of_a_file_that_does_not_know_it(run, tmp
     code, _, error = run("evaluate", tmp_path / "weights.pt", "--dataset", "fashion-mnist", "--root", small_root)
     assert code == 4
     assert "the file does not say which model its weights belong to" in error
+
+
+# ---- compare ----------------------------------------------------------------------------------------------------------
+
+
+def test_compare_says_whether_two_files_differ(run, run_json, trained, small_root, tmp_path):
+    best, last = trained / "best.safetensors", trained / "last.safetensors"
+    code, output, _ = run("compare", best, last, "--root", small_root)
+    assert code == 0
+    assert output.startswith("On 100 images, ")
+    result = run_json("compare", best, last, "--root", small_root)
+    assert (result["first"], result["second"], result["count"]) == (str(best), str(last), 100)
+    assert 0 <= result["p_value"] <= 1
+    # A report stands for its checkpoint, and needs no data.
+    for path in (best, last):
+        run("evaluate", path, "--root", small_root, "--report", tmp_path / f"{path.stem}.json")
+    reports = tmp_path / "best.json", tmp_path / "last.json"
+    assert run_json("compare", *reports) == result | {"first": str(reports[0]), "second": str(reports[1])}
+
+
+def test_compare_refuses_other_data(run, trained, small_root, tmp_path):
+    best, report = trained / "best.safetensors", tmp_path / "train.json"
+    run("evaluate", best, "--root", small_root, "--split", "train", "--validation", 100, "--report", report)
+    code, output, error = run("compare", best, report, "--root", small_root)
+    assert (code, output) == (3, "")
+    assert "a paired test needs the same images" in error
 
 
 # ---- predict ----------------------------------------------------------------------------------------------------------

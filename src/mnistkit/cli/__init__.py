@@ -54,15 +54,20 @@ def _parser() -> argparse.ArgumentParser:
 
     evaluate = _add(commands, "evaluate", _reports.evaluate, "measure a checkpoint on a data set")
     evaluate.add_argument("checkpoint", type=Path, help="a model or training file")
-    evaluate.add_argument("--dataset", help="by default the one that it was trained on; see `mnistkit datasets`")
-    evaluate.add_argument("--root", type=Path, help="the folder with the data set's files")
     evaluate.add_argument(
-        "--split", choices=["train", "validation", "test"], default="test", help="(default: %(default)s)"
+        "--report",
+        type=Path,
+        metavar="FILE",
+        help="write a page for a browser (.html), or everything for programs (.json)",
     )
-    evaluate.add_argument(
-        "--validation", type=int, default=5000, help="training images set aside, as in training (default: %(default)s)"
+    _add_data_arguments(evaluate)
+
+    compare = _add(commands, "compare", _reports.compare, "compare two checkpoints image by image, by McNemar's test")
+    compare.add_argument(
+        "first", type=Path, help="a model or training file, or a report of `evaluate --report FILE.json`"
     )
-    evaluate.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:1, mps (default: %(default)s)")
+    compare.add_argument("second", type=Path, help="another")
+    _add_data_arguments(compare)
 
     predict = _add(commands, "predict", _reports.predict, "read pictures of digits")
     predict.add_argument("files", nargs="+", type=Path, metavar="FILE", help="pictures")
@@ -80,6 +85,19 @@ def _parser() -> argparse.ArgumentParser:
     info = _add(commands, "info", _reports.info, "say what a checkpoint holds")
     info.add_argument("checkpoint", type=Path, help="a model or training file")
     return parser
+
+
+def _add_data_arguments(parser: argparse.ArgumentParser) -> None:
+    """On what to measure, and where."""
+    parser.add_argument("--dataset", help="by default the one that it was trained on; see `mnistkit datasets`")
+    parser.add_argument("--root", type=Path, help="the folder with the data set's files")
+    parser.add_argument(
+        "--split", choices=["train", "validation", "test"], default="test", help="(default: %(default)s)"
+    )
+    parser.add_argument(
+        "--validation", type=int, default=5000, help="training images set aside, as in training (default: %(default)s)"
+    )
+    parser.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:1, mps (default: %(default)s)")
 
 
 def _add(

@@ -1,48 +1,87 @@
-"""The commands that report: ``evaluate``, ``predict``, ``models``, ``datasets``, ``info``."""
+"""The commands that report: ``evaluate``, ``compare``, ``predict``, ``models``, ``datasets``, ``info``."""
 
 from __future__ import annotations
 
 import argparse
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mnistkit.cli._output import evaluation_row, print_json, print_text
+from mnistkit.cli._output import print_json, print_text, reports_here
 from mnistkit.errors import ConfigError, ImageError, UnknownModelError, unknown_name
 
 if TYPE_CHECKING:
     from mnistkit.checkpoint import CheckpointFile
-    from mnistkit.data import Splits
+    from mnistkit.data import DigitDataset, Splits
+    from mnistkit.evaluation import Report
 
-__all__ = ["datasets", "evaluate", "info", "models", "predict"]
+__all__ = ["compare", "datasets", "evaluate", "info", "models", "predict"]
 
 
 def evaluate(options: argparse.Namespace) -> None:
     """Measure a checkpoint."""
+    _require_suffix(options.report)
+    report, name = _measure(options.checkpoint, options)
+    if options.report is not None and reports_here():
+        if options.report.suffix == ".json":
+            report.save(options.report)
+        else:
+            report.save_html(options.report)
+    print_json(options, {**report.to_json(), "dataset": name, "split": options.split})
+    print_text(options, str(report))
+    if options.report is not None:
+        print_text(options, f"\nreport: {options.report}")
+
+
+def compare(options: argparse.Namespace) -> None:
+    """Compare two checkpoints, or reports on them, image by image."""
+    from dataclasses import replace
+
+    from mnistkit.evaluation import Report, compare
+
+    reports = [
+        Report.load(path) if path.suffix == ".json" else _measure(path, options)[0]
+        for path in (options.first, options.second)
+    ]
+    # Two runs of one model differ in their files.
+    names = str(options.first), str(options.second)
+    result = compare(*(replace(report, model=name) for report, name in zip(reports, names, strict=True)))
+    print_json(options, dict(result.to_json()))
+    print_text(options, str(result))
+
+
+def _require_suffix(path: Path | None) -> None:
+    # Before the measurement, not after it.
+    if path is not None and path.suffix not in {".html", ".json"}:
+        raise ConfigError(f"--report {path}: expected a name that ends in .html (to read) or .json (for programs)")
+
+
+def _measure(path: Path, options: argparse.Namespace) -> tuple[Report, str]:
+    """The report on a checkpoint, and the name of its data set."""
     from mnistkit.checkpoint import read_checkpoint
     from mnistkit.data import load_dataset
-    from mnistkit.training import Trainer
+    from mnistkit.evaluation import evaluate
+    from mnistkit.predictor import Predictor
 
-    content = read_checkpoint(options.checkpoint)
+    content = read_checkpoint(path)
     name = options.dataset or content.data.get("name")
     if not isinstance(name, str):
-        raise ConfigError(f"{options.checkpoint} does not say what it was trained on; give --dataset")
+        raise ConfigError(f"{path} does not say what it was trained on; give --dataset")
     # The test images are the same whatever is set aside.
     data = load_dataset(name, root=options.root, validation=0 if options.split == "test" else options.validation)
-    _refuse_other_cut(options, content, data)
-    dataset = getattr(data, options.split)
-    if content.preprocessing is not None:
-        dataset = dataset.prepared_as(content.preprocessing)
-    result = Trainer(content.build(), device=options.device, progress=False).evaluate(dataset)
-    print_json(options, {"dataset": name, "split": options.split, **evaluation_row(result)})
-    print_text(options, f"{name} {options.split}: {result}")
+    _refuse_other_cut(options, path, content, data)
+    dataset: DigitDataset = getattr(data, options.split)
+    preprocessing = content.preprocessing or dataset.preprocessing
+    predictor = Predictor(content.build(), preprocessing, content.classes or dataset.classes, device=options.device)
+    return evaluate(predictor, dataset), name
 
 
-def _refuse_other_cut(options: argparse.Namespace, content: CheckpointFile, data: Splits) -> None:
+def _refuse_other_cut(options: argparse.Namespace, path: Path, content: CheckpointFile, data: Splits) -> None:
     """Validation images that the model was trained on would say nothing."""
     seen = content.data.get("count") if content.data.get("name") == data.train.name else None
     if isinstance(seen, int) and seen > len(data.train):
         raise ConfigError(
-            f"{options.checkpoint} was trained on {seen:,} images, of which --validation {options.validation} sets some "
+            f"{path} was trained on {seen:,} images, of which --validation {options.validation} sets some "
             "aside; give the --validation of its training"
         )
 

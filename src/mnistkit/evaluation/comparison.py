@@ -75,7 +75,7 @@ class Comparison:
 
     @property
     def test(self) -> Literal["exact binomial", "chi-square with continuity correction"]:
-        """Which form of McNemar's test (1947) was used: exact for fewer than 25 images that tell the models apart."""
+        """Which form of McNemar's test (1947) was used; the exact one for fewer than 25 images that tell the models apart."""
         few = self.only_first + self.only_second < _MANY
         return "exact binomial" if few else "chi-square with continuity correction"
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -89,12 +90,9 @@ class Robustness:
 
     @property
     def mean_corruption_accuracy(self) -> float:
-        """The mean of the accuracies on the corruptions; with all fifteen, that on MNIST-C.
-
-        Raises:
-            statistics.StatisticsError: if none was measured.
-        """
-        return statistics.fmean(score.accuracy for score in self.corruptions.values())
+        """The mean of the accuracies on the corruptions; NaN if none was measured."""
+        accuracies = [score.accuracy for score in self.corruptions.values()]
+        return statistics.fmean(accuracies) if accuracies else math.nan
 
     def __str__(self) -> str:
         lines = [

@@ -36,7 +36,7 @@ class Repetition:
 
     @property
     def std(self) -> float:
-        """The standard deviation of the values (with n - 1): how far one run is from the next. NaN for one value."""
+        """The standard deviation of the values, with n - 1; NaN for one value."""
         return statistics.stdev(self.values) if len(self.values) > 1 else math.nan
 
     @property

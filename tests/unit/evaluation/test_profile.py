@@ -1,6 +1,6 @@
 import dataclasses
 import json
-import statistics
+import math
 
 import pytest
 import torch
@@ -69,8 +69,7 @@ def test_parts_of_it_can_be_left_out(model, mnist):
     assert only.corruptions == {}
     assert "corruption" not in str(only)
     assert str(only).startswith("mine on mnist test, 50 images")
-    with pytest.raises(statistics.StatisticsError):
-        _ = only.mean_corruption_accuracy
+    assert math.isnan(only.mean_corruption_accuracy)
     assert robustness(model, mnist.test[:50], curves=(), corruptions=["fog"]).curves == ()
 
 
