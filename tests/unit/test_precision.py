@@ -140,3 +140,40 @@ def test_a_state_without_scaling_is_empty_and_loads_into_anything(scaled):
     before = scaled.state_dict()
     scaled.load_state_dict(empty)
     assert scaled.state_dict() == before
+
+
+@pytest.fixture
+def cpu(monkeypatch):
+    """Has torch report a CPU with or without matrix units for bfloat16."""
+
+    def has(amx):
+        monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"amx_bf16": amx}, raising=False)
+
+    return has
+
+
+CONVOLUTION, DENSE = nn.Sequential(nn.Conv2d(1, 2, 3), nn.ReLU()), nn.Linear(4, 2)
+
+
+@pytest.mark.parametrize(
+    ("amx", "model", "device", "name", "reason"),
+    [
+        (True, CONVOLUTION, "cpu", "bf16", "this CPU has matrix units for bfloat16"),
+        (True, DENSE, "cpu", "fp32", "a model without convolutions is slower in bfloat16"),
+        (False, CONVOLUTION, "cpu", "fp32", "this CPU has no matrix units for bfloat16"),
+        (True, CONVOLUTION, "cuda", "fp32", "nothing else was measured on this kind of device"),
+    ],
+)
+def test_the_fastest_precision_is_that_of_the_measurements(cpu, amx, model, device, name, reason):
+    cpu(amx)
+    precision = Precision.fastest(model, device)
+    assert (precision.name, precision.reason, precision.device.type) == (name, reason, device)
+
+
+def test_a_torch_that_does_not_tell_its_cpu_gets_float32(monkeypatch):
+    monkeypatch.delattr(torch.cpu, "get_capabilities", raising=False)
+    assert Precision.fastest(CONVOLUTION, "cpu").name == "fp32"
+
+
+def test_a_precision_that_was_asked_for_has_no_reason():
+    assert Precision("fp32").reason is None

@@ -61,6 +61,8 @@ class ImageClassifier(nn.Module):
             DataError: for images of another shape.
         """
         self._check(images)
+        if images.device.type == "cpu":
+            images = _channels_last(images)
         logits: Tensor = self.fc(self.conv(images).flatten(1))
         return logits
 
@@ -70,6 +72,16 @@ class ImageClassifier(nn.Module):
             raise DataError(
                 f"got images of shape {tuple(images.shape)}, this {type(self).__name__} expects (N, {expected})"
             )
+
+
+def _channels_last(images: Tensor) -> Tensor:
+    """The same images with the channels innermost in memory, which all layers after keep to.
+
+    A CPU convolves and pools them 1.1 to 1.9 times as fast (``docs/performance.md``). The weights stay as they are, and
+    with them optimizers, averages and checkpoints.
+    """
+    # With one channel torch takes either layout for the other, so only a copy has the strides that say it.
+    return images.clone(memory_format=torch.channels_last)
 
 
 def activation_layer(name: str) -> nn.Module:

@@ -42,6 +42,8 @@ class ProgressBar(Callback):
         """Begin to count the time."""
         self._seconds = trainer.seconds
         self._seen = trainer.state.sums.state_dict()
+        if trainer.precision.reason is not None:
+            self._write(trainer, f"precision 'auto' is {trainer.precision.name!r}: {trainer.precision.reason}")
         self._open(trainer)
 
     def on_epoch_start(self, trainer: Trainer) -> None:
@@ -81,7 +83,7 @@ class ProgressBar(Callback):
         wanted = self._wanted if self._wanted is not None else file.isatty() or "ipykernel" in sys.modules
         if wanted and trainer.world.is_main and state.epoch < state.epochs:
             self._bar = tqdm(
-                total=state.steps_per_epoch,
+                total=state.steps_in_epoch,
                 initial=state.step - state.epoch * state.steps_per_epoch,
                 desc=f"epoch {state.epoch + 1}/{state.epochs}",
                 unit="step",

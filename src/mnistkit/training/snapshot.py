@@ -67,6 +67,9 @@ def restore(trainer: Trainer, path: PathLike) -> Generators:
             "a new run from these weights: Trainer(load_model(path), ...)"
         )
     saved = content.training
+    if trainer.precision.reason is not None:
+        # Left to us: then it is that of the run, wherever it began.
+        trainer.precision.use(_part(saved, "run")["precision"])
     _require_same_run(trainer, saved, path)
     state = trainer.state
     load_weights(trainer.model, cast("Mapping[str, Tensor]", saved["model"]) or content.weights)
@@ -176,8 +179,13 @@ def _require_same_run(trainer: Trainer, saved: Mapping[str, object], path: PathL
     ]
     if trainer.world.size > 1 and saved["batch"]:
         problems.append("it was written inside an epoch; several processes resume between epochs")
-    if cast("int", saved["epoch"]) > trainer.state.epochs:
-        problems.append(f"epochs: {saved['epoch']} done in the file, {trainer.state.epochs} wanted now")
+    state, epoch, step = trainer.state, cast("int", saved["epoch"]), cast("int", saved["step"])
+    if epoch > state.epochs or step > state.total_steps:
+        problems.append(
+            f"epochs: {epoch} done in the file, {state.epochs} wanted now (steps: {step} and {state.total_steps})"
+        )
+    elif not saved["batch"] and step < min(epoch * state.steps_per_epoch, state.total_steps):
+        problems.append(f"epochs: it ended inside epoch {epoch}, after {step} steps, and cannot be made longer")
     if problems:
         raise CheckpointMismatchError(
             f"{path} is of another run:\n  "

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
@@ -65,8 +66,8 @@ class TrainState:
     """The counters of a run; each counts what is finished.
 
     Attributes:
-        epochs: how many epochs the run is to have.
-        steps_per_epoch: optimizer updates in each.
+        total_steps: optimizer updates in the whole run.
+        steps_per_epoch: optimizer updates in each epoch; the last may have fewer.
         epoch: epochs finished.
         step: optimizer updates done, over all epochs.
         batch: batches seen in the epoch under way.
@@ -79,7 +80,7 @@ class TrainState:
         stop_reason: why training is to end early; ``None`` unless it is.
     """
 
-    epochs: int
+    total_steps: int
     steps_per_epoch: int
     sums: MetricSums
     epoch: int = 0
@@ -93,9 +94,14 @@ class TrainState:
     stop_reason: str | None = None
 
     @property
-    def total_steps(self) -> int:
-        """Optimizer updates in the whole run."""
-        return self.epochs * self.steps_per_epoch
+    def epochs(self) -> int:
+        """How many epochs the run is to have, the last perhaps only a part of one."""
+        return math.ceil(self.total_steps / self.steps_per_epoch)
+
+    @property
+    def steps_in_epoch(self) -> int:
+        """Optimizer updates in the epoch under way, which may be the last and only a part."""
+        return min(self.steps_per_epoch, self.total_steps - self.epoch * self.steps_per_epoch)
 
     def is_stopping(self) -> bool:
         """Whether training is to end early."""

@@ -6,12 +6,12 @@ import itertools
 import math
 import time
 from collections.abc import Callable, Iterator, Sequence
-from typing import TypeAlias, final
+from typing import Literal, TypeAlias, cast, final
 
 import torch
 from torch import Tensor, nn
 
-from mnistkit.data import Augmentation, DigitDataset, LoaderAdapter, TensorLoader
+from mnistkit.data import Augmentation
 from mnistkit.device import resolve_device
 from mnistkit.distributed import World
 from mnistkit.errors import ConfigError, NonFiniteLossError
@@ -23,17 +23,16 @@ from mnistkit.training.callback import Callback
 from mnistkit.training.checks import classification_loss, refuse_test_split
 from mnistkit.training.hooks import Hooks
 from mnistkit.training.interrupt import InterruptGuard
+from mnistkit.training.loading import EVALUATION_BATCH, Batches, Data, make_loader
 from mnistkit.training.optimizers import OptimizerFactory, make_optimizer
 from mnistkit.training.progress import ProgressBar
 from mnistkit.training.schedules import Constant, Schedule
 from mnistkit.training.state import History, TrainState
 from mnistkit.training.updates import Updates
-from mnistkit.types import Batch, Loader, PathLike, StepOutput
+from mnistkit.types import Batch, PathLike, StepOutput
 
 __all__ = ["Data", "Loss", "Trainer"]
 
-Data: TypeAlias = DigitDataset | TensorLoader | LoaderAdapter | Loader
-_Batches: TypeAlias = TensorLoader | LoaderAdapter
 #: From logits and labels to a scalar, the mean over the batch.
 Loss: TypeAlias = Callable[[Tensor, Tensor], Tensor]
 
@@ -88,7 +87,8 @@ class Trainer:
             :class:`mnistkit.Augment`.
         accumulate: batches in one update.
         clip_norm: largest norm of all gradients together; ``None`` for no limit.
-        precision: ``"fp32"``, ``"bf16"`` or ``"fp16"`` (GPU only).
+        precision: ``"fp32"``, ``"bf16"``, ``"fp16"`` (GPU only) or ``"auto"``, the fastest for this model here (see
+            :meth:`mnistkit.precision.Precision.fastest`); a resumed run keeps the one that it began with.
         device: see :func:`mnistkit.resolve_device`.
         seed: of the order of the images, the augmentation and dropout.
         progress: whether to show progress on standard error.
@@ -119,7 +119,7 @@ class Trainer:
         augment: Augmentation | None = None,
         accumulate: int = 1,
         clip_norm: float | None = None,
-        precision: PrecisionName = "fp32",
+        precision: PrecisionName | Literal["auto"] = "fp32",
         device: str | torch.device = "auto",
         seed: int = 0,
         progress: bool = True,
@@ -131,7 +131,8 @@ class Trainer:
         self.model = model
         self.inference_model = model
         self.device = resolve_device(device)
-        self.precision = Precision(precision, self.device)
+        fastest = Precision.fastest(model, self.device) if precision == "auto" else None
+        self.precision = fastest or Precision(cast("PrecisionName", precision), self.device)
         self.callbacks = list(callbacks)
         if progress and not any(isinstance(callback, ProgressBar) for callback in callbacks):
             self.callbacks.append(ProgressBar())
@@ -145,7 +146,7 @@ class Trainer:
         self.evaluation: Evaluation | None = None
         self.train_data: Data | None = None
         self.validation_data: Data | None = None
-        self.state = TrainState(0, 0, MetricSums(self.device))
+        self.state = TrainState(0, 1, MetricSums(self.device))
         self._hooks = Hooks(self.callbacks)
         self._updates = Updates({}, self.precision, self.world, clip_norm)
         self._optimizer = optimizer
@@ -195,14 +196,15 @@ class Trainer:
 
     @final
     def fit(
-        self, train: Data, validation: Data | None = None, *, epochs: int = 10, resume: PathLike | None = None
+        self, train: Data, validation: Data | None = None, *, epochs: float = 10, resume: PathLike | None = None
     ) -> History:
         """Train.
 
         Args:
             train: a data set, or any loader of ``(normalised float images, integer labels)``.
             validation: the same; evaluated after each epoch. Never test images.
-            epochs: how many in all, those before a resume included.
+            epochs: how many in all, those before a resume included. Of 1.5 the second is half an epoch, rounded to whole
+                updates; it ends, and is evaluated, like any other.
             resume: a training checkpoint of the same run; training goes on exactly where it was written.
 
         Returns:
@@ -231,8 +233,8 @@ class Trainer:
 
     def _train(
         self,
-        loader: _Batches,
-        validation: _Batches | None,
+        loader: Batches,
+        validation: Batches | None,
         generators: snapshot.Generators | None,
         interrupt: InterruptGuard,
     ) -> None:
@@ -373,11 +375,11 @@ class Trainer:
     def _call(self, hook: str) -> None:
         self._hooks.call(hook, self)
 
-    def _set_up(self, train: Data, validation: Data | None, epochs: int) -> tuple[_Batches, _Batches | None]:
+    def _set_up(self, train: Data, validation: Data | None, epochs: float) -> tuple[Batches, Batches | None]:
         refuse_test_split(train, "training")
         refuse_test_split(validation, "validation")
-        if epochs < 1:
-            raise ConfigError(f"epochs is {epochs}, expected at least 1")
+        if not 0 < epochs < math.inf:
+            raise ConfigError(f"epochs is {epochs}, expected a positive number")
         self.world = World.current(self.device)
         self.model.to(self.device).train()
         self.inference_model = self.model
@@ -387,39 +389,26 @@ class Trainer:
         self.optimizers = {"optimizer": configured} if isinstance(configured, torch.optim.Optimizer) else configured
         self.train_data, self.validation_data = train, validation
         steps = math.ceil(self.world.min(len(loader)) / self.accumulate)
-        self.state = TrainState(epochs, steps, MetricSums(self.device))
+        self.state = TrainState(max(1, round(epochs * steps)), steps, MetricSums(self.device))
         self._hooks = Hooks(self.callbacks)
         self._updates = Updates(self.optimizers, self.precision, self.world, self.clip_norm)
         return loader, None if validation is None else self._loader(validation, training=False)
 
-    def _loader(self, data: Data, *, training: bool) -> _Batches:
-        if isinstance(data, DigitDataset):
-            return TensorLoader(
-                data,
-                self.batch_size if training else 256,
-                shuffle=training,
-                seed=self.seed,
-                augment=self.augment if training else None,
-                device=self.device,
-                world=self.world,
-            )
-        if isinstance(data, TensorLoader | LoaderAdapter):
-            if data.device != self.device:
-                raise ConfigError(
-                    f"the loader is on {data.device}, the trainer on {self.device}; give both one device="
-                )
-            if isinstance(data, TensorLoader) and data.world != self.world:
-                raise ConfigError(
-                    f"the loader is for process {data.world.rank} of {data.world.size}, this is {self.world.rank} of "
-                    f"{self.world.size}: give it world=World.current(), or give the trainer the data set itself"
-                )
-            return data
-        return LoaderAdapter(data, self.device)
+    def _loader(self, data: Data, *, training: bool) -> Batches:
+        return make_loader(
+            data,
+            batch_size=self.batch_size if training else EVALUATION_BATCH,
+            shuffle=training,
+            seed=self.seed,
+            augment=self.augment if training else None,
+            device=self.device,
+            world=self.world,
+        )
 
     def _seed(self) -> None:
         torch.manual_seed(derive_seed(self.seed, "epoch", self.state.epoch, self.world.rank))
 
-    def _batches(self, loader: _Batches, generators: snapshot.Generators | None) -> Iterator[Batch]:
+    def _batches(self, loader: Batches, generators: snapshot.Generators | None) -> Iterator[Batch]:
         """What is left of the epoch under way, with torch's generators as they were when it was interrupted."""
         state = self.state
         # Again, so that the order does not depend on what a callback drew: inside an epoch no on_epoch_start precedes.
@@ -428,7 +417,8 @@ class Trainer:
         if generators is not None and state.batch:
             snapshot.set_generators(generators, self.device)
         # Processes that took different numbers of steps would wait for each other for ever.
-        return itertools.islice(batches, self.world.min(len(loader)) - state.batch)
+        number = min(self.world.min(len(loader)), state.steps_in_epoch * self.accumulate)
+        return itertools.islice(batches, number - state.batch)
 
     def _add_up(self, output: StepOutput, batch: Batch) -> None:
         state = self.state
@@ -440,7 +430,7 @@ class Trainer:
         """Batch norm's statistics are each process's own while it trains; between epochs they are those of rank 0."""
         self.world.broadcast(itertools.chain(self.model.buffers(), self.inference_model.buffers()))
 
-    def _end_epoch(self, validation: _Batches | None) -> None:
+    def _end_epoch(self, validation: Batches | None) -> None:
         state = self.state
         self.require_finite()
         state.sums.merge(self.world)

@@ -259,3 +259,18 @@ def test_the_number_of_features_is_found_without_touching_the_random_numbers():
 @pytest.mark.parametrize("name", list_models())
 def test_a_new_model_is_ready_to_train(name):
     assert all(module.training for module in create_model(name).modules())
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_convolutions_see_the_channels_innermost_and_keep_their_weights(channels):
+    model = create_model("lenet5", channels=channels)
+    inputs, outputs = [], []
+    model.conv[0].register_forward_pre_hook(lambda _, given: inputs.append(given[0]))
+    model.conv[0].register_forward_hook(lambda _, given, result: outputs.append(result))
+    images = torch.randn(4, channels, 28, 28)
+    logits = model(images)
+    assert inputs[0].stride() == (784 * channels, 1, 28 * channels, channels)
+    assert outputs[0].is_contiguous(memory_format=torch.channels_last)
+    assert torch.equal(inputs[0], images)
+    torch.testing.assert_close(logits, model.fc(model.conv(images).flatten(1)))
+    assert all(parameter.is_contiguous() for parameter in model.parameters())

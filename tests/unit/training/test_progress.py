@@ -203,3 +203,22 @@ def test_only_the_main_process_writes(train):
     for hook in (bar.on_fit_start, bar.on_epoch_start, bar.on_step_end, bar.on_epoch_end, bar.on_fit_end):
         hook(trainer)
     assert file.getvalue() == ""
+
+
+def test_a_precision_chosen_for_the_user_is_said(train):
+    file = io.StringIO()
+    trainer = Trainer(
+        create_model("softmax_regression"), callbacks=[ProgressBar(file=file)], batch_size=10, precision="auto"
+    )
+    trainer.fit(train, epochs=1)
+    first = file.getvalue().splitlines()[0]
+    assert first == f"precision 'auto' is 'fp32': {trainer.precision.reason}"
+    assert trainer.precision.reason
+
+
+def test_the_bar_of_a_part_of_an_epoch_is_as_long_as_that_part(train, monkeypatch):
+    monkeypatch.setattr(progress, "tqdm", Eager)
+    file = Terminal()
+    fit(train, None, ProgressBar(file=file), epochs=1.5)
+    assert re.search(r"\repoch 1/2: .* 6/6 ", file.getvalue())
+    assert re.search(r"\repoch 2/2: 100%.* 3/3 ", file.getvalue())

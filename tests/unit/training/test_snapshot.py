@@ -350,6 +350,51 @@ def test_a_refused_resume_leaves_the_weights_as_they_were(saved, train):
     assert torch.equal(weights(trainer), before)
 
 
+@pytest.mark.parametrize("step", [3, 6])
+def test_a_run_that_ends_inside_an_epoch_resumes_exactly(file, train, step):
+    whole = trainer_of(SaveAt(file, step))
+    whole.fit(train, epochs=1.8)
+    resumed = trainer_of()
+    history = resumed.fit(train, epochs=1.8, resume=file)
+    assert history["step"] == [4, 7]
+    assert torch.equal(weights(resumed), weights(whole))
+
+
+def test_a_run_that_ended_inside_an_epoch_resumes_to_itself_and_no_further(file, train):
+    trainer = trainer_of()
+    history = trainer.fit(train, epochs=1.5)
+    trainer.save_checkpoint(file)
+    assert trainer_of().fit(train, epochs=1.5, resume=file) == history
+    with pytest.raises(CheckpointMismatchError, match="epochs: it ended inside epoch 2, after 6 steps, and cannot be"):
+        trainer_of().fit(train, epochs=3, resume=file)
+
+
+def test_a_part_of_an_epoch_shorter_than_what_is_done_is_refused(file, train):
+    trainer_of(SaveAt(file, 3)).fit(train, epochs=1)
+    with pytest.raises(CheckpointMismatchError, match=r"0 done in the file, 1 wanted now \(steps: 3 and 2\)"):
+        trainer_of().fit(train, epochs=0.5, resume=file)
+
+
+def test_a_precision_that_was_left_to_us_stays_that_of_the_run(file, train, monkeypatch):
+    images = train.images[:1].float()
+    model = nn.Sequential(nn.Conv2d(1, 2, 5), nn.Flatten(), nn.Linear(2 * 24 * 24, 10))
+
+    def cpu(*, amx):
+        monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"amx_bf16": amx}, raising=False)
+
+    cpu(amx=True)
+    begun = trainer_of(SaveAt(file, 3), model=model, precision="auto")
+    begun.fit(train, epochs=1)
+    assert begun.precision.name == "bf16"
+    cpu(amx=False)
+    resumed = trainer_of(model=model, precision="auto")
+    assert resumed.precision.name == "fp32"
+    resumed.fit(train, epochs=1, resume=file)
+    assert resumed.precision.name == "bf16"
+    with resumed.precision.autocast():
+        assert model(images).dtype == torch.bfloat16
+
+
 def test_fewer_epochs_than_are_done_are_refused(file, train):
     trainer_of(SaveAt(file, 8, epoch_ended=True)).fit(train, epochs=2)
     with pytest.raises(CheckpointMismatchError, match="epochs: 2 done in the file, 1 wanted now"):

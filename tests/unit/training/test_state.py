@@ -43,9 +43,17 @@ def test_histories_are_equal_by_their_rows_and_not_hashable():
         hash(History())
 
 
-def test_the_state_knows_the_total_and_whether_it_is_to_stop():
-    state = TrainState(epochs=3, steps_per_epoch=7, sums=MetricSums())
-    assert state.total_steps == 21
+@pytest.mark.parametrize(("total", "epochs", "steps_of_each"), [(21, 3, [7, 7, 7]), (18, 3, [7, 7, 4]), (3, 1, [3])])
+def test_the_last_epoch_may_be_a_part_of_one(total, epochs, steps_of_each):
+    state = TrainState(total_steps=total, steps_per_epoch=7, sums=MetricSums())
+    assert state.epochs == epochs
+    for epoch, steps in enumerate(steps_of_each):
+        state.epoch = epoch
+        assert state.steps_in_epoch == steps
+
+
+def test_the_state_knows_whether_it_is_to_stop():
+    state = TrainState(total_steps=21, steps_per_epoch=7, sums=MetricSums())
     assert not state.is_stopping()
     assert state.metrics == {}
     state.stop_reason = ""

@@ -45,6 +45,42 @@ def validation(small):
     return small.validation.take_per_class(3)
 
 
+# ---- how long it learns ---------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("epochs", "steps"), [(0.5, [3]), (1.5, [6, 9]), (2.1, [6, 12, 13]), (0.01, [1]), (1.01, [6])])
+def test_the_last_epoch_may_be_a_part_of_one(train, validation, epochs, steps):
+    class Recording(Trainer):
+        def learning_rate(self, step, total):
+            totals.append(total)
+            return super().learning_rate(step, total)
+
+    totals = []
+    trainer = Recording(create_model("softmax_regression"), batch_size=10, progress=False)
+    history = trainer.fit(train, validation, epochs=epochs)
+    assert history["step"] == steps
+    assert len(history["val_accuracy"]) == len(history["train_accuracy"]) == len(steps)
+    assert totals == [steps[-1]] * steps[-1]
+
+
+def test_a_part_of_an_epoch_is_the_beginning_of_a_whole_one(train):
+    class Stop(Callback):
+        def on_step_end(self, trainer):
+            if trainer.state.step == 9:
+                trainer.stop("here")
+
+    stopped, partial = softmax(callbacks=[Stop()]), softmax()
+    partial.model.load_state_dict(stopped.model.state_dict())
+    stopped.fit(train, epochs=3)
+    partial.fit(train, epochs=1.5)
+    assert torch.equal(weights(stopped.model), weights(partial.model))
+
+
+def test_a_part_of_an_epoch_counts_updates_not_batches(train):
+    history = softmax(accumulate=2).fit(train, epochs=4 / 3)
+    assert history["step"] == [3, 4]
+
+
 # ---- what it learns -------------------------------------------------------------------------------------------------
 
 
@@ -446,9 +482,9 @@ def test_arguments_that_cannot_be_used_are_refused_at_once(options, message):
         softmax(**options)
 
 
-@pytest.mark.parametrize("epochs", [0, -1])
-def test_fewer_than_one_epoch_are_refused(train, epochs):
-    with pytest.raises(ConfigError, match=f"epochs is {epochs}, expected at least 1"):
+@pytest.mark.parametrize("epochs", [0, -1, math.nan, math.inf])
+def test_no_epochs_and_endless_ones_are_refused(train, epochs):
+    with pytest.raises(ConfigError, match=f"epochs is {epochs}, expected a positive number"):
         softmax().fit(train, epochs=epochs)
 
 
