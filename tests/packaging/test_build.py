@@ -69,7 +69,7 @@ def installed(built, tmp_path_factory):
 def test_both_archives_hold_the_data_the_type_marker_and_the_licences(built):
     version = mnistkit.__version__
     licences = {f"mnistkit-{version}.dist-info/licenses/{name}" for name in ("LICENSE", "DATA_LICENSES.md")}
-    assert {*DATA, "mnistkit/py.typed", *licences} <= built.in_wheel
+    assert {*DATA, "mnistkit/py.typed", "mnistkit/evaluation/page.css", *licences} <= built.in_wheel
     assert {f"src/{name}" for name in (*DATA, "mnistkit/py.typed")} <= built.in_sdist
     assert {"LICENSE", "DATA_LICENSES.md", "README.md", "CHANGELOG.md", "pyproject.toml"} <= built.in_sdist
 

@@ -7,12 +7,12 @@ from torch import Tensor, nn
 
 from mnistkit.data import DigitDataset, TensorLoader
 from mnistkit.device import resolve_device
-from mnistkit.errors import DataError, NonFiniteLossError
+from mnistkit.errors import ConfigError, DataError, NonFiniteLossError
 from mnistkit.evaluation.report import Report
 from mnistkit.models import model_spec
 from mnistkit.predictor import Predictor
 
-__all__ = ["compute_logits", "evaluate", "model_name"]
+__all__ = ["compute_logits", "evaluate", "model_name", "require_kinds"]
 
 
 def evaluate(
@@ -35,6 +35,7 @@ def evaluate(
         name: what to call the model; by default what its factory is called.
 
     Raises:
+        ConfigError: for another kind of model or data.
         DataError: for a data set without images, or with labels that the model does not know.
         NonFiniteLossError: if the model's output is not a number somewhere.
 
@@ -90,9 +91,11 @@ def compute_logits(
         float64 ``(N, classes)``, on the CPU.
 
     Raises:
+        ConfigError: for another kind of model or data.
         DataError: for a data set without images, or an output that is no ``(N, classes)``.
         NonFiniteLossError: if the output is not a number somewhere.
     """
+    require_kinds(model, dataset)
     if isinstance(model, Predictor):
         if dataset.preprocessing != model.preprocessing:
             dataset = dataset.prepared_as(model.preprocessing)
@@ -125,3 +128,18 @@ def compute_logits(
             f"{logits[first].tolist()}; its weights may be damaged, or training has diverged"
         )
     return logits
+
+
+def require_kinds(model: object, dataset: object) -> None:
+    """Refuse what is no model or no data set, as a program without a type checker may give it.
+
+    Raises:
+        ConfigError: with what was expected.
+    """
+    if not isinstance(model, (nn.Module, Predictor)):
+        raise ConfigError(f"got a {type(model).__name__} as the model, expected a torch module or a Predictor")
+    if not isinstance(dataset, DigitDataset):
+        raise ConfigError(
+            f"got a {type(dataset).__name__} as the data, expected a DigitDataset, such as one of train, validation, test = "
+            "load_mnist(); DigitDataset.from_arrays() makes one of arrays, and Trainer.evaluate() takes any loader"
+        )

@@ -92,7 +92,7 @@ def _classes(report: Report) -> str:
 
     known = [figures.f1 for figures in report.per_class if not math.isnan(figures.f1)]
     # From a round figure below the worst class: among 99 % and 98 % the difference is what matters.
-    start = math.floor(min(known) * 20 - 1e-9) / 20
+    start = max(0.0, math.floor(min(known) * 20 - 1e-9) / 20)
     rows = [row(figures, f'<td class="bar">{_bar(figures.f1, start)}</td>') for figures in report.per_class]
     heads = "".join(f'<th scope="col">{head}</th>' for head in ("class", "precision", "recall", "F1", "images"))
     return f"""<div class="wide"><table class="classes">
@@ -139,7 +139,7 @@ def _pair(pair: ConfusedPair, report: Report, data: DigitDataset) -> str:
     chosen = [o for o in report.mistakes if (o.label, o.prediction) == (pair.label, pair.prediction)]
     pictures = "".join(_picture(outcome, report, data) for outcome in chosen[:_PICTURES_OF_A_PAIR])
     images = "image" if pair.count == 1 else "images"
-    share = f"{pair.count:,} {images}, {pair.share:.2%} of all {escape(label)}"
+    share = f"{pair.count:,} {images}, {pair.share:.2%} of this label"
     text = f"<b>{escape(label)}</b> read as <b>{escape(prediction)}</b>: {share}"
     return f"<li><span>{text}</span>{pictures}</li>"
 

@@ -14,7 +14,7 @@ from tqdm.auto import tqdm
 from mnistkit.data import DigitDataset
 from mnistkit.evaluation._files import read_json, write_json
 from mnistkit.evaluation.corruptions import CORRUPTIONS, corrupt
-from mnistkit.evaluation.inference import compute_logits, model_name
+from mnistkit.evaluation.inference import compute_logits, model_name, require_kinds
 from mnistkit.evaluation.perturbations import PERTURBATIONS, perturb
 from mnistkit.metrics import wilson_interval
 from mnistkit.predictor import Predictor
@@ -185,7 +185,7 @@ def robustness(
         progress: whether to show progress on standard error, in a terminal or a notebook.
 
     Raises:
-        ConfigError: for an unknown name.
+        ConfigError: for an unknown name, or another kind of model or data.
         DataError: for images of another kind, or data that does not fit the model.
 
     >>> from mnistkit.evaluation import robustness
@@ -200,6 +200,7 @@ def robustness(
         predictions = compute_logits(model, changed, batch_size=batch_size, device=device).argmax(1)
         return Score(int((predictions == dataset.labels.cpu()).sum()), len(dataset))
 
+    require_kinds(model, dataset)
     # Asked first, so that an unknown name costs no time.
     for kind in curves:
         perturb(dataset.images[:1], kind, 1.0)

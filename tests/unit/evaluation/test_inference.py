@@ -6,6 +6,7 @@ from torch import nn
 from mnistkit import Predictor, Trainer, create_model, evaluate
 from mnistkit.data import Preprocessing
 from mnistkit.errors import ConfigError, DataError, NonFiniteLossError
+from mnistkit.evaluation import robustness
 from mnistkit.evaluation.inference import compute_logits
 
 
@@ -135,3 +136,13 @@ def test_a_model_without_parameters_is_evaluated_on_the_cpu(mnist):
 def test_logits_are_computed_without_a_graph(model, mnist):
     logits = compute_logits(model, mnist.test[:5])
     assert (logits.dtype, logits.requires_grad, logits.shape) == (torch.float64, False, (5, 10))
+
+
+@pytest.mark.parametrize("measure", [evaluate, robustness, compute_logits])
+def test_another_kind_of_model_or_data_is_explained(model, mnist, measure):
+    with pytest.raises(
+        ConfigError, match=r"got a Splits as the data, expected a DigitDataset, such as one of train, val"
+    ):
+        measure(model, mnist)
+    with pytest.raises(ConfigError, match=r"got a Trainer as the model, expected a torch module or a Predictor"):
+        measure(Trainer(model), mnist.test)

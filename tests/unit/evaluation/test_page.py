@@ -140,3 +140,13 @@ def test_colour_images_are_shown_in_colour(page_of):
     page = page_of(evaluate(wrong, data))
     png = base64.b64decode(page.all("img")[-1]["src"].partition(",")[2])
     assert np.asarray(PIL.Image.open(io.BytesIO(png))).shape == (8, 8, 3)
+
+
+def test_the_bars_begin_below_the_worst_class_and_not_below_zero(answering, report, page_of):
+    worst = min(row.f1 for row in report.per_class)
+    text = " ".join(page_of(report).texts)
+    start = int(next(word for word in text.split("F1 from ")[1].split()).rstrip("%")) / 100
+    assert worst - 0.05 <= start < worst
+    page = page_of(evaluate(*answering([0, 1], [[0.0, 9], [9.0, 0]])))
+    assert "F1 from 0%" in page.texts
+    assert [bar["style"] for bar in page.all("i")] == ["width:0.0%"] * 2
