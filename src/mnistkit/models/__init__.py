@@ -1,5 +1,7 @@
 """Models: typed factories, the registry that knows them by name, and a layer-by-layer summary."""
 
+from mnistkit.models._base import activation_layer as activation_layer
+from mnistkit.models._base import list_activations as list_activations
 from mnistkit.models._registry import ModelSpec as ModelSpec
 from mnistkit.models._registry import create_model as create_model
 from mnistkit.models._registry import list_models as list_models

@@ -16,6 +16,7 @@ __all__ = [
     "Pool",
     "activation_layer",
     "flat_features",
+    "list_activations",
     "pool_and_activate",
     "require_pair",
     "require_positive",
@@ -93,6 +94,15 @@ def activation_layer(name: str) -> nn.Module:
     if name not in _ACTIVATIONS:
         raise ConfigError(unknown_name("activation", name, _ACTIVATIONS))
     return _ACTIVATIONS[name]()
+
+
+def list_activations() -> list[str]:
+    """The activations that models take by name.
+
+    >>> list_activations()
+    ['gelu', 'relu', 'sigmoid', 'silu', 'tanh']
+    """
+    return sorted(_ACTIVATIONS)
 
 
 def pool_and_activate(pool: str, activation: str) -> list[nn.Module]:

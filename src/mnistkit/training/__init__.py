@@ -2,6 +2,8 @@
 
 from mnistkit.training.callback import HOOKS as HOOKS
 from mnistkit.training.callback import Callback as Callback
+from mnistkit.training.lr_finder import LearningRateSweep as LearningRateSweep
+from mnistkit.training.lr_finder import find_learning_rate as find_learning_rate
 from mnistkit.training.optimizers import OptimizerFactory as OptimizerFactory
 from mnistkit.training.optimizers import list_optimizers as list_optimizers
 from mnistkit.training.schedules import Constant as Constant

@@ -20,7 +20,7 @@ from mnistkit.types import JsonValue, PathLike
 if TYPE_CHECKING:
     from mnistkit.training.trainer import Trainer
 
-__all__ = ["Generators", "restore", "save_model", "save_training", "set_generators"]
+__all__ = ["Generators", "generators", "restore", "save_model", "save_training", "set_generators"]
 
 #: The states of torch's random generators, by device type.
 Generators: TypeAlias = Mapping[str, Tensor]
@@ -48,7 +48,7 @@ def save_training(trainer: Trainer, path: PathLike) -> None:
         "optimizers": {name: optimizer.state_dict() for name, optimizer in trainer.optimizers.items()},
         "precision": trainer.precision.state_dict(),
         "callbacks": {callback.name: callback.state_dict() for callback in trainer.callbacks},
-        "generators": _generators(trainer.device),
+        "generators": generators(trainer.device),
     }
     write_checkpoint(path, content)
 
@@ -88,14 +88,15 @@ def restore(trainer: Trainer, path: PathLike) -> Generators:
     return _part(saved, "generators")
 
 
-def set_generators(generators: Generators, device: torch.device) -> None:
+def set_generators(states: Generators, device: torch.device) -> None:
     """Put torch's generators into a saved state; those of a device that is not here are left alone."""
-    torch.set_rng_state(generators["cpu"])
-    if device.type in generators and device.type != "cpu":
-        torch.get_device_module(device).set_rng_state(generators[device.type])
+    torch.set_rng_state(states["cpu"])
+    if device.type in states and device.type != "cpu":
+        torch.get_device_module(device).set_rng_state(states[device.type])
 
 
-def _generators(device: torch.device) -> dict[str, Tensor]:
+def generators(device: torch.device) -> dict[str, Tensor]:
+    """The states of torch's generators, of the CPU and of a device."""
     states = {"cpu": torch.get_rng_state()}
     if device.type != "cpu":
         states[device.type] = torch.get_device_module(device).get_rng_state()

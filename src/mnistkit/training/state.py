@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import csv
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from pathlib import Path
 
-from mnistkit.errors import ConfigError, unknown_name
+from mnistkit.errors import ConfigError, DataError, unknown_name
 from mnistkit.metrics import Evaluation, MetricSums
+from mnistkit.types import PathLike
 
 __all__ = ["History", "TrainState"]
 
@@ -25,6 +28,28 @@ class History:
 
     def __init__(self, rows: list[dict[str, float]] | None = None) -> None:
         self.rows: list[dict[str, float]] = rows or []
+
+    @classmethod
+    def from_csv(cls, path: PathLike) -> History:
+        """Read what :class:`mnistkit.CSVLogger` wrote, without the seconds: the run's history again.
+
+        Raises:
+            DataError: if the file is no table of numbers under a line of names.
+            OSError: if it cannot be read.
+        """
+        with Path(path).open(newline="", encoding="utf-8") as file:
+            reader = csv.DictReader(file)
+            try:
+                rows = [
+                    {name: float(value) for name, value in row.items() if value != "" and name != "seconds"}
+                    for row in reader
+                ]
+            except (TypeError, ValueError) as error:
+                raise DataError(
+                    f"{path}, line {reader.line_num}: {error}; expected the file of a CSVLogger, a line of names and then "
+                    "a number, or nothing, under each"
+                ) from error
+        return cls(rows)
 
     @property
     def last(self) -> dict[str, float]:
