@@ -12,6 +12,7 @@ ARGUMENTS = {
     "adversarial_training": ["--epochs", "1", "--images", "320"],
     "draw_pictures": [],
     "gan": ["--epochs", "1", "--images", "640"],
+    "plots_gallery": ["--epochs", "1", "--images", "640", "--points", "150", "--output", "pictures"],
     "t0_lenet5": ["--epochs", "1", "--images", "600", *PICTURES],
     "t1_fashion": ["--epochs", "1", "--root", "fashion"],
     "t2_dense": ["--epochs", "1", "2", "--images", "640", "--tensorboard", "runs/board"],
@@ -47,6 +48,10 @@ def test_an_example_runs(name, tmp_path, monkeypatch, capsys):
         assert [Path(picture).read_bytes() for picture in PICTURES] == before
     elif name == "gan":
         assert (tmp_path / "gan.png").stat().st_size > 1000
+    elif name == "plots_gallery":
+        assert "accuracy" in printed
+        assert len(list((tmp_path / "pictures").glob("*.png"))) == 21
+        assert (tmp_path / "pictures" / "kernels.gif").read_bytes().startswith(b"GIF89a")
     else:
         assert "accuracy" in printed
 

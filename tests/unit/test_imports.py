@@ -19,7 +19,8 @@ LEVELS = [
     {"checkpoint"},
     {"training"},
     {"callbacks", "predictor"},
-    {"evaluation"},
+    {"interpret", "evaluation"},
+    {"plots"},
     {"cli"},
     {"__main__"},
 ]
@@ -31,6 +32,8 @@ PACKAGES = {
     "errors": set(),
     "types": set(),
     "imaging": {"numpy", "PIL", "cv2"},
+    "interpret": {"torch", "sklearn"},
+    "plots": {"numpy", "torch", "PIL", "matplotlib"},
     "__main__": set(),
     "__init__": set(),
 }
@@ -113,6 +116,9 @@ def test_a_module_imports_only_from_below(path):
         ("predictor", "if True:\n    import mnistkit.training.state", "predictor imports training"),
         ("predictor", "from mnistkit.evaluation import Report", "predictor imports evaluation"),
         ("evaluation", "from mnistkit.cli import main", "evaluation imports cli"),
+        ("interpret", "from mnistkit import plots", "interpret imports plots"),
+        ("interpret", "def f():\n    import matplotlib", "interpret imports matplotlib"),
+        ("plots", "from mnistkit.cli import main", "plots imports cli"),
         ("data", "try:\n    from mnistkit.cli import main\nexcept ImportError: pass", "data imports cli"),
         ("imaging", "class A:\n    import torch", "imaging imports torch"),
         ("imaging", "def f():\n    from torchvision.io import read_image", "imaging imports torchvision"),

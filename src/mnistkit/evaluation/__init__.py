@@ -9,6 +9,7 @@ from mnistkit.evaluation.figures import CalibrationBin as CalibrationBin
 from mnistkit.evaluation.figures import ClassFigures as ClassFigures
 from mnistkit.evaluation.figures import ConfusedPair as ConfusedPair
 from mnistkit.evaluation.figures import Outcome as Outcome
+from mnistkit.evaluation.figures import calibration as calibration
 from mnistkit.evaluation.inference import evaluate as evaluate
 from mnistkit.evaluation.perturbations import PERTURBATIONS as PERTURBATIONS
 from mnistkit.evaluation.perturbations import Perturbation as Perturbation

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from mnistkit.errors import ConfigError, DataError
+
 __all__ = [
     "Calibration",
     "CalibrationBin",
@@ -162,7 +164,20 @@ def calibration(confidences: np.ndarray, correct: np.ndarray, bins: int = 15) ->
         confidences: ``(N,)``, the probability of each prediction.
         correct: bool ``(N,)``, whether it is right.
         bins: how many; 15 is usual (Guo et al. 2017).
+
+    Raises:
+        DataError: for arrays of another shape, or confidences that are no probabilities.
+        ConfigError: for less than one bin.
     """
+    if confidences.ndim != 1 or correct.shape != confidences.shape or correct.dtype != bool:
+        raise DataError(
+            f"got confidences of shape {confidences.shape} and {correct.dtype} answers of shape {correct.shape}, expected "
+            "(N,) and bool (N,)"
+        )
+    if not ((confidences >= 0) & (confidences <= 1)).all():
+        raise DataError(f"got confidences from {confidences.min()} to {confidences.max()}, expected probabilities")
+    if bins < 1:
+        raise ConfigError(f"bins is {bins}, expected at least 1")
     edges = np.linspace(0, 1, bins + 1)
     values = confidences.astype(np.float64)
     # The bins are open below and closed above: a confidence of 1 belongs to the last.

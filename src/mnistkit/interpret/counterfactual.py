@@ -53,6 +53,11 @@ class Edit:
         """How much ink was taken away, in full pixels."""
         return float((-self.change).clamp_min(0).sum())
 
+    @property
+    def ink(self) -> float:
+        """How much ink changed: what was kept small."""
+        return self.added + self.removed
+
 
 def smallest_edit(
     model: nn.Module,

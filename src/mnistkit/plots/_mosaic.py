@@ -63,7 +63,7 @@ def draw_mosaic(
     titles: Sequence[str] = (),
     marked: Sequence[bool] = (),
     cmap: str = "gray",
-    limits: tuple[float, float] | None = None,
+    limits: tuple[float, float],
 ) -> AxesImage:
     """Draw tiles in rows.
 
@@ -75,7 +75,7 @@ def draw_mosaic(
         titles: of each tile.
         marked: which tiles get a thick frame and a cross.
         cmap: colours of the values.
-        limits: the values that get the first and the last colour; by default each tile's own smallest and largest.
+        limits: the values that get the first and the last colour.
     """
     import matplotlib
     from matplotlib.patches import Rectangle
@@ -83,15 +83,11 @@ def draw_mosaic(
     look, titled = look_of(theme), bool(titles)
     size = (tiles.shape[1], tiles.shape[2])
     columns = min(columns, len(tiles))
-    if limits is None and tiles.ndim == 3:
-        low, high = tiles.min((1, 2), keepdims=True), tiles.max((1, 2), keepdims=True)
-        tiles = (tiles - low) / np.where(high > low, high - low, 1)
-    low, high = limits or (0.0, 1.0)
     colours = matplotlib.colormaps[cmap].with_extremes(bad=(0, 0, 0, 0))
     canvas = assemble(tiles, columns, titled=titled)
     if tiles.ndim == 4:
         canvas = np.concatenate([np.nan_to_num(canvas), ~np.isnan(canvas[..., :1])], axis=-1)
-    image = ax.imshow(canvas, cmap=colours, vmin=low, vmax=high, interpolation="nearest")
+    image = ax.imshow(canvas, cmap=colours, vmin=limits[0], vmax=limits[1], interpolation="nearest")
     ax.set(xticks=[], yticks=[])
     points = _tile_points(ax, canvas.shape[1], size[1])
     longest = max((len(title) for title in titles), default=1)

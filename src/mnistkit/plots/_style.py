@@ -49,7 +49,7 @@ class Look:
         text: of titles and labels.
         faint: of ticks, frames and what is beside the point.
         grid: of grid lines.
-        lines: for data, told apart by the colour-blind: Okabe & Ito 2008, the darker or the lighter of them.
+        lines: for data: those of Okabe & Ito 2008, made darker or lighter, the most different ones first.
         wrong: for mistakes, always together with a mark.
     """
 
@@ -67,15 +67,15 @@ _LOOKS: dict[str, Look] = {
         text="#1b1f24",
         faint="#59636e",
         grid="#dde1e6",
-        lines=("#0072b2", "#d55e00", "#00795a", "#b04f8a", "#8a6100", "#3a3f45"),
-        wrong="#d55e00",
+        lines=("#0072b2", "#b84a00", "#a8437f", "#00795a", "#8a6100", "#3a3f45"),
+        wrong="#b84a00",
     ),
     "dark": Look(
         paper="#15191e",
         text="#eceff2",
         faint="#a3acb6",
         grid="#343b43",
-        lines=("#56b4e9", "#e69f00", "#2bc49a", "#e58fc0", "#f0e442", "#d5d9de"),
+        lines=("#56b4e9", "#e69f00", "#e58fc0", "#2bc49a", "#f0e442", "#d5d9de"),
         wrong="#ff9142",
     ),
 }

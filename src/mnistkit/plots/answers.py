@@ -11,7 +11,8 @@ from torch import nn
 
 from mnistkit import interpret
 from mnistkit.data import DigitDataset
-from mnistkit.errors import ConfigError, DataError
+from mnistkit.errors import DataError
+from mnistkit.evaluation import Calibration, Report
 from mnistkit.interpret.projection import Projection
 from mnistkit.metrics import wilson_interval
 from mnistkit.plots._style import DASHES, Theme, colour_bar, dress, look_of, one_axes
@@ -26,7 +27,7 @@ _MOST_NUMBERED = 15
 
 
 def confusion_matrix(
-    counts: np.ndarray | torch.Tensor,
+    source: Report | np.ndarray | torch.Tensor,
     *,
     classes: Sequence[str] | None = None,
     ax: Axes | None = None,
@@ -37,8 +38,8 @@ def confusion_matrix(
     The right answers on the diagonal are framed and not coloured: they are so many that no mistake would show beside them.
 
     Args:
-        counts: whole numbers ``(K, K)``, a row for each label, a column for each prediction.
-        classes: a name for each label; by default its number.
+        source: a report; or counts ``(K, K)``, a row for each label, a column for each prediction.
+        classes: a name for each label; by default the report's names, or numbers.
         ax: where to draw; by default a new figure.
         theme: ``"light"`` or ``"dark"``.
 
@@ -54,8 +55,10 @@ def confusion_matrix(
     from matplotlib.colors import PowerNorm, to_hex
     from matplotlib.patches import Rectangle
 
+    counts = source.confusion if isinstance(source, Report) else source
     table = np.asarray(counts)
-    names = [str(number) for number in range(len(table))] if classes is None else list(classes)
+    known = source.classes if isinstance(source, Report) else [str(number) for number in range(len(table))]
+    names = list(known if classes is None else classes)
     if table.ndim != 2 or table.shape[0] != table.shape[1] or len(names) != len(table):
         raise DataError(
             f"got counts of shape {table.shape} and {len(names)} classes, expected a row and a column for each class"
@@ -109,63 +112,51 @@ def _ink_on(background: str) -> str:
     return "#000000" if luminance > 0.179 else "#ffffff"
 
 
-def reliability_diagram(
-    confidences: np.ndarray | torch.Tensor,
-    correct: np.ndarray | torch.Tensor,
-    *,
-    bins: int = 15,
-    ax: Axes | None = None,
-    theme: Theme = "light",
-) -> Figure:
+def reliability_diagram(source: Report | Calibration, *, ax: Axes | None = None, theme: Theme = "light") -> Figure:
     """Accuracy against confidence, in bins of equal width; on the dashed line, confidence means what it says.
 
     A point's upright line is its 95 % interval (Wilson); grey bars are the share of the images in each bin.
 
     Args:
-        confidences: ``(N,)``, the probability of each prediction.
-        correct: bool ``(N,)``, whether it is right.
-        bins: how many; 15 is usual (Guo et al. 2017).
+        source: a report; or of plain arrays, :func:`mnistkit.evaluation.calibration`.
         ax: where to draw; by default a new figure.
         theme: ``"light"`` or ``"dark"``.
 
     Raises:
-        DataError: for arrays of another shape, or confidences that are no probabilities.
-        ConfigError: for less than one bin, or an unknown theme.
+        DataError: if there are no images.
+        ConfigError: for an unknown theme.
+
+    >>> from mnistkit.evaluation import calibration
+    >>> half_right = calibration(np.full(10, 0.9), np.arange(10) < 5, bins=10)
+    >>> print(reliability_diagram(half_right).axes[0].get_title())
+    calibration error 40.0%
     """
-    sure, right = np.asarray(confidences, dtype=np.float64), np.asarray(correct)
-    if sure.ndim != 1 or not len(sure) or right.shape != sure.shape or right.dtype != bool:
-        raise DataError(
-            f"got confidences of shape {sure.shape} and {right.dtype} answers of shape {right.shape}, expected (N,) and "
-            "bool (N,)"
-        )
-    if not ((sure >= 0) & (sure <= 1)).all():
-        raise DataError(f"got confidences from {sure.min():g} to {sure.max():g}, expected probabilities")
-    if bins < 1:
-        raise ConfigError(f"bins is {bins}, expected at least 1")
-    places = np.clip(np.ceil(sure * bins).astype(int) - 1, 0, bins - 1)
-    look = look_of(theme)
-    figure, ax = one_axes(ax, (4.0, 3.8), theme)
-    counts = np.bincount(places, minlength=bins)
-    filled = np.flatnonzero(counts)
-    x = np.array([sure[places == part].mean() for part in filled])
-    y = np.array([right[places == part].mean() for part in filled])
-    spans = [wilson_interval(int(right[places == part].sum()), int(counts[part])) for part in filled]
-    lower, upper = (np.array(side) for side in zip(*spans, strict=True))
-    middles = (np.arange(bins) + 0.5) / bins
-    ax.bar(middles, counts / counts.sum(), width=0.94 / bins, color=look.faint, alpha=0.35, label="share of images")
+    calibration = source.calibration if isinstance(source, Report) else source
+    filled = [part for part in calibration.bins if part.count]
+    if not filled:
+        raise DataError("there are no images in this calibration")
+    look, count = look_of(theme), sum(part.count for part in filled)
+    figure, ax = one_axes(ax, (4.0, 4.0), theme)
+    x, y = ([getattr(part, name) for part in filled] for name in ("confidence", "accuracy"))
+    spans = [wilson_interval(round(part.accuracy * part.count), part.count) for part in filled]
+    errors = [
+        [a - low for a, (low, _) in zip(y, spans, strict=True)],
+        [high - a for a, (_, high) in zip(y, spans, strict=True)],
+    ]
+    ax.bar(
+        [(part.low + part.high) / 2 for part in filled],
+        [part.count / count for part in filled],
+        width=[0.94 * (part.high - part.low) for part in filled],
+        color=look.faint,
+        alpha=0.35,
+        label="share of images",
+    )
     ax.plot([0, 1], [0, 1], color=look.faint, linestyle=DASHES[1], linewidth=1.4, label="perfectly calibrated")
     ax.errorbar(
-        x,
-        y,
-        np.stack([y - lower, upper - y]),
-        color=look.lines[0],
-        marker="o",
-        markersize=5,
-        linewidth=1.8,
-        elinewidth=1.2,
-        label="model",
+        x, y, errors, color=look.lines[0], marker="o", markersize=5, linewidth=1.8, elinewidth=1.2, label="model"
     )
     ax.set(xlabel="confidence", ylabel="accuracy", xlim=(0, 1.02), ylim=(0, 1.02))
+    ax.set_title(f"calibration error {calibration.error:.1%}", fontsize=11)
     ax.legend(fontsize=9, loc="upper left")
     dress(ax, theme, grid="both")
     return figure

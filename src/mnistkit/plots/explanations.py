@@ -81,7 +81,8 @@ def attribution_maps(
 
 
 def _draw_map(ax: Axes, values: np.ndarray, picture: np.ndarray) -> None:
-    ax.imshow(values, cmap="inferno", vmin=min(0.0, float(values.min())), vmax=float(values.max()) or 1.0)
+    most = float(values.max())
+    ax.imshow(values, cmap="inferno", vmin=min(0.0, float(values.min())), vmax=most if most > 0 else 1.0)
     low, high = float(picture.min()), float(picture.max())
     if high > low:
         ax.contour(picture, levels=[(low + high) / 2], colors="#ffffff", linewidths=0.9, alpha=0.8)

@@ -184,13 +184,17 @@ def save_kernel_animation(
         raise ConfigError(f"milliseconds is {milliseconds}, expected at least 20: viewers show no shorter frames")
     columns = min(frames.shape[1], 8)
     size = mosaic_size(frames[0], columns, width=max(2.4, min(0.8 * columns, 6.4)))
-    figure, ax = one_axes(None, (size[0], size[1] + 0.45), theme)
-    look, pictures = look_of(theme), []
+    figure, ax = one_axes(None, (size[0], size[1] + 0.32), theme)
+    look, pictures = look_of(theme), list[PIL.Image.Image]()
     for step, frame in zip(steps, frames, strict=True):
         ax.clear()
         draw_mosaic(ax, frame, columns, theme=theme, cmap=_SIGNED, limits=_symmetric(frames))
         ax.set_title(f"step {step:,}", fontsize=11, color=look.text)
         dress(ax, theme, frame=False)
+        if not pictures:
+            # Laid out once: a title of another width would move the kernels.
+            figure.draw_without_rendering()
+            figure.set_layout_engine("none")
         # savefig would take the face colour from matplotlib's settings unless told.
         drawn = io.BytesIO()
         figure.savefig(drawn, format="png", dpi=_GIF_DPI, facecolor=look.paper)

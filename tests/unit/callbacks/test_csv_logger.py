@@ -7,7 +7,7 @@ import pytest
 from mnistkit import Checkpoint, CSVLogger, Trainer, create_model
 from mnistkit.distributed import World
 from mnistkit.errors import CheckpointError
-from mnistkit.training import Callback
+from mnistkit.training import Callback, History
 
 
 @pytest.fixture
@@ -126,3 +126,10 @@ def test_only_the_main_process_writes(tmp_path, data):
     logger.on_epoch_end(trainer)
     assert not logger.path.exists()
     assert list(logger.state_dict()["seconds"]) == [1]
+
+
+def test_the_file_read_back_is_the_history(tmp_path, data):
+    history = fit(data, CSVLogger(tmp_path / "run.csv"))
+    read = History.from_csv(tmp_path / "run.csv")
+    assert read == history
+    assert "seconds" not in read.columns

@@ -494,7 +494,7 @@ def test_the_generator_of_a_gpu_is_saved_and_put_back_where_there_is_one(monkeyp
     given = []
     gpu = SimpleNamespace(get_rng_state=lambda: torch.tensor([1, 2], dtype=torch.uint8), set_rng_state=given.append)
     monkeypatch.setattr(torch, "get_device_module", lambda device: gpu)
-    saved = snapshot._generators(torch.device("cuda"))
+    saved = snapshot.generators(torch.device("cuda"))
     drawn = torch.rand(3)
     snapshot.set_generators(saved, torch.device("cpu"))
     assert torch.equal(torch.rand(3), drawn)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from mnistkit.errors import ConfigError
+from mnistkit.errors import ConfigError, DataError
 from mnistkit.metrics import MetricSums
 from mnistkit.training import History, TrainState
 
@@ -61,3 +61,27 @@ def test_the_state_knows_whether_it_is_to_stop():
     state.history.rows.append({"epoch": 1})
     assert state.metrics == {"epoch": 1}
     assert TrainState(1, 1, MetricSums()).history.rows == []
+
+
+def test_a_file_of_figures_is_a_history(tmp_path):
+    (tmp_path / "run.csv").write_text("epoch,train_loss,val_loss,seconds\n1,0.5,,1.2\n2,0.4,0.6,\n")
+    assert History.from_csv(tmp_path / "run.csv") == History(ROWS)
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ("epoch,loss\n1,0.5\n2,low\n", "line 3: could not convert string to float: 'low'"),
+        ("epoch,loss\n1\n", "line 2: "),
+        ("epoch,loss\n1,2,3\n", "line 2: "),
+    ],
+)
+def test_a_file_of_something_else_is_refused(tmp_path, text, problem):
+    (tmp_path / "run.csv").write_text(text)
+    with pytest.raises(DataError, match=f"run.csv, {problem}.*expected the file of a CSVLogger"):
+        History.from_csv(tmp_path / "run.csv")
+
+
+def test_a_file_that_is_not_there_is_an_error_of_the_system(tmp_path):
+    with pytest.raises(FileNotFoundError):
+        History.from_csv(tmp_path / "none.csv")
