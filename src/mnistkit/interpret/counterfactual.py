@@ -40,7 +40,7 @@ class Edit:
 
     @property
     def change(self) -> Tensor:
-        """Ink added (above 0) and taken away (below 0): float32 ``(C, H, W)`` in units of full white."""
+        """What was added (above 0) and taken away (below 0); float32 ``(C, H, W)`` in units of full white."""
         return (self.after.float() - self.before.float()) / 255
 
     @property
@@ -55,7 +55,7 @@ class Edit:
 
     @property
     def ink(self) -> float:
-        """How much ink changed: what was kept small."""
+        """How much ink changed, in full pixels; this was kept small."""
         return self.added + self.removed
 
 

@@ -121,8 +121,8 @@ def kernel_evolution(
 
     Args:
         kernels: copies of a convolution's weights ``(out, in, height, width)``:
-            :attr:`mnistkit.callbacks.KernelRecorder.kernels`.
-        steps: when they were made: ``KernelRecorder.steps``.
+            those of a :class:`mnistkit.callbacks.KernelRecorder`.
+        steps: when they were made: the recorder's ``steps``.
         moments: how many to show, evenly spread.
         channel: of which input map.
         ax: where to draw; by default a new figure.
@@ -168,8 +168,8 @@ def save_kernel_animation(
     Args:
         path: of the file.
         kernels: copies of a convolution's weights ``(out, in, height, width)``:
-            :attr:`mnistkit.callbacks.KernelRecorder.kernels`.
-        steps: when they were made: ``KernelRecorder.steps``.
+            those of a :class:`mnistkit.callbacks.KernelRecorder`.
+        steps: when they were made: the recorder's ``steps``.
         channel: of which input map.
         milliseconds: for which a frame is shown, at least 20.
         theme: ``"light"`` or ``"dark"``.
