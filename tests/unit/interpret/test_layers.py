@@ -33,9 +33,9 @@ def test_activations_are_what_the_layers_compute(images):
     model = convnet().eval()
     with torch.no_grad():
         first, second = model.retrieve_features(images)
-        assert torch.equal(activations(model, images, "conv.0").relu(), first)
-        assert torch.equal(activations(model, images, "conv.3").relu(), second)
-        assert torch.equal(activations(model, images, "fc.3"), model(images))
+        torch.testing.assert_close(activations(model, images, "conv.0").relu(), first)
+        torch.testing.assert_close(activations(model, images, "conv.3").relu(), second)
+        torch.testing.assert_close(activations(model, images, "fc.3"), model(images))
 
 
 def test_an_activation_in_place_does_not_change_what_was_kept():
