@@ -90,8 +90,10 @@ def draw_mosaic(
     image = ax.imshow(canvas, cmap=colours, vmin=limits[0], vmax=limits[1], interpolation="nearest")
     ax.set(xticks=[], yticks=[])
     points = _tile_points(ax, canvas.shape[1], size[1])
-    longest = max((len(title) for title in titles), default=1)
-    font = min(11.0, points * _TITLE * 0.8, points * 1.1 / (0.62 * longest))
+    lines = [title.split("\n") for title in titles]
+    longest = max((len(line) for title in lines for line in title), default=1)
+    most = max(map(len, lines), default=1)
+    font = min(11.0, points * _TITLE * (0.8 if most == 1 else 0.75 / most), points * 1.1 / (0.62 * longest))
     for number in range(len(tiles)):
         top, left = tile_corner(number, size, columns, titled)
         wrong = bool(marked) and marked[number]
@@ -105,6 +107,7 @@ def draw_mosaic(
                 titles[number],
                 ha="center",
                 va="bottom",
+                linespacing=1.0,
                 fontsize=font,
                 fontweight="bold" if wrong else "normal",
                 color=look.wrong if wrong else look.text,

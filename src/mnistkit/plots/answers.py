@@ -78,6 +78,8 @@ def confusion_matrix(
             Rectangle((place - 0.5, place - 0.5), 1, 1, fill=False, edgecolor=look.faint, linewidth=1.0, clip_on=False)
         )
     if count <= _MOST_NUMBERED:
+        cell = ax.get_window_extent().width / ax.figure.dpi * 72 / count
+        font = min(11.0, cell / (0.75 * max(2, len(str(int(table.max()))))))
         for row, column in zip(*np.nonzero(table), strict=True):
             background = look.paper if row == column else to_hex(colours(norm(wrong[row, column])))
             ax.text(
@@ -86,7 +88,7 @@ def confusion_matrix(
                 f"{int(table[row, column])}",
                 ha="center",
                 va="center",
-                fontsize=9 if table.max() < 1000 else 7.5,
+                fontsize=font,
                 fontweight="bold" if row == column else "normal",
                 color=_ink_on(background),
             )
@@ -98,7 +100,13 @@ def confusion_matrix(
     ax.set_xticks(np.arange(count - 1) + 0.5, minor=True)
     ax.set_yticks(np.arange(count - 1) + 0.5, minor=True)
     ax.grid(True, which="minor", color=look.grid, linewidth=0.6)
-    colour_bar(ax, image, theme, label="share of the label's images", form=lambda share, _: f"{share:.1%}")
+    colour_bar(
+        ax,
+        image,
+        theme,
+        label="share of the label's images",
+        form=lambda share, _: f"{share:.{1 if largest >= 0.02 else 2}%}",
+    )
     dress(ax, theme, frame=False)
     return figure
 
@@ -213,6 +221,7 @@ def embedding_map(
             chosen[:, 0],
             chosen[:, 1],
             marker=f"$\\mathsf{{{signs[label]}}}$",
+            snap=False,  # thin strokes would vanish between the pixels
             s=22,
             linewidths=0,
             color=colours[label],

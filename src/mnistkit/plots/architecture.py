@@ -57,11 +57,16 @@ def architecture(
     """
     look, found = look_of(theme), summary(model, input_shape)
     stages = _stages(model, found)
-    # One unit is an inch, so that the texts fit and squares are square.
+    # One unit is an inch, so that the texts fit and squares are square; on small axes of the caller's all shrinks alike.
     names = [" + ".join(stage.names) for stage in stages]
     left = 1.25
     middle = left + 0.25 + 0.083 * max(map(len, names))
     right = middle + 1.95
+    low = -_ROW * (len(stages) + 0.45)
+    scale = 1.0
+    if ax is not None:
+        box = ax.get_window_extent()
+        scale = min(1.0, box.width / ax.figure.dpi / right, -box.height / ax.figure.dpi / low)
     figure, ax = one_axes(ax, (right + 0.1, _ROW * (len(stages) + 1) + 0.35), theme)
     largest = max((max(stage.shape[1:]) for stage in stages if len(stage.shape) == 3), default=1)
     widest = max(math.prod(stage.shape) for stage in stages)
@@ -71,20 +76,26 @@ def architecture(
             _draw_maps(ax, stage.shape, y, largest, look)
         else:
             _draw_vector(ax, math.prod(stage.shape), y, widest, look)
-        ax.text(left, y, name, va="center", fontsize=10, color=look.text)
+        ax.text(left, y, name, va="center", fontsize=10 * scale, color=look.text)
         ax.text(
-            middle, y, "x".join(map(str, stage.shape)), va="center", fontsize=10, color=look.text, fontweight="bold"
+            middle,
+            y,
+            "x".join(map(str, stage.shape)),
+            va="center",
+            fontsize=10 * scale,
+            color=look.text,
+            fontweight="bold",
         )
         if stage.parameters:
-            ax.text(right, y, f"{stage.parameters:,}", va="center", ha="right", fontsize=10, color=look.text)
+            ax.text(right, y, f"{stage.parameters:,}", va="center", ha="right", fontsize=10 * scale, color=look.text)
     heads: list[tuple[float, str, Literal["left", "right"]]] = [
         (left, "layers", "left"),
         (middle, "output", "left"),
         (right, "parameters", "right"),
     ]
     for x, head, side in heads:
-        ax.text(x, -0.1, head, va="center", ha=side, fontsize=9, color=look.faint)
-    ax.set(xlim=(0, right), ylim=(-_ROW * (len(stages) + 0.45), 0), xticks=[], yticks=[], aspect="equal")
+        ax.text(x, -0.1, head, va="center", ha=side, fontsize=9 * scale, color=look.faint)
+    ax.set(xlim=(0, right), ylim=(low, 0), xticks=[], yticks=[], aspect="equal")
     spec = model_spec(model)
     ax.set_title(f"{spec.name if spec else found.model}: {found.parameters:,} parameters", fontsize=11)
     dress(ax, theme, frame=False)

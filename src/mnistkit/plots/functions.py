@@ -122,7 +122,9 @@ def softmax_bars(
         )
     look, best = look_of(theme), int(values.argmax())
     width = max(3.2, min(0.44 * len(names) + 0.8, 8.0))
-    figure, (logits_ax, probabilities_ax) = several_axes(axes, 2, 1, (width, 3.6), theme)
+    figure, (logits_ax, probabilities_ax) = several_axes(
+        axes, 2, 1, (width, 3.6 if max(map(len, names)) <= 3 else 4.4), theme
+    )
     for ax, heights, title, form in (
         (logits_ax, values, "logit", "{:.1f}".format),
         (probabilities_ax, values.softmax(0), "probability", percent),
@@ -143,6 +145,8 @@ def softmax_bars(
                     color=look.text,
                 )
         ax.set_xticks(range(len(names)), names, rotation=90 if max(map(len, names)) > 3 else 0)
+        if ax is logits_ax and max(map(len, names)) > 3:
+            ax.tick_params(axis="x", labelbottom=False)
         ax.set_ylabel(title)
         ax.margins(y=0.18)
         dress(ax, theme, grid="y")

@@ -52,7 +52,7 @@ def sample_grid(
     chosen = data[_choose(len(data), rows, columns, seed)]
     tiles = _pictures(chosen)
     titles = [chosen.classes[label] for label in chosen.labels.tolist()]
-    figure, ax = one_axes(ax, mosaic_size(tiles, columns, width=_width(columns), titled=True), theme)
+    figure, ax = one_axes(ax, mosaic_size(tiles, columns, width=_width(min(columns, len(tiles))), titled=True), theme)
     draw_mosaic(ax, tiles, columns, theme=theme, titles=titles, limits=(0, 1))
     dress(ax, theme, frame=False)
     return figure
@@ -98,10 +98,13 @@ def prediction_grid(
     pairs = list(zip(labels[positions].tolist(), predicted[positions].tolist(), strict=True))
     # A model may tell more classes than were named.
     names = [*data.classes, *map(str, range(len(data.classes), int(predicted.max()) + 1))]
-    titles = [f"{names[label]}, {names[said]}" + (" ✗" if said != label else "") for label, said in pairs]
+    # Words take two lines, so that their letters need not be tiny.
+    comma = ", " if max(map(len, names)) <= 3 else ",\n"
+    titles = [f"{names[label]}{comma}{names[said]}" + (" ✗" if said != label else "") for label, said in pairs]
     wrong = [said != label for label, said in pairs]
     tiles = _pictures(chosen)
-    width, height = mosaic_size(tiles, columns, width=_width(columns), titled=True)
+    # At least as wide as the title.
+    width, height = mosaic_size(tiles, columns, width=max(3.4, _width(min(columns, len(tiles)))), titled=True)
     figure, ax = one_axes(ax, (width, height + 0.3), theme)
     draw_mosaic(ax, tiles, columns, theme=theme, titles=titles, marked=wrong, limits=(0, 1))
     ax.set_title(f"label, prediction (✗ wrong: {sum(wrong)} of {len(wrong)})", fontsize=11, color=look_of(theme).text)

@@ -231,7 +231,7 @@ def weight_histograms(model: nn.Module, *, axes: AxesGrid | None = None, theme: 
         ax.hist(flat, bins=bins, color=look.lines[0], edgecolor=look.paper, linewidth=0.2)
         ax.axvline(0, color=look.faint, linewidth=0.8)
         ax.set_title(name.removesuffix(".weight"), fontsize=10)
-        ax.set_xlabel(f"mean {flat.mean():.3f}, std {flat.std():.3f}", fontsize=9)
+        ax.set_xlabel(f"mean {round(float(flat.mean()), 3) + 0.0:.3f}, std {flat.std():.3f}", fontsize=9)
         ax.set_yticks([])
         ax.tick_params(labelsize=8)
         ax.locator_params(axis="x", nbins=5)

@@ -1,6 +1,9 @@
 """The drawing says what the summary says, to scale."""
 
+import itertools
+
 import pytest
+from matplotlib.figure import Figure
 from torch import nn
 
 from mnistkit import create_model, list_models
@@ -73,3 +76,13 @@ def test_any_module_can_be_drawn_when_it_is_told_the_shape():
     ]
     with pytest.raises(ConfigError, match="does not say its input_shape"):
         architecture(model)
+
+
+def test_on_small_axes_everything_shrinks_alike():
+    figure = Figure(figsize=(7, 5))
+    ax = figure.subplots(2, 2)[0, 0]
+    architecture(create_model("lenet5"), ax=ax)
+    figure.draw_without_rendering()
+    boxes = [text.get_window_extent() for text in ax.texts]
+    assert not any(one.overlaps(other) for one, other in itertools.combinations(boxes, 2))
+    assert 3 < ax.texts[0].get_fontsize() < 9

@@ -79,3 +79,11 @@ def test_many_classes_have_no_numbers():
 def test_logits_of_one_image_are_expected(logits, classes):
     with pytest.raises(DataError, match=r"expected those of one image, \(classes,\)"):
         softmax_bars(logits, classes=classes)
+
+
+def test_long_names_stand_under_the_lower_panel_only():
+    figure = softmax_bars([1.0, 2.0], classes=["Ankle boot", "Bag"])
+    figure.draw_without_rendering()
+    above, below = ([label.get_text() for label in ax.get_xticklabels()] for ax in figure.axes)
+    assert above == []
+    assert below == ["Ankle boot", "Bag"]

@@ -1,6 +1,7 @@
 """Grids of images: which are shown, under which words, and how mistakes stand out."""
 
 import dataclasses
+import itertools
 
 import numpy as np
 import pytest
@@ -118,3 +119,26 @@ def test_nothing_to_show_is_said(small):
 def test_a_grid_has_rows_and_columns(small, size):
     with pytest.raises(ConfigError, match="expected at least 1 of each"):
         sample_grid(small.test, **size)
+
+
+def test_words_take_two_lines(small):
+    named = dataclasses.replace(small.test, classes=tuple(f"class {number}" for number in range(10)))[:1]
+    label = int(named.labels[0])
+    figure = prediction_grid(named, [(label + 1) % 10], rows=1, columns=1)
+    assert texts(figure) == [f"class {label},\nclass {(label + 1) % 10} ✗"]
+
+
+@pytest.mark.parametrize("names", [tuple("0123456789"), ("T-shirt/top", "Trouser", *("Ankle boot",) * 8)])
+@pytest.mark.parametrize("columns", [2, 6])
+def test_titles_lie_neither_on_each_other_nor_on_the_images(small, names, columns):
+    named = dataclasses.replace(small.test, classes=names)
+    figure = prediction_grid(named, (named.labels + 1) % 10, rows=2, columns=columns)
+    figure.draw_without_rendering()
+    ax = figure.axes[0]
+    assert figure.bbox.contains(*ax.title.get_window_extent().min)
+    boxes = [text.get_window_extent() for text in ax.texts]
+    frames = [frame.get_window_extent() for frame in ax.patches]
+    assert not any(one.overlaps(other) for one, other in itertools.combinations(boxes, 2))
+    assert not any(
+        box.y0 + 1 < frame.y1 and box.y1 - 1 > frame.y0 and box.overlaps(frame) for box in boxes for frame in frames
+    )
