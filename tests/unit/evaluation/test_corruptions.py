@@ -180,6 +180,13 @@ def test_an_image_of_any_shape_keeps_its_proportions():
     wide[0, 10, 30] = 1
     turned = affine.resample(wide, torch.eye(2)[None], torch.tensor([[5.0, -3.0]]))
     assert torch.nonzero(turned[0] > 0.99).tolist() == [[13, 25]]
+    quarter = torch.tensor([[[0.0, -1.0], [1.0, 0.0]]])
+    square = affine.resample(torch.nn.functional.pad(wide, (0, 0, 10, 10)), quarter, torch.zeros(1, 2))
+    tall = affine.resample(wide, quarter, torch.zeros(1, 2))
+    assert torch.allclose(tall, square[:, 10:30], atol=1e-5)
+    assert tall.sum() == 0
+    wide[0, 10, 22] = 1
+    assert torch.nonzero(affine.resample(wide, quarter, torch.zeros(1, 2))[0] > 0.99).tolist() == [[7, 20]]
 
 
 def test_a_shift_of_whole_pixels_moves_them_exactly(images):
@@ -216,10 +223,28 @@ def test_more_decay_makes_smoother_fog(generator):
     assert (rough - rough.roll(1, 2)).abs().mean() > 2 * (smooth - smooth.roll(1, 2)).abs().mean()
 
 
+@pytest.mark.parametrize("decay", [1.4, 2.0])
+def test_plasma_gets_weaker_by_the_square_of_its_decay(generator, decay):
+    heights = light._plasma(4, decay, generator)
+
+    def wobble(half):
+        corners = heights[:, :: 2 * half, :: 2 * half]
+        around = corners + corners.roll(-1, 1) + corners.roll(-1, 2) + corners.roll((-1, -1), (1, 2))
+        return (heights[:, half :: 2 * half, half :: 2 * half] - around / 4).abs().mean()
+
+    assert wobble(2) / wobble(1) == pytest.approx(decay**2, rel=0.05)
+    # Between them lie points that wobble as much about their four neighbours up, down, left and right.
+    beside = sum(heights.roll(step, axis) for step in (1, -1) for axis in (1, 2)) / 4
+    for rows, columns in ((slice(0, None, 2), slice(1, None, 2)), (slice(1, None, 2), slice(0, None, 2))):
+        off = (heights - beside)[:, rows, columns].abs().mean()
+        assert off == pytest.approx(float(wobble(1)), rel=0.05)
+
+
 def test_fog_lies_over_the_digit_and_keeps_the_range(floats, generator):
     foggy = light.fog(floats, (3.0, 1.4), generator)
     brightest = floats.amax((1, 2))
     assert (foggy.amax((1, 2)) <= brightest + 1e-6).all()
+    assert light.fog(floats * 0.2, (3.0, 1.4), generator).max() <= 0.2
     assert (foggy.mean((1, 2)) > floats.mean((1, 2))).all()
     # What was lighter than its surroundings still is, by a quarter.
     ink = floats > 0.9
