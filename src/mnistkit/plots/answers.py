@@ -144,7 +144,7 @@ def reliability_diagram(source: Report | Calibration, *, ax: Axes | None = None,
     if not filled:
         raise DataError("there are no images in this calibration")
     look, count = look_of(theme), sum(part.count for part in filled)
-    figure, ax = one_axes(ax, (4.0, 4.0), theme)
+    figure, ax = one_axes(ax, (4.0, 4.3), theme)
     x, y = ([getattr(part, name) for part in filled] for name in ("confidence", "accuracy"))
     spans = [wilson_interval(round(part.accuracy * part.count), part.count) for part in filled]
     errors = [
@@ -159,13 +159,14 @@ def reliability_diagram(source: Report | Calibration, *, ax: Axes | None = None,
         alpha=0.35,
         label="share of images",
     )
-    ax.plot([0, 1], [0, 1], color=look.faint, linestyle=DASHES[1], linewidth=1.4, label="perfectly calibrated")
+    ax.plot([0, 1], [0, 1], color=look.faint, linestyle=DASHES[1], linewidth=1.4, label="ideal")
     ax.errorbar(
         x, y, errors, color=look.lines[0], marker="o", markersize=5, linewidth=1.8, elinewidth=1.2, label="model"
     )
     ax.set(xlabel="confidence", ylabel="accuracy", xlim=(0, 1.02), ylim=(0, 1.02))
     ax.set_title(f"calibration error {calibration.error:.1%}", fontsize=11)
-    ax.legend(fontsize=9, loc="upper left")
+    # Under the axes: wherever it lay inside, some model's points would be there.
+    ax.legend(fontsize=9, loc="upper center", bbox_to_anchor=(0.5, -0.14), ncols=3, columnspacing=1.0, handlelength=1.6)
     dress(ax, theme, grid="both")
     return figure
 
