@@ -123,6 +123,7 @@ def test_glass_swaps_pixels_and_blurs_twice(floats, generator):
     twice = blur.gaussian(blur.gaussian(floats, 0.7), 0.7)
     assert glazed.sum((1, 2)).numpy() == pytest.approx(twice.sum((1, 2)).numpy(), rel=0.02)
     assert (glazed - twice).abs().max() > 0.1
+    assert torch.allclose(blur.glass(floats, (0.7, 1, 0), generator), twice, atol=1 / 255)
     # A pixel moves by one or two steps a round, so what is far from any ink stays empty.
     far = torch.zeros(1, 28, 28)
     far[0, 14, 14] = 1
@@ -306,6 +307,8 @@ def test_edges_lie_round_the_ink_and_no_image_touches_the_next(mnist):
     assert outline[10:18, 10:18].sum() == 0
     assert outline[:6].sum() == outline[22:].sum() == 0
     assert 40 <= outline.sum() <= 56
+    # The square is in the middle of both axes, and so are its edges.
+    assert torch.equal(outline.amax(0), outline.amax(1))
     share = lines.canny_edges(mnist.test.images[:200, 0].float() / 255, torch.Generator()).mean()
     assert 0.09 < share < 0.12
 
