@@ -309,6 +309,9 @@ def test_edges_lie_round_the_ink_and_no_image_touches_the_next(mnist):
     assert 40 <= outline.sum() <= 56
     # The square is in the middle of both axes, and so are its edges.
     assert torch.equal(outline.amax(0), outline.amax(1))
+    # Ink as faint as this still has edges, and fainter ink has none.
+    seen = [lines.canny_edges(level * square, torch.Generator())[2].any() for level in (0.055, 0.15)]
+    assert seen == [False, True]
     share = lines.canny_edges(mnist.test.images[:200, 0].float() / 255, torch.Generator()).mean()
     assert 0.09 < share < 0.12
 
