@@ -11,7 +11,7 @@ from torch import Tensor
 from mnistkit.errors import CheckpointError
 from mnistkit.types import JsonValue
 
-__all__ = ["pack", "storable", "unpack"]
+__all__ = ["pack", "storable", "to_tuples", "unpack"]
 
 # A JSON object with one of these keys stands for what JSON does not have.
 _TENSOR, _TUPLE, _ITEMS, _FLOAT = "$tensor", "$tuple", "$items", "$float"
@@ -70,6 +70,11 @@ def unpack(value: JsonValue, tensors: Mapping[str, Tensor]) -> object:
         case {"$float": str(text)}:
             return float(text)
     return {key: unpack(item, tensors) for key, item in value.items()}
+
+
+def to_tuples(value: JsonValue) -> object:
+    """JSON's lists as the tuples that they were, at every depth."""
+    return tuple(to_tuples(item) for item in value) if isinstance(value, list) else value
 
 
 def storable(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:

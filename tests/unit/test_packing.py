@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import torch
 
-from mnistkit._packing import pack, storable, unpack
+from mnistkit._packing import pack, storable, to_tuples, unpack
 from mnistkit.errors import CheckpointError
 
 
@@ -135,3 +135,8 @@ def test_a_tensor_that_can_be_stored_as_it_is_is_not_copied():
 def test_a_sparse_tensor_or_one_without_data_is_refused_by_name(tensor, what):
     with pytest.raises(CheckpointError, match=f"^cannot save model/w: a checkpoint holds dense tensors, not a {what}$"):
         storable({"model/w": tensor})
+
+
+def test_what_json_made_lists_of_are_tuples_again_at_every_depth():
+    arguments = (("crop", 20), ("resize", 28), (), 3, "text", None)
+    assert to_tuples(json.loads(json.dumps(arguments))) == arguments

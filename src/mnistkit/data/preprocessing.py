@@ -10,6 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from mnistkit._packing import to_tuples
 from mnistkit.errors import ConfigError, unknown_name
 from mnistkit.types import JsonValue
 
@@ -97,11 +98,7 @@ class Preprocessing:
     @classmethod
     def from_json(cls, data: Mapping[str, JsonValue]) -> Preprocessing:
         """Read what :meth:`to_json` wrote."""
-        return cls(**{name: _tuples(value) for name, value in data.items()})  # type: ignore[arg-type]  # checked by __post_init__
-
-
-def _tuples(value: JsonValue) -> object:
-    return tuple(_tuples(item) for item in value) if isinstance(value, list) else value
+        return cls(**{name: to_tuples(value) for name, value in data.items()})  # type: ignore[arg-type]  # checked by __post_init__
 
 
 def _crop(images: Tensor, side: int) -> Tensor:

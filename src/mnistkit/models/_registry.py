@@ -11,6 +11,7 @@ from typing import ParamSpec, TypeVar
 
 from torch import nn
 
+from mnistkit._packing import to_tuples
 from mnistkit.errors import ConfigError, UnknownModelError, unknown_name
 from mnistkit.types import JsonValue
 
@@ -41,7 +42,7 @@ class ModelSpec:
         Raises:
             UnknownModelError: if nobody registered the name in this process.
         """
-        return create_model(self.name, **{name: _tuples(value) for name, value in self.arguments.items()})
+        return create_model(self.name, **{name: to_tuples(value) for name, value in self.arguments.items()})
 
 
 def register_model(factory: Callable[P, M]) -> Callable[P, M]:
@@ -132,7 +133,3 @@ def _json(model: str, name: str, value: object) -> JsonValue:
         f"{model}'s argument {name} is {value!r}; a registered model takes numbers, strings, booleans and tuples of them, "
         "so that a checkpoint can hold them"
     )
-
-
-def _tuples(value: JsonValue) -> object:
-    return tuple(_tuples(item) for item in value) if isinstance(value, list) else value
