@@ -139,6 +139,20 @@ class MetricSums:
             metrics={name.removeprefix("metrics/"): sums[name] / count for name in sums if name.startswith("metrics/")},
         )
 
+    def since(self, earlier: Mapping[str, float]) -> MetricSums:
+        """What was added after an earlier :meth:`state_dict`, on the CPU; after ``{}``, everything.
+
+        >>> sums, labels = MetricSums(), torch.tensor([0, 1])
+        >>> sums.update(StepOutput(torch.tensor(4.0)), labels)
+        >>> earlier = sums.state_dict()
+        >>> sums.update(StepOutput(torch.tensor(2.0)), labels)
+        >>> sums.compute().loss, sums.since(earlier).compute().loss
+        (3.0, 2.0)
+        """
+        recent = MetricSums()
+        recent.load_state_dict({name: value - earlier.get(name, 0.0) for name, value in self.state_dict().items()})
+        return recent
+
     def state_dict(self) -> dict[str, float]:
         """The sums; float64 numbers survive JSON exactly."""
         return {name: float(value) for name, value in self._sums.items()}

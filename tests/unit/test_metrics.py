@@ -149,6 +149,32 @@ def test_loading_a_state_replaces_what_was_there():
     assert sums.compute() == Evaluation(1.5, None, 2, {})
 
 
+def test_what_was_added_since_a_look_has_means_of_its_own():
+    sums = MetricSums()
+    sums.update(StepOutput(torch.tensor(9.0), _logits([0, 0, 0])), torch.tensor([0, 0, 0]))
+    seen = sums.state_dict()
+    # The metric is new: before the look nothing of it was added.
+    sums.update(StepOutput(torch.tensor(1.0), _logits([0, 1]), {"m": torch.tensor(4.0)}), torch.tensor([0, 3]))
+    assert sums.since(seen).compute() == Evaluation(1.0, 1, 2, {"m": 4.0})
+    assert sums.since({}).compute() == sums.compute()
+
+
+def test_looking_back_changes_nothing_and_is_no_part_of_the_sums():
+    sums, labels = MetricSums(), torch.tensor([0])
+    sums.update(StepOutput(torch.tensor(2.0)), labels)
+    before = sums.state_dict()
+    recent = sums.since({})
+    recent.update(StepOutput(torch.tensor(5.0)), labels)
+    assert sums.state_dict() == before
+
+
+def test_since_the_last_look_there_may_be_nothing():
+    sums = MetricSums()
+    sums.update(StepOutput(torch.tensor(2.0)), torch.tensor([0]))
+    with pytest.raises(ZeroDivisionError):
+        sums.since(sums.state_dict()).compute()
+
+
 def test_merging_a_world_of_one_changes_nothing():
     sums = MetricSums(torch.device("cpu"))
     sums.update(StepOutput(torch.tensor(1.5)), torch.tensor([0, 0]))

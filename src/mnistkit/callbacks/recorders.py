@@ -72,7 +72,8 @@ class PeriodicEvaluation(Callback):
         every: steps between two evaluations.
 
     Attributes:
-        history: a row for each: ``step``, ``train_loss``, ``train_accuracy``, ``val_loss``, ``val_accuracy``.
+        history: a row for each: ``step``, ``train_loss``, ``train_accuracy``, ``val_loss``, ``val_accuracy``
+            and a step's further metrics.
 
     Raises:
         ConfigError: if ``every`` is less than 1; when training starts, without validation data.
@@ -100,13 +101,11 @@ class PeriodicEvaluation(Callback):
         """Evaluate."""
         if trainer.state.step % self.every or trainer.validation_data is None:
             return
-        sums = trainer.state.sums.state_dict()
-        recent = {name: value - self._seen.get(name, 0.0) for name, value in sums.items()}
-        self._seen = sums
-        row: dict[str, float] = {"step": trainer.state.step, "train_loss": recent["loss"] / recent["count"]}
-        if "correct" in recent:
-            row["train_accuracy"] = recent["correct"] / recent["count"]
-        self.history.rows.append(row | trainer.evaluate(trainer.validation_data).row("val"))
+        state = trainer.state
+        train = state.sums.since(self._seen).compute()
+        self._seen = state.sums.state_dict()
+        validation = trainer.evaluate(trainer.validation_data)
+        self.history.rows.append({"step": state.step} | train.row("train") | validation.row("val"))
 
     def state_dict(self) -> dict[str, object]:
         """The rows so far."""

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, TextIO
 from tqdm.auto import tqdm
 
 from mnistkit.errors import ConfigError
+from mnistkit.metrics import Evaluation
 from mnistkit.training.callback import Callback
 
 if TYPE_CHECKING:
@@ -55,12 +56,12 @@ class ProgressBar(Callback):
         """Move the bar; write the line of so many steps."""
         # Reading the loss waits for the device, so only when the bar is drawn again anyway.
         if self._bar is not None and self._bar.update():
-            self._bar.set_postfix_str(self._figures(trainer.state.sums.state_dict()), refresh=False)
+            self._bar.set_postfix_str(_figures(trainer.state.sums.compute()), refresh=False)
         if self.every is not None and trainer.state.step % self.every == 0:
-            sums = trainer.state.sums.state_dict()
-            recent = {name: value - self._seen.get(name, 0.0) for name, value in sums.items()}
-            self._seen = sums
-            self._write(trainer, f"epoch {trainer.state.epoch + 1} step {trainer.state.step}  {self._figures(recent)}")
+            state = trainer.state
+            recent = state.sums.since(self._seen).compute()
+            self._seen = state.sums.state_dict()
+            self._write(trainer, f"epoch {state.epoch + 1} step {state.step}  {_figures(recent)}")
 
     def on_epoch_end(self, trainer: Trainer) -> None:
         """Write the epoch's line."""
@@ -103,13 +104,10 @@ class ProgressBar(Callback):
             tqdm.write(line, file=self._file or sys.stderr)
             (self._file or sys.stderr).flush()
 
-    @staticmethod
-    def _figures(sums: dict[str, float]) -> str:
-        count = max(sums.get("count", 0.0), 1.0)
-        figures = [_figure("loss", sums.get("loss", 0.0) / count)]
-        if "correct" in sums:
-            figures.append(_figure("accuracy", sums["correct"] / count))
-        return "  ".join(figures)
+
+def _figures(result: Evaluation) -> str:
+    accuracy = [] if result.correct is None else [_figure("accuracy", result.accuracy)]
+    return "  ".join([_figure("loss", result.loss), *accuracy])
 
 
 def _figure(name: str, value: float) -> str:

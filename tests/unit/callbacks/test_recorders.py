@@ -139,6 +139,22 @@ def test_a_step_without_logits_has_a_loss_alone(data):
     assert periodic.history.columns == ["step", "train_loss", "val_loss", "val_accuracy"]
 
 
+def test_further_metrics_are_there_of_training_and_of_validation(data):
+    class Measuring(Trainer):
+        def training_step(self, batch):
+            output = super().training_step(batch)
+            return StepOutput(output.loss, output.logits, {"step": torch.tensor(float(self.state.step))})
+
+        def evaluation_step(self, batch):
+            output = super().evaluation_step(batch)
+            return StepOutput(output.loss, output.logits, {"step": torch.tensor(-1.0)})
+
+    periodic = PeriodicEvaluation(every=2)
+    fit(data, periodic, kind=Measuring, epochs=1)
+    assert periodic.history["train_step"] == [0.5, 2.5]
+    assert periodic.history["val_step"] == [-1.0, -1.0]
+
+
 def test_validation_figures_need_validation_data(data):
     with pytest.raises(ConfigError, match=r"PeriodicEvaluation needs validation data: fit\(train, validation\)"):
         fit(data[:1], PeriodicEvaluation())
