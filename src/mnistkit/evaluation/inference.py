@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from mnistkit._modules import evaluating, model_device
 from mnistkit.data import DigitDataset, TensorLoader
 from mnistkit.device import resolve_device
 from mnistkit.errors import ConfigError, DataError, NonFiniteLossError
@@ -100,20 +101,12 @@ def compute_logits(
         if dataset.preprocessing != model.preprocessing:
             dataset = dataset.prepared_as(model.preprocessing)
         model = model.model
-    weights = next(iter(model.state_dict().values()), None)
-    here = torch.device("cpu") if weights is None else weights.device
-    place = here if device is None else resolve_device(device)
+    place = model_device(model) if device is None else resolve_device(device)
     model.to(place)
-    modes = [(module, module.training) for module in model.modules()]
     outputs: list[Tensor] = []
-    try:
-        model.eval()
-        with torch.inference_mode():
-            for images, _ in TensorLoader(dataset, batch_size, device=place):
-                outputs.append(model(images).cpu().double())
-    finally:
-        for module, training in modes:
-            module.training = training
+    with evaluating(model), torch.inference_mode():
+        for images, _ in TensorLoader(dataset, batch_size, device=place):
+            outputs.append(model(images).cpu().double())
     if outputs[0].ndim != 2 or sum(map(len, outputs)) != len(dataset):
         raise DataError(
             f"the model's output for {len(dataset)} images has shapes such as {tuple(outputs[0].shape)}, expected logits "

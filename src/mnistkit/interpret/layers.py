@@ -8,29 +8,12 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor, nn
 
+from mnistkit._modules import evaluating, model_device
 from mnistkit.errors import ConfigError, DataError, unknown_name
 
-__all__ = ["activations", "convolutions", "embed", "evaluating", "kernels", "model_device", "outputs_of"]
+__all__ = ["activations", "convolutions", "embed", "kernels", "layer_of", "outputs_of"]
 
 _BATCH = 256
-
-
-@contextlib.contextmanager
-def evaluating(model: nn.Module) -> Iterator[None]:
-    """With a model in eval mode; afterwards every module is in the mode that it was in."""
-    modes = [(module, module.training) for module in model.modules()]
-    model.eval()
-    try:
-        yield
-    finally:
-        for module, training in modes:
-            module.training = training
-
-
-def model_device(model: nn.Module) -> torch.device:
-    """Where a model's parameters are; the CPU for one without any."""
-    example = next(model.parameters(), None)
-    return torch.device("cpu") if example is None else example.device
 
 
 @contextlib.contextmanager

@@ -8,6 +8,7 @@ from typing import Literal, TypeAlias
 import torch
 from torch import Tensor, nn
 
+from mnistkit._modules import evaluating
 from mnistkit.errors import ConfigError, DataError, unknown_name
 
 __all__ = [
@@ -126,15 +127,11 @@ def flat_features(conv: nn.Module, input_shape: tuple[int, int, int]) -> int:
     Raises:
         ConfigError: if the image is too small for them.
     """
-    was_training = conv.training
-    conv.eval()
     try:
-        with torch.no_grad():
+        with evaluating(conv), torch.no_grad():
             return math.prod(conv(torch.zeros(1, *input_shape)).shape[1:])
     except RuntimeError as error:
         raise ConfigError(f"images of shape {input_shape} are too small for these layers ({error})") from error
-    finally:
-        conv.train(was_training)
 
 
 def require_positive(**values: int) -> None:

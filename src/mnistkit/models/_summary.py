@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from mnistkit._modules import evaluating
 from mnistkit.errors import ConfigError
 
 __all__ = ["LayerSummary", "Summary", "summary"]
@@ -101,17 +102,13 @@ def summary(model: nn.Module, input_shape: tuple[int, ...] | None = None) -> Sum
         for name, layer in model.named_modules()
         if not any(layer.children()) and layer is not model
     ] or [model.register_forward_hook(lambda layer, _, output: record("", layer, output))]
-    modes = [(module, module.training) for module in model.modules()]
-    example = next(iter(model.parameters()), torch.empty(0))
+    example = next(model.parameters(), torch.empty(0))
     try:
-        model.eval()
-        with torch.no_grad():
+        with evaluating(model), torch.no_grad():
             model(torch.zeros(1, *shape, device=example.device, dtype=example.dtype))
     finally:
         for hook in hooks:
             hook.remove()
-        for module, training in modes:
-            module.training = training
     counts = [(p.numel(), p.requires_grad) for p in model.parameters()]
     return Summary(
         type(model).__name__,
