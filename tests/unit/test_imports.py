@@ -17,7 +17,7 @@ LEVELS = [
     {"metrics", "imaging"},
     {"models", "data"},
     {"checkpoint"},
-    {"training"},
+    {"training", "backends"},
     {"callbacks", "predictor"},
     {"interpret", "evaluation"},
     {"plots"},

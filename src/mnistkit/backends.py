@@ -1,0 +1,127 @@
+"""Other programs to compute a network with, where they are faster than torch: ONNX Runtime and OpenVINO."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Literal, TypeAlias, get_args
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from mnistkit.checkpoint import write_atomically
+from mnistkit.errors import ConfigError, MissingExtraError, unknown_name
+from mnistkit.types import PathLike
+
+__all__ = ["BackendName", "CompiledModel", "compile_model", "export_onnx"]
+
+#: ``"torch"`` itself, ``"onnx"`` (ONNX Runtime) or ``"openvino"``.
+BackendName: TypeAlias = Literal["torch", "onnx", "openvino"]
+
+
+class CompiledModel(nn.Module):
+    """A network that another program computes, in float32 on the CPU: for prediction only, it has no gradients.
+
+    Shape:
+        input: float ``(N, *input_shape)`` on any device. output: float32 ``(N, classes)``, on the same one.
+
+    Attributes:
+        backend: which program.
+    """
+
+    def __init__(self, backend: str, run: Callable[[np.ndarray], np.ndarray]) -> None:
+        super().__init__()
+        self.backend = backend
+        self._run = run
+
+    def forward(self, images: Tensor) -> Tensor:
+        """The logits."""
+        logits = self._run(np.ascontiguousarray(images.detach().to("cpu", torch.float32).numpy()))
+        return torch.from_numpy(logits).to(images.device)
+
+
+def compile_model(model: nn.Module, backend: BackendName, input_shape: Sequence[int]) -> nn.Module:
+    """A model that computes the same with another program; it takes some seconds to make.
+
+    Args:
+        model: from images to logits; in eval mode afterwards.
+        backend: ``"torch"`` gives back the model itself.
+        input_shape: of one image, such as ``(1, 28, 28)``; see :attr:`mnistkit.data.Preprocessing.input_shape`.
+
+    Raises:
+        ConfigError: for an unknown backend, with those that there are.
+        MissingExtraError: if the program is not installed.
+    """
+    if backend not in get_args(BackendName):
+        raise ConfigError(unknown_name("backend", backend, get_args(BackendName)))
+    if backend == "torch":
+        return model.eval()
+    run = {"onnx": _onnx, "openvino": _openvino}[backend](model, input_shape)
+    return CompiledModel(backend, run)
+
+
+def export_onnx(model: nn.Module, path: PathLike, input_shape: Sequence[int]) -> None:
+    """Write a model as an ONNX file, from ``images`` ``(N, *input_shape)``, normalised, to ``logits`` ``(N, classes)``.
+
+    Raises:
+        MissingExtraError: if onnx or onnxscript is not installed.
+    """
+    write_atomically(path, _onnx_bytes(model, input_shape))
+
+
+def _exported(model: nn.Module, input_shape: Sequence[int]) -> torch.export.ExportedProgram:
+    """The computation alone, on the CPU, for any number of images."""
+    # A size of 1 would be taken for one that never changes.
+    example = torch.zeros(2, *input_shape)
+    return torch.export.export(model.to("cpu").eval(), (example,), dynamic_shapes=({0: torch.export.Dim.DYNAMIC},))
+
+
+def _onnx_bytes(model: nn.Module, input_shape: Sequence[int]) -> bytes:
+    for package in ("onnx", "onnxscript"):
+        try:
+            __import__(package)
+        except ImportError as error:
+            raise MissingExtraError(package, "onnx", "export to ONNX") from error
+    program = torch.onnx.export(
+        _exported(model, input_shape), (), dynamo=True, verbose=False, input_names=["images"], output_names=["logits"]
+    )
+    assert program is not None  # what it is for dynamo=True
+    data: bytes = program.model_proto.SerializeToString()
+    return data
+
+
+def _onnx(model: nn.Module, input_shape: Sequence[int]) -> Callable[[np.ndarray], np.ndarray]:
+    try:
+        import onnxruntime
+    except ImportError as error:
+        raise MissingExtraError("onnxruntime", "onnx", "backend='onnx'") from error
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = torch.get_num_threads()
+    data = _onnx_bytes(model, input_shape)
+    session = onnxruntime.InferenceSession(data, options, providers=["CPUExecutionProvider"])
+
+    def run(images: np.ndarray) -> np.ndarray:
+        logits: np.ndarray = session.run(None, {"images": images})[0]
+        return logits
+
+    return run
+
+
+def _openvino(model: nn.Module, input_shape: Sequence[int]) -> Callable[[np.ndarray], np.ndarray]:
+    try:
+        import openvino
+    except ImportError as error:
+        raise MissingExtraError("openvino", "openvino", "backend='openvino'") from error
+    settings = {
+        # Its own default is bfloat16 where the CPU has it: faster, and no longer the same numbers.
+        "INFERENCE_PRECISION_HINT": "f32",
+        "PERFORMANCE_HINT": "LATENCY",
+        "INFERENCE_NUM_THREADS": torch.get_num_threads(),
+    }
+    compiled = openvino.Core().compile_model(openvino.convert_model(_exported(model, input_shape)), "CPU", settings)
+
+    def run(images: np.ndarray) -> np.ndarray:
+        logits: np.ndarray = compiled(images)[0]
+        return logits
+
+    return run
