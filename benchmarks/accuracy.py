@@ -10,23 +10,18 @@ some rows again; `--table` only rewrites the pages.
 from __future__ import annotations
 
 import argparse
-import json
-import platform
 import re
 import statistics
 import subprocess
 import sys
 import tempfile
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
-import torch
-
+import kept as keeping
+from kept import ROOT
 from mnistkit.metrics import wilson_interval
 
-ROOT = Path(__file__).parents[1]
-RESULTS = ROOT / "benchmarks" / "results" / "accuracy.json"
 PAGE = ROOT / "docs" / "results.md"
 README = ROOT / "README.md"
 
@@ -152,9 +147,8 @@ def write_pages(kept: dict[str, Any]) -> None:
         f"{table(kept['results'])}\n\n"
         f"Measured on {kept['machine']} by `python benchmarks/accuracy.py`, which also writes this page.\n"
     )
-    before, begin, rest = README.read_text().partition("<!-- results: begin, written by benchmarks/accuracy.py -->\n")
-    _, end, after = rest.partition("<!-- results: end -->")
-    README.write_text(f"{before}{begin}{short_table(kept['results'])}\n{end}{after}")
+    begin = "<!-- results: begin, written by benchmarks/accuracy.py -->\n"
+    keeping.replace_between(README, begin, "<!-- results: end -->", short_table(kept["results"]) + "\n")
 
 
 def main() -> None:
@@ -165,12 +159,11 @@ def main() -> None:
     parser.add_argument("--only", nargs="+", choices=list(ROWS), default=list(ROWS))
     parser.add_argument("--table", action="store_true")
     options = parser.parse_args()
-    kept = json.loads(RESULTS.read_text()) if RESULTS.exists() else {"results": {}}
+    kept = keeping.read("accuracy.json")
     if not options.table:
         kept["results"] |= measure(options.only, options.seeds, options.fashion_root)
-        kept["machine"] = f"{platform.machine()}, torch {torch.__version__}, Python {platform.python_version()}"
-        RESULTS.parent.mkdir(exist_ok=True)
-        RESULTS.write_text(json.dumps(kept, indent=1) + "\n")
+        kept["machine"] = keeping.machine()
+        keeping.write("accuracy.json", kept)
     write_pages(kept)
 
 

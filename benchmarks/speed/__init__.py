@@ -1,0 +1,1 @@
+"""Speed, part by part; see run.py."""

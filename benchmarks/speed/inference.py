@@ -1,0 +1,101 @@
+"""Prediction by the network alone: torch, ONNX Runtime and OpenVINO, the last two also behind mnistkit's own interface."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnxruntime
+import torch
+
+from mnistkit import create_model, load_mnist
+from mnistkit.backends import compile_model, export_onnx
+from speed.timing import alternate, median, part
+
+SHAPE = (1, 28, 28)
+BATCH = 256
+Network = Callable[[np.ndarray], object]
+
+
+def _networks(name: str, cache: Path) -> dict[str, Network]:
+    """The same network in each program, from a float array to logits."""
+    torch.manual_seed(0)
+    model = create_model(name).eval()
+    file = cache / f"{name}.onnx"
+    export_onnx(model, file, SHAPE)
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = torch.get_num_threads()
+    session = onnxruntime.InferenceSession(str(file), options, providers=["CPUExecutionProvider"])
+    onnx, openvino = (compile_model(model, backend, SHAPE) for backend in ("onnx", "openvino"))
+
+    def of(network: torch.nn.Module) -> Network:
+        def run(images: np.ndarray) -> object:
+            with torch.inference_mode():
+                return network(torch.from_numpy(images))
+
+        return run
+
+    return {
+        f"{name}, onnxruntime itself": lambda images: session.run(None, {"images": images}),
+        f"{name}, torch": of(model),
+        f"{name}, backend onnx": of(onnx),
+        f"{name}, backend openvino": of(openvino),
+    }
+
+
+def measure(cache: Path, runs: int) -> dict[str, Any]:
+    """Microseconds for one image, the median of 300 in each run."""
+    image = np.random.default_rng(0).standard_normal((1, *SHAPE), np.float32)
+
+    def latency(network: Network) -> Callable[[], float]:
+        def run() -> float:
+            seconds = []
+            for _ in range(300):
+                start = time.perf_counter()
+                network(image)
+                seconds.append(time.perf_counter() - start)
+            return 1e6 * median(seconds)
+
+        return run
+
+    figures: dict[str, list[float]] = {}
+    for name in ("lenet5", "example_cnn"):
+        networks = _networks(name, cache)
+        figures |= alternate({title: latency(network) for title, network in networks.items()}, runs)
+    return part(
+        "One 28x28 image, network alone",
+        "µs",
+        figures,
+        "lenet5, onnxruntime itself",
+        "at most 1.3 x onnxruntime's own latency",
+    )
+
+
+def measure_throughput(cache: Path, runs: int) -> dict[str, Any]:
+    """Images a second, of 10,000 prepared ones in batches of 256."""
+    data = load_mnist().test
+    batches = [batch.numpy() for batch in torch.split(data.preprocessing.normalize(data.images), BATCH)]
+
+    def throughput(network: Network) -> Callable[[], float]:
+        def run() -> float:
+            start = time.perf_counter()
+            for batch in batches:
+                network(batch)
+            return len(data) / (time.perf_counter() - start)
+
+        return run
+
+    figures: dict[str, list[float]] = {}
+    for name in ("lenet5", "example_cnn"):
+        networks = _networks(name, cache)
+        figures |= alternate({title: throughput(network) for title, network in networks.items()}, runs)
+    return part(
+        "10,000 prepared images, batches of 256",
+        "images/s",
+        figures,
+        "lenet5, onnxruntime itself",
+        "at least onnxruntime's throughput",
+    )
