@@ -9,6 +9,7 @@ from mnistkit.data.catalogue import list_datasets as list_datasets
 from mnistkit.data.combining import concatenate as concatenate
 from mnistkit.data.datasets import DigitDataset as DigitDataset
 from mnistkit.data.datasets import Splits as Splits
+from mnistkit.data.distractors import draw_distractors as draw_distractors
 from mnistkit.data.loaders import Augmentation as Augmentation
 from mnistkit.data.loaders import LoaderAdapter as LoaderAdapter
 from mnistkit.data.loaders import TensorLoader as TensorLoader

@@ -1,6 +1,7 @@
 """From any picture to the frame that a model was trained on; numpy, Pillow and OpenCV, no torch."""
 
 from mnistkit.imaging.canonical import frame_image as frame_image
+from mnistkit.imaging.canonical import frame_ink as frame_ink
 from mnistkit.imaging.digit import find_digit as find_digit
 from mnistkit.imaging.ink import find_ink as find_ink
 from mnistkit.imaging.load import MAX_PIXELS as MAX_PIXELS

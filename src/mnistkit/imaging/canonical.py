@@ -14,7 +14,7 @@ from mnistkit.errors import ConfigError, unknown_name
 from mnistkit.imaging.digit import find_digit
 from mnistkit.imaging.ink import find_ink, shrink
 
-__all__ = ["frame_image"]
+__all__ = ["frame_image", "frame_ink"]
 
 # The share of a 28-pixel frame that the ink's longer side takes.
 _BOX = 20 / 28
@@ -50,10 +50,24 @@ def frame_image(image: np.ndarray, *, size: tuple[int, int] = (28, 28), framing:
     box = round(min(size) * _BOX)
     digit = _cut(ink, ink > 0)
     # White on black, or the reverse, in the right size: a frame already, and nothing to gain.
-    if max(digit.shape) != box or ink.max() < _FULL_CONTRAST:
-        mask = find_digit(ink)
-        digit = _fit(_adjust_strokes(_level(_cut(ink, mask), _cut(mask, mask))), box)
-    return _center(digit, size)[None]
+    if max(digit.shape) == box and ink.max() >= _FULL_CONTRAST:
+        return _center(digit, size)[None]
+    return frame_ink(ink, find_digit(ink), size=size)
+
+
+def frame_ink(ink: np.ndarray, mask: np.ndarray, *, size: tuple[int, int] = (28, 28)) -> np.ndarray:
+    """Bring chosen ink to MNIST's frame, all of it, whether it is a digit or not.
+
+    Args:
+        ink: float32 ``(H, W)``, as :func:`find_ink` gives it.
+        mask: bool ``(H, W)``: the pixels that count; at least one.
+        size: height and width of the frame.
+
+    Returns:
+        uint8 ``(1, height, width)``, white ink on black.
+    """
+    strokes = _adjust_strokes(_level(_cut(ink, mask), _cut(mask, mask)))
+    return _center(_fit(strokes, round(min(size) * _BOX)), size)[None]
 
 
 def _cut(values: np.ndarray, mask: np.ndarray) -> np.ndarray:
