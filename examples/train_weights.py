@@ -88,7 +88,10 @@ def main() -> None:
     parser.add_argument("--epochs", type=int, default=18)
     parser.add_argument("--images", type=int, default=55_000, help="of MNIST's training images")
     parser.add_argument(
-        "--drawn", type=int, default=20_000, help="drawn digits, and distractors, to train on; 3/20 as many to validate on"
+        "--drawn",
+        type=int,
+        default=20_000,
+        help="drawn digits, and distractors, to train on; 3/20 as many to validate on",
     )
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--output", type=Path, default=Path("weights"), help="folder for checkpoints and figures")

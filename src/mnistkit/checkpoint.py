@@ -22,6 +22,7 @@ import torch
 from torch import Tensor, nn
 
 from mnistkit._packing import pack, storable, unpack
+from mnistkit.calibration import Calibration
 from mnistkit.data.preprocessing import Preprocessing
 from mnistkit.device import resolve_device
 from mnistkit.errors import CheckpointError, CheckpointFormatError, CheckpointMismatchError
@@ -54,6 +55,7 @@ class CheckpointFile:
         spec: how to build the model; ``None`` if no registered factory made it.
         preprocessing: how to prepare an image; ``None`` in files that mnistkit did not write.
         classes: a name for each label.
+        calibration: how to read the logits.
         metrics: what was measured, by name.
         data: what the model was trained on.
         versions: of what wrote the file.
@@ -64,6 +66,7 @@ class CheckpointFile:
     spec: ModelSpec | None = None
     preprocessing: Preprocessing | None = None
     classes: tuple[str, ...] = ()
+    calibration: Calibration = field(default_factory=Calibration)
     metrics: dict[str, float] = field(default_factory=dict)
     data: dict[str, JsonValue] = field(default_factory=dict)
     versions: dict[str, str] = field(default_factory=dict)
@@ -109,6 +112,7 @@ def write_checkpoint(path: PathLike, content: CheckpointFile) -> None:
         else {"name": content.spec.name, "arguments": pack(content.spec.arguments, "arguments", tensors)},
         "preprocessing": None if content.preprocessing is None else content.preprocessing.to_json(),
         "classes": list(content.classes),
+        "calibration": content.calibration.to_json(),
         "metrics": pack(content.metrics, "metrics", tensors),
         "data": pack(content.data, "data", tensors),
         "versions": {"mnistkit": _own_version(), "torch": str(torch.__version__), "python": platform.python_version()},
@@ -201,6 +205,7 @@ def _parse(path: Path, header: dict[str, JsonValue], tensors: dict[str, Tensor])
             "model": dict() | None as spec,
             "preprocessing": dict() | None,
             "classes": list(classes),
+            "calibration": dict(calibration),
             "metrics": dict(metrics),
             "data": dict(data),
             "versions": dict(versions),
@@ -212,6 +217,7 @@ def _parse(path: Path, header: dict[str, JsonValue], tensors: dict[str, Tensor])
                 spec=None if spec is None else ModelSpec(spec["name"], spec["arguments"]),
                 preprocessing=Preprocessing.from_json(preprocessing) if isinstance(preprocessing, dict) else None,
                 classes=tuple(classes),
+                calibration=Calibration.from_json(calibration),
                 metrics=metrics,
                 data=data,
                 versions=versions,

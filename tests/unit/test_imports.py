@@ -14,7 +14,7 @@ LEVELS = [
     {"errors"},
     {"types"},
     {"_modules", "_packing", "device", "precision", "distributed", "seeding"},
-    {"metrics", "imaging"},
+    {"metrics", "imaging", "calibration"},
     {"models", "data"},
     {"checkpoint"},
     {"training", "backends"},

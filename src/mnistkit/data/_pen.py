@@ -78,9 +78,7 @@ def smooth(line: np.ndarray) -> np.ndarray:
     return np.concatenate([(windows @ _BETWEEN.T).transpose(0, 2, 1).reshape(-1, 2), line[-1:]])
 
 
-def _slant(
-    lines: list[np.ndarray], generator: np.random.Generator, widths: tuple[float, float]
-) -> list[np.ndarray]:
+def _slant(lines: list[np.ndarray], generator: np.random.Generator, widths: tuple[float, float]) -> list[np.ndarray]:
     """Turned, slanted (rather to the right, as most people write), made narrower, and fitted into the canvas."""
     angle = math.radians(generator.normal(0, 6))
     shear = generator.normal(-0.05, 0.18)

@@ -60,7 +60,9 @@ def draw_distractors(count: int, digits: DigitDataset, *, seed: int = 0, split: 
     if count < 1:
         raise ConfigError(f"count is {count}, expected at least 1")
     if digits.split != split or tuple(digits.images.shape[1:]) != (1, 28, 28) or len(digits.classes) != 10:
-        raise DataError(f"cannot take parts of {digits!r} for {split}; expected 1x28x28 images of the ten digits, of {split}")
+        raise DataError(
+            f"cannot take parts of {digits!r} for {split}; expected 1x28x28 images of the ten digits, of {split}"
+        )
     generator = np.random.default_rng(derive_seed(seed, "distractors"))
     labels = np.arange(count) % len(_KINDS)
     kinds = list(_KINDS.values())
@@ -121,7 +123,7 @@ def _print(generator: np.random.Generator, _: DigitDataset) -> np.ndarray:
     (width, height), below = cv2.getTextSize(text, font, 1.0, thickness)
     picture = np.zeros((height + below + 8, width + 8), dtype=np.uint8)
     cv2.putText(picture, text, (4, height + 4), font, 1.0, 255, thickness, cv2.LINE_AA)
-    return frame_ink(picture.astype(np.float32), picture > 0)
+    return frame_ink(picture, picture > 0)
 
 
 def _texture(generator: np.random.Generator, _: DigitDataset) -> np.ndarray:
@@ -144,7 +146,7 @@ def _pair(generator: np.random.Generator, digits: DigitDataset) -> np.ndarray:
     """Two digits side by side, touching or nearly so."""
     first, second = (_cut_out(_digit(generator, digits)) for _ in range(2))
     gap = int(generator.integers(-3, 4))
-    picture = np.zeros((28, first.shape[1] + second.shape[1] + gap), dtype=np.float32)
+    picture = np.zeros((28, first.shape[1] + second.shape[1] + gap), dtype=np.uint8)
     for image, left in ((first, 0), (second, first.shape[1] + gap)):
         top = int(generator.integers(0, 28 - image.shape[0] + 1))
         place = picture[top : top + image.shape[0], left : left + image.shape[1]]
@@ -160,7 +162,7 @@ def _part(generator: np.random.Generator, digits: DigitDataset) -> np.ndarray:
         lines = image.T if sideways else image
         keep = max(3, round(len(lines) * generator.uniform(0.3, 0.5)))
         lines = lines[:keep] if generator.random() < 0.5 else lines[-keep:]
-        part = (lines.T if sideways else lines).astype(np.float32)
+        part = lines.T if sideways else lines
         if part.any() and part.shape[1] > _NARROWEST * part.shape[0]:
             return frame_ink(part, part > 0)
 

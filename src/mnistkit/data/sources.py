@@ -19,12 +19,11 @@ from mnistkit.data.catalogue import DatasetInfo, dataset_info
 from mnistkit.data.datasets import DigitDataset, Splits
 from mnistkit.data.preprocessing import Framing
 from mnistkit.errors import ConfigError, DataError, DownloadError, ImageError
-from mnistkit.imaging import frame_image, load_image
+from mnistkit.imaging import IMAGE_SUFFIXES, frame_image, image_files, load_image
 from mnistkit.types import PathLike, SplitName
 
 __all__ = ["MNIST_MEAN_STD", "cache_dir", "from_folder", "load_dataset", "load_mnist"]
 
-_IMAGE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".gif", ".tif", ".tiff", ".webp", ".ppm", ".pgm"})
 # Of all 60,000 training images; a test measures them.
 MNIST_MEAN_STD = ((0.13066047627384286,), (0.3081078038564627,))
 
@@ -135,17 +134,11 @@ def from_folder(
     if not folder.is_dir():
         raise DataError(f"{folder} is not a folder; expected one that holds a folder of pictures for each class")
     classes = sorted((p.name for p in folder.iterdir() if p.is_dir() and not p.name.startswith(".")), key=_by_number)
-    files = [
-        (file, label)
-        for label, name in enumerate(classes)
-        for file in sorted((folder / name).rglob("*"))
-        # Not hidden ones: macOS leaves a "._7.png" beside each 7.png that it copies to a memory stick.
-        if file.suffix.lower() in _IMAGE_SUFFIXES and not file.name.startswith(".")
-    ]
+    files = [(file, label) for label, name in enumerate(classes) for file in image_files(folder / name)]
     if not files:
         raise DataError(
             f"no pictures in {folder}: expected a folder for each class, as in {folder}/7/photo.png, with files ending "
-            f"in {', '.join(sorted(_IMAGE_SUFFIXES))}"
+            f"in {', '.join(sorted(IMAGE_SUFFIXES))}"
         )
     frames, failures = [], []
     for file, _ in files:

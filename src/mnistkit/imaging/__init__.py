@@ -1,9 +1,18 @@
 """From any picture to the frame that a model was trained on; numpy, Pillow and OpenCV, no torch."""
 
+from mnistkit.imaging.canonical import WORK_SIDE as WORK_SIDE
+from mnistkit.imaging.canonical import Stages as Stages
 from mnistkit.imaging.canonical import frame_image as frame_image
+from mnistkit.imaging.canonical import frame_in_stages as frame_in_stages
 from mnistkit.imaging.canonical import frame_ink as frame_ink
 from mnistkit.imaging.digit import find_digit as find_digit
 from mnistkit.imaging.ink import find_ink as find_ink
+from mnistkit.imaging.ink import shrink as shrink
+from mnistkit.imaging.load import IMAGE_SUFFIXES as IMAGE_SUFFIXES
 from mnistkit.imaging.load import MAX_PIXELS as MAX_PIXELS
+from mnistkit.imaging.load import image_files as image_files
 from mnistkit.imaging.load import load_image as load_image
 from mnistkit.imaging.load import to_numpy as to_numpy
+from mnistkit.imaging.pieces import Piece as Piece
+from mnistkit.imaging.pieces import find_lines as find_lines
+from mnistkit.imaging.pieces import join as join

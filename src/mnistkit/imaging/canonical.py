@@ -7,6 +7,8 @@ all but three have an ink box whose longer side is 20 pixels, and every one has 
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import cv2
 import numpy as np
 
@@ -14,16 +16,16 @@ from mnistkit.errors import ConfigError, unknown_name
 from mnistkit.imaging.digit import find_digit
 from mnistkit.imaging.ink import find_ink, shrink
 
-__all__ = ["frame_image", "frame_ink"]
+__all__ = ["WORK_SIDE", "Stages", "frame_image", "frame_in_stages", "frame_ink"]
 
 # The share of a 28-pixel frame that the ink's longer side takes.
 _BOX = 20 / 28
 # Larger images are scaled down to this side first: strokes stay several pixels wide, and everything after is quick.
-_WORK_SIDE = 512
+WORK_SIDE = 480
 # Stroke width is measured and changed at this size of the digit's longer side, in these units: MNIST has 10 to 20.
 _STROKE_SIDE, _THINNEST, _THICKEST = 100, 10.0, 22.0
 _THIN_TARGET, _THICK_TARGET = 12.0, 19.0
-_FULL_CONTRAST = 250.0
+_FULL_CONTRAST = 250
 
 
 def frame_image(image: np.ndarray, *, size: tuple[int, int] = (28, 28), framing: str = "mnist") -> np.ndarray:
@@ -46,28 +48,63 @@ def frame_image(image: np.ndarray, *, size: tuple[int, int] = (28, 28), framing:
         return _resize(image, size)
     if framing != "mnist":
         raise ConfigError(unknown_name("framing", framing, ["mnist", "resize"]))
-    ink = find_ink(shrink(image, _WORK_SIDE))
+    return frame_in_stages(image, size=size).frame[None]
+
+
+@dataclass(frozen=True)
+class Stages:
+    """A picture on its way to MNIST's frame, every stage a picture itself.
+
+    Attributes:
+        picture: what was looked at, uint8 ``(H, W)`` or ``(H, W, 3)``: the image, scaled down if it is large.
+        ink: what differs from its paper, uint8 ``(H, W)``.
+        digit: the ink that was taken for the digit, uint8 ``(H, W)``.
+        strokes: the same, cut out and brought to MNIST's stroke width, uint8.
+        frame: uint8 ``(height, width)``, white ink on black.
+    """
+
+    picture: np.ndarray
+    ink: np.ndarray
+    digit: np.ndarray
+    strokes: np.ndarray
+    frame: np.ndarray
+
+
+def frame_in_stages(image: np.ndarray, *, size: tuple[int, int] = (28, 28)) -> Stages:
+    """Bring an image to MNIST's frame as :func:`frame_image` does, and keep what it was on the way.
+
+    Raises:
+        BlankImageError: if there is no ink to frame.
+    """
+    picture = shrink(image, WORK_SIDE)
+    ink = find_ink(picture)
+    strokes = _cut(ink, ink > 0)
     box = round(min(size) * _BOX)
-    digit = _cut(ink, ink > 0)
     # White on black, or the reverse, in the right size: a frame already, and nothing to gain.
-    if max(digit.shape) == box and ink.max() >= _FULL_CONTRAST:
-        return _center(digit, size)[None]
-    return frame_ink(ink, find_digit(ink), size=size)
+    if max(strokes.shape) == box and ink.max() >= _FULL_CONTRAST:
+        return Stages(picture, ink, ink, strokes, _center(strokes, size))
+    mask = find_digit(ink)
+    strokes = _strokes(ink, mask)
+    return Stages(picture, ink, np.where(mask, ink, 0), strokes.astype(np.uint8), _center(_fit(strokes, box), size))
 
 
 def frame_ink(ink: np.ndarray, mask: np.ndarray, *, size: tuple[int, int] = (28, 28)) -> np.ndarray:
     """Bring chosen ink to MNIST's frame, all of it, whether it is a digit or not.
 
     Args:
-        ink: float32 ``(H, W)``, as :func:`find_ink` gives it.
+        ink: uint8 ``(H, W)``, as :func:`find_ink` gives it.
         mask: bool ``(H, W)``: the pixels that count; at least one.
         size: height and width of the frame.
 
     Returns:
         uint8 ``(1, height, width)``, white ink on black.
     """
-    strokes = _adjust_strokes(_level(_cut(ink, mask), _cut(mask, mask)))
-    return _center(_fit(strokes, round(min(size) * _BOX)), size)[None]
+    return _center(_fit(_strokes(ink, mask), round(min(size) * _BOX)), size)[None]
+
+
+def _strokes(ink: np.ndarray, mask: np.ndarray) -> np.ndarray:
+    """Chosen ink cut out, at full strength and with strokes of MNIST's width, float32."""
+    return _adjust_strokes(_level(_cut(ink, mask), _cut(mask, mask)))
 
 
 def _cut(values: np.ndarray, mask: np.ndarray) -> np.ndarray:

@@ -9,7 +9,7 @@ import numpy as np
 
 from mnistkit.errors import BlankImageError
 
-__all__ = ["find_digit"]
+__all__ = ["Part", "find_digit", "find_parts", "is_frame"]
 
 # Less contrast than this is paper, light and noise, not writing.
 _LEAST_CONTRAST = 16.0
@@ -22,8 +22,8 @@ _SMALL_SIDE = 64
 
 
 @dataclass(frozen=True)
-class _Part:
-    """A connected piece of ink: its box, its ink, and how much of its outline lies on the image's border."""
+class Part:
+    """A connected piece of ink: its number, its box, its ink, and how much of its outline lies on the image's border."""
 
     number: int
     left: int
@@ -52,7 +52,7 @@ def find_digit(ink: np.ndarray) -> np.ndarray:
     """The pixels of the digit.
 
     Args:
-        ink: float32 ``(H, W)``, as :func:`find_ink` gives it.
+        ink: uint8 ``(H, W)``, as :func:`find_ink` gives it.
 
     Returns:
         bool ``(H, W)``.
@@ -60,48 +60,80 @@ def find_digit(ink: np.ndarray) -> np.ndarray:
     Raises:
         BlankImageError: if nothing stands out from the paper.
     """
+    labels, parts = find_parts(ink)
+    frames = {part.number for part in parts if is_frame(part, labels)}
+    digit = max(parts, key=lambda part: _score(part, ink.shape, part.number in frames))
+    chosen = _with_fragments(digit, [part for part in parts if part.number not in frames], ink.shape)
+    belongs = np.zeros(len(parts) + 1, dtype=np.bool_)
+    belongs[chosen] = True
+    mask_of_digit: np.ndarray = belongs[labels]
+    return mask_of_digit
+
+
+def find_parts(ink: np.ndarray) -> tuple[np.ndarray, list[Part]]:
+    """The connected pieces of what stands out from the paper.
+
+    Args:
+        ink: uint8 ``(H, W)``, as :func:`find_ink` gives it.
+
+    Returns:
+        The number of its part for each pixel, int32 ``(H, W)``, 0 for paper; and the parts.
+
+    Raises:
+        BlankImageError: if there is none.
+    """
+    counts = np.bincount(ink.ravel(), minlength=256)
     # A few hot pixels of a photo are not its ink.
-    strongest = float(np.percentile(ink, 99.8)) if ink.size > 20_000 else float(ink.max())
+    strongest = _quantile(counts, 0.998) if ink.size > 20_000 else float(ink.max())
     if strongest < _LEAST_CONTRAST:
         raise BlankImageError(
             f"the image is blank: its strongest contrast is {strongest:.0f} of 255, at least {_LEAST_CONTRAST:.0f} is needed"
         )
-    mask = (ink > _threshold(ink, strongest)).astype(np.uint8)
+    mask = (ink > _threshold(counts, strongest)).astype(np.uint8)
     labels, parts = _parts(mask, ink)
     if not parts:
         raise BlankImageError("the image is blank: nothing stands out from the noise of its paper")
-    frames = {part.number for part in parts if _is_frame(part, labels)}
-    digit = max(parts, key=lambda part: _score(part, ink.shape, part.number in frames))
-    chosen = _with_fragments(digit, [part for part in parts if part.number not in frames], ink.shape)
-    return np.isin(labels, chosen)
+    return labels, parts
 
 
-def _threshold(ink: np.ndarray, strongest: float) -> float:
-    visible = ink[ink > 4]
-    typical = max(_otsu(visible), 0.15 * strongest)
-    paper = ink[ink <= 0.5 * typical]
-    if not paper.size:  # a few pixels, all of them ink
+def _threshold(counts: np.ndarray, strongest: float) -> float:
+    """From how many pixels there are of each strength."""
+    typical = max(_otsu(counts), 0.15 * strongest)
+    paper = np.where(np.arange(256) <= 0.5 * typical, counts, 0)
+    if not paper.any():  # a few pixels, all of them ink
         return _FAINTEST * typical
-    level = float(np.median(paper))
-    noise = 1.4826 * float(np.median(np.abs(paper - level)))
-    flat = float(np.percentile(paper, 90)) == 0.0
+    level = _quantile(paper, 0.5)
+    distances = np.bincount(np.abs(np.arange(256) - round(level)), paper, minlength=256)
+    noise = 1.4826 * _quantile(distances, 0.5)
+    flat = _quantile(paper, 0.9) == 0
     share = _FAINTEST_ON_FLAT_PAPER if flat else _FAINTEST
     return max(share * typical, level + _SIGMAS * noise, 4.0)
 
 
-def _otsu(values: np.ndarray) -> float:
-    """The threshold that parts the values best (Otsu 1979); half of them if they are all alike."""
-    if np.ptp(values) < 1:
-        return 0.5 * float(values.max())
-    threshold, _ = cv2.threshold(np.clip(values, 0, 255).astype(np.uint8), 0, 255, cv2.THRESH_OTSU)
-    return float(threshold)
+def _quantile(counts: np.ndarray, share: float) -> float:
+    """The strength that this share of the counted pixels does not exceed."""
+    return float(np.searchsorted(counts.cumsum(), share * counts.sum()))
 
 
-def _parts(mask: np.ndarray, ink: np.ndarray) -> tuple[np.ndarray, list[_Part]]:
+def _otsu(counts: np.ndarray) -> float:
+    """The threshold that parts the visible pixels best (Otsu 1979); half of them if they are all alike."""
+    visible = np.flatnonzero(counts[5:]) + 5
+    if visible[0] == visible[-1]:
+        return 0.5 * float(visible[0])
+    levels = np.arange(5, 256)
+    below, total = counts[5:].cumsum(), counts[5:].sum()
+    sums = (counts[5:] * levels).cumsum()
+    with np.errstate(divide="ignore", invalid="ignore"):
+        between = (sums * total - sums[-1] * below) ** 2.0 / (below * (total - below))
+    return float(levels[np.nanargmax(np.where(np.isfinite(between), between, np.nan))])
+
+
+def _parts(mask: np.ndarray, ink: np.ndarray) -> tuple[np.ndarray, list[Part]]:
     count, labels, boxes, _ = cv2.connectedComponentsWithStats(mask, connectivity=8)
     mass = np.bincount(labels.ravel(), weights=ink.ravel(), minlength=count)
     peak = np.zeros(count)
-    np.maximum.at(peak, labels.ravel().astype(np.intp), ink.ravel())
+    inked = labels > 0
+    np.maximum.at(peak, labels[inked], ink[inked])
     border = np.concatenate([labels[0], labels[-1], labels[1:-1, 0], labels[1:-1, -1]])
     on_border = np.bincount(border, minlength=count)
     parts = []
@@ -109,14 +141,14 @@ def _parts(mask: np.ndarray, ink: np.ndarray) -> tuple[np.ndarray, list[_Part]]:
         left, top, width, height, area = (int(value) for value in boxes[number])
         right, bottom = left + width, top + height
         parts.append(
-            _Part(
+            Part(
                 number, left, top, right, bottom, area, float(mass[number]), float(peak[number]), int(on_border[number])
             )
         )
     return labels, parts
 
 
-def _is_frame(part: _Part, labels: np.ndarray) -> bool:
+def is_frame(part: Part, labels: np.ndarray) -> bool:
     """Whether a part goes round most of the image and has next to nothing inside."""
     height, width = labels.shape
     if part.width < 0.6 * width or part.height < 0.6 * height:
@@ -126,7 +158,7 @@ def _is_frame(part: _Part, labels: np.ndarray) -> bool:
     return int(inside.sum()) < 0.15 * part.area
 
 
-def _score(part: _Part, shape: tuple[int, ...], framing: bool) -> float:
+def _score(part: Part, shape: tuple[int, ...], framing: bool) -> float:
     """How much a part looks like the subject: much ink, near the middle, not running along the border."""
     height, width = shape
     off = max(abs((part.left + part.right) / 2 / width - 0.5), abs((part.top + part.bottom) / 2 / height - 0.5))
@@ -138,7 +170,7 @@ def _score(part: _Part, shape: tuple[int, ...], framing: bool) -> float:
     return 0.02 * score if framing else score
 
 
-def _with_fragments(digit: _Part, parts: list[_Part], shape: tuple[int, ...]) -> list[int]:
+def _with_fragments(digit: Part, parts: list[Part], shape: tuple[int, ...]) -> list[int]:
     """The digit and what belongs to it: pieces of its own strength within reach of what was found so far."""
     reach = 0.25 * max(digit.width, digit.height)
     large = min(shape) > _SMALL_SIDE

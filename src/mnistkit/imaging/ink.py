@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+
 import cv2
 import numpy as np
 
@@ -12,7 +14,7 @@ _PAPER_SIDE = 96
 # No stroke is wider than this share of the image's longer side; a digit cut out or drawn small may be one blot.
 _WIDEST_STROKE, _WIDEST_IN_SMALL, _SMALL_SIDE = 0.3, 0.6, 64
 # In darker places there is nothing but noise to make more of.
-_DARKEST_PAPER = 64.0
+_DARKEST_PAPER = 64
 
 
 def find_ink(image: np.ndarray) -> np.ndarray:
@@ -25,9 +27,9 @@ def find_ink(image: np.ndarray) -> np.ndarray:
         image: uint8 ``(H, W)`` or ``(H, W, 3)``.
 
     Returns:
-        float32 ``(H, W)``, 0 to 255.
+        uint8 ``(H, W)``: 0 is paper, 255 black ink on any paper.
     """
-    colours = image[:, :, None] if image.ndim == 2 else image
+    colours = image[:, :, None] if image.ndim == 2 else image[:, :, :1] if _is_grey(image) else image
     small = shrink(colours, _PAPER_SIDE)
     dark, light = _energies(small)
     ink_is_dark = bool(dark.sum() > light.sum())
@@ -36,12 +38,15 @@ def find_ink(image: np.ndarray) -> np.ndarray:
     colours, small = colours[:, :, agreeing], small[:, :, agreeing]
     if not ink_is_dark:
         colours, small = 255 - colours, 255 - small
-    paper = _paper(small)
-    height, width = colours.shape[:2]
-    full = cv2.resize(paper, (width, height), interpolation=cv2.INTER_LINEAR).reshape(colours.shape).astype(np.float32)
+    paper = cv2.resize(_paper(small), colours.shape[1::-1], interpolation=cv2.INTER_LINEAR).reshape(colours.shape)
     # As a share of the light that the paper gives there: ink in a shadow is as black as ink beside it.
-    ink: np.ndarray = (np.maximum(full - colours, 0) * (255 / np.maximum(full, _DARKEST_PAPER))).max(axis=2)
-    return ink
+    ink = cv2.divide(cv2.subtract(paper, colours), np.maximum(paper, _DARKEST_PAPER), scale=255)
+    return ink if ink.ndim == 2 else functools.reduce(cv2.max, cv2.split(ink))
+
+
+def _is_grey(image: np.ndarray) -> bool:
+    red, green, blue = cv2.split(image)
+    return np.array_equal(red, green) and np.array_equal(green, blue)
 
 
 def shrink(image: np.ndarray, side: int) -> np.ndarray:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import io
+import math
 import os
 import warnings
 from pathlib import Path
@@ -19,13 +20,25 @@ from mnistkit.types import ImageLike
 if TYPE_CHECKING:
     from torch import Tensor
 
-__all__ = ["MAX_PIXELS", "load_image", "to_numpy"]
+__all__ = ["IMAGE_SUFFIXES", "MAX_PIXELS", "image_files", "load_image", "to_numpy"]
 
 #: The largest image that is decoded, in pixels: 80 megapixels, a few hundred megabytes of memory.
 MAX_PIXELS = 80_000_000
+#: How the names of image files end, in small letters.
+IMAGE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".gif", ".tif", ".tiff", ".webp", ".ppm", ".pgm"})
 
 
-def load_image(image: ImageLike, *, channels: Literal[1, 3] = 1) -> np.ndarray:
+def image_files(folder: str | os.PathLike[str]) -> list[Path]:
+    """The images in a folder and those below it, in the order of their paths."""
+    return [
+        file
+        for file in sorted(Path(folder).rglob("*"))
+        # Not hidden ones: macOS leaves a "._7.png" beside each 7.png that it copies to a memory stick.
+        if file.suffix.lower() in IMAGE_SUFFIXES and not file.name.startswith(".")
+    ]
+
+
+def load_image(image: ImageLike, *, channels: Literal[1, 3] = 1, side: int | None = None) -> np.ndarray:
     """Read one image upright, its transparency resolved, 8 bits deep.
 
     Args:
@@ -33,6 +46,8 @@ def load_image(image: ImageLike, *, channels: Literal[1, 3] = 1) -> np.ndarray:
             ``(H, W)`` or ``(C, H, W)``, with 1 to 4 channels (grey, grey and alpha, RGB, RGBA). Numbers are uint8 (0 to
             255), uint16 (0 to 65535), other integers (0 to 255), booleans or floats (0 to 1).
         channels: 1 for grey, 3 for colour.
+        side: the least that is needed of the longer side, in pixels: a larger JPEG is decoded at a half, a quarter or
+            an eighth of its size, in a fraction of the time.
 
     Returns:
         uint8 ``(H, W)`` or ``(H, W, 3)``.
@@ -43,7 +58,7 @@ def load_image(image: ImageLike, *, channels: Literal[1, 3] = 1) -> np.ndarray:
     with warnings.catch_warnings():
         # Pillow warns of metadata that it cannot read, and of sizes over a limit that is above our own.
         warnings.simplefilter("ignore")
-        picture = _open(image)
+        picture = _open(image, side)
         _require_size(*picture.size)
         try:
             opaque = _without_alpha(_to_8_bits(PIL.ImageOps.exif_transpose(picture)))
@@ -65,11 +80,11 @@ def to_numpy(image: np.ndarray | Tensor | object) -> np.ndarray:
     return np.moveaxis(array, -3, -1) if array.ndim >= 3 else array
 
 
-def _open(image: ImageLike) -> PIL.Image.Image:
+def _open(image: ImageLike, side: int | None) -> PIL.Image.Image:
     if isinstance(image, PIL.Image.Image):
         return image
     if isinstance(image, (str, os.PathLike, bytes, bytearray)) or hasattr(image, "read"):
-        return _decode(cast("str | os.PathLike[str] | bytes | BinaryIO", image))
+        return _decode(cast("str | os.PathLike[str] | bytes | BinaryIO", image), side)
     if isinstance(image, np.ndarray) or hasattr(image, "detach"):
         return _from_array(to_numpy(image), tuple(image.shape))
     raise ImageError(
@@ -78,7 +93,7 @@ def _open(image: ImageLike) -> PIL.Image.Image:
     )
 
 
-def _decode(source: str | os.PathLike[str] | bytes | BinaryIO) -> PIL.Image.Image:
+def _decode(source: str | os.PathLike[str] | bytes | BinaryIO, side: int | None) -> PIL.Image.Image:
     name = os.fsdecode(source) if isinstance(source, (str, os.PathLike)) else f"this {type(source).__name__}"
     try:
         with contextlib.ExitStack() as opened:
@@ -93,6 +108,9 @@ def _decode(source: str | os.PathLike[str] | bytes | BinaryIO) -> PIL.Image.Imag
             _require_size(*picture.size)
             if picture.format == "EPS":
                 raise ImageError("it is PostScript, a program that would have to be run; save it as PNG")
+            if side is not None:
+                scale = side / max(picture.size)
+                picture.draft(None, (math.ceil(picture.width * scale), math.ceil(picture.height * scale)))
             picture.load()
     except FileNotFoundError as error:
         raise ImageError(f"there is no image file {name}") from error

@@ -6,7 +6,7 @@ import torch
 
 from mnistkit.data import draw_digits
 from mnistkit.data._stroke_styles import STYLES
-from mnistkit.data.strokes import _smooth, _trace
+from mnistkit.data._pen import _trace, smooth
 from mnistkit.errors import ConfigError
 
 every_style = pytest.mark.parametrize(
@@ -124,13 +124,13 @@ def test_strokes_that_meet_go_on_meeting_when_the_hand_shakes(digit, name):
 
 def test_a_curve_goes_through_all_its_points():
     points = np.random.default_rng(0).uniform(0, 100, (6, 2))
-    curve = _smooth(points)
+    curve = smooth(points)
     assert curve.shape == (41, 2)
     np.testing.assert_allclose(curve[::8], points)
 
 
 def test_a_curve_through_points_on_a_line_is_that_line():
-    curve = _smooth(np.array([[0.0, 0.0], [10.0, 20.0], [20.0, 40.0]]))
+    curve = smooth(np.array([[0.0, 0.0], [10.0, 20.0], [20.0, 40.0]]))
     np.testing.assert_allclose(curve[:, 1], 2 * curve[:, 0])
     assert (np.diff(curve[:, 0]) > 0).all()
 
@@ -139,7 +139,7 @@ def test_a_closed_curve_has_no_corner_where_it_closes():
     angles = np.arange(9) * np.pi / 4
     points = np.stack([np.cos(angles), np.sin(angles)], axis=1)
     points[-1] = points[0]
-    radii = np.linalg.norm(_smooth(points), axis=1)
+    radii = np.linalg.norm(smooth(points), axis=1)
     np.testing.assert_allclose(radii, 1, atol=0.02)
 
 

@@ -1,0 +1,155 @@
+"""From logits to probabilities that mean what they say, and to how sure an answer must be to be given."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from mnistkit.errors import ConfigError, DataError
+from mnistkit.types import JsonValue
+
+__all__ = ["Calibration", "expected_calibration_error", "fit_calibration"]
+
+# Shares of good pictures that may be refused, for which the least score is kept; between them it is interpolated.
+_REFUSED = (0.001, 0.002, 0.005, 0.01, 0.02, 0.03, 0.05, 0.1, 0.2, 0.3, 0.5)
+_BINS = 15
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """How a model's logits are to be read; it travels with the weights.
+
+    The *score* of an answer is its log-odds, in nats, against all others. A model that was taught what is none of its
+    classes (``knows_none``) has one more answer, "none of these", of the fixed logit 0.
+
+    Attributes:
+        temperature: logits are divided by it (Guo et al. 2017, equation 9).
+        knows_none: whether "none of these" has logit 0.
+        acceptance: pairs of a coverage and the least score at which that share of good pictures is answered.
+    """
+
+    temperature: float = 1.0
+    knows_none: bool = False
+    acceptance: tuple[tuple[float, float], ...] = ()
+
+    def probabilities(self, logits: Tensor) -> Tensor:
+        """Of the classes, given that it is one of them: float64 ``(N, classes)`` from logits of that shape."""
+        return (logits.double() / self.temperature).softmax(1)
+
+    def scores(self, logits: Tensor) -> Tensor:
+        """The log-odds of the likeliest class, float64 ``(N,)``."""
+        scaled = logits.double() / self.temperature
+        best, label = scaled.max(1)
+        others = scaled.scatter(1, label[:, None], -torch.inf)
+        if self.knows_none:
+            others = F.pad(others, (0, 1))
+        return best - others.logsumexp(1)
+
+    def membership(self, logits: Tensor) -> Tensor:
+        """The probability that it is any of the classes, float64 ``(N,)``; all 1 if the model does not know."""
+        if not self.knows_none:
+            return torch.ones(len(logits), dtype=torch.float64, device=logits.device)
+        return (logits.double() / self.temperature).logsumexp(1).sigmoid()
+
+    def least_score(self, coverage: float) -> float:
+        """The score from which on answers are given so that this share of good pictures gets one.
+
+        Raises:
+            ConfigError: for a coverage that is no share, or where none were measured.
+        """
+        if not 0 < coverage < 1:
+            raise ConfigError(
+                f"reject is {coverage}, expected the share of good pictures to answer, between 0 and 1, such as 0.98"
+            )
+        if not self.acceptance:
+            raise ConfigError(
+                "this model does not know how sure it must be to answer: call predictor.calibrate(validation) first, or "
+                "use the weights that ship, Predictor()"
+            )
+        coverages, scores = zip(*self.acceptance, strict=True)
+        return float(np.interp(coverage, coverages, scores))
+
+    def to_json(self) -> dict[str, JsonValue]:
+        """As JSON can hold it."""
+        return asdict(self) | {"acceptance": [list(pair) for pair in self.acceptance]}
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, JsonValue]) -> Calibration:
+        """Read what :meth:`to_json` wrote.
+
+        Raises:
+            ValueError: if it is something else.
+        """
+        match dict(data):
+            case {"temperature": float(temperature), "knows_none": bool(knows_none), "acceptance": list(pairs)}:
+                return cls(temperature, knows_none, tuple((c, s) for c, s in pairs))  # type: ignore[misc, str-unpack]
+        raise ValueError(f"no calibration: {data!r}")
+
+
+def expected_calibration_error(probabilities: Tensor, labels: Tensor, *, bins: int = _BINS) -> float:
+    """How far confidence is from accuracy, on average (Naeini et al. 2015): 15 bins of equal width, by default.
+
+    Args:
+        probabilities: ``(N, classes)``.
+        labels: int64 ``(N,)``.
+        bins: how many.
+
+    >>> expected_calibration_error(torch.tensor([[0.9, 0.1], [0.9, 0.1]]), torch.tensor([0, 1]))
+    0.4
+    """
+    confidence, predicted = probabilities.double().max(1)
+    # Right edges belong to their bin.
+    number = (confidence * bins).ceil().long().clamp(1, bins) - 1
+    gaps = torch.zeros(bins, dtype=torch.float64).index_add_(0, number, (predicted == labels).double() - confidence)
+    return round(float(gaps.abs().sum()) / len(labels), 12)
+
+
+def fit_calibration(logits: Tensor, labels: Tensor, *, knows_none: bool = False) -> Calibration:
+    """Find the temperature of the least negative log-likelihood, and what to expect of good pictures.
+
+    The temperature stays 1 where a better likelihood would cost calibration. Fit on validation data, never on training
+    data: of that a model is too sure.
+
+    Args:
+        logits: ``(N, classes)``, of pictures like those to come.
+        labels: int64 ``(N,)``.
+        knows_none: whether the model was taught that "none of these" has logit 0.
+
+    Raises:
+        DataError: for no logits, or shapes that do not belong together.
+    """
+    if logits.ndim != 2 or not len(logits) or labels.shape != logits.shape[:1]:
+        raise DataError(
+            f"got logits {tuple(logits.shape)} and labels {tuple(labels.shape)}, expected (N, classes) and (N,)"
+        )
+    logits, labels = logits.detach().double().cpu(), labels.cpu()
+
+    def loss(temperature: float) -> float:
+        return float(F.cross_entropy(logits / temperature, labels))
+
+    temperature = _minimum(loss, 0.05, 20.0)
+    before, after = (expected_calibration_error((logits / value).softmax(1), labels) for value in (1.0, temperature))
+    calibration = Calibration(temperature if after <= before else 1.0, knows_none)
+    right = logits.argmax(1) == labels
+    scores = calibration.scores(logits[right]) if right.any() else calibration.scores(logits)
+    acceptance = [(1 - share, float(scores.quantile(share))) for share in reversed(_REFUSED)]
+    return Calibration(calibration.temperature, knows_none, tuple(acceptance))
+
+
+def _minimum(function: Callable[[float], float], low: float, high: float) -> float:
+    """Of a function with one valley, by golden-section search over the logarithm."""
+    a, b = math.log(low), math.log(high)
+    ratio = (math.sqrt(5) - 1) / 2
+    while b - a > 1e-4:
+        left, right = b - ratio * (b - a), a + ratio * (b - a)
+        if function(math.exp(left)) < function(math.exp(right)):
+            b = right
+        else:
+            a = left
+    return math.exp((a + b) / 2)

@@ -1,0 +1,202 @@
+"""Several digits in one picture: its lines, and in each line the pieces that one digit or a part of one may be.
+
+Over-segmentation: rather too many pieces than too few. Which of them belong together, a network tells that looks at every
+candidate (LeCun et al. 1998, section IV.A: heuristic over-segmentation).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from mnistkit.errors import BlankImageError
+from mnistkit.imaging.digit import Part, find_parts, is_frame
+
+__all__ = ["Piece", "find_lines", "join"]
+
+# In units of a typical digit's height: what is smaller is dust; what is narrower is no digit cut off from another.
+_DUST, _NARROWEST = 0.18, 0.15
+# A part with less than this share of a typical part's strength is a shadow or what shows through the paper.
+_FAINTEST = 0.4
+# Parts of a page stand over each other if they share this much of the lower's height, or of the narrower's width.
+_OVERLAP = 0.5
+# No digit is wider than this in units of its height, so that something wider may be two.
+_WIDEST = 0.7
+# A cut goes through at most so much ink, in the same units.
+_MOST_CUT = 0.35
+# More parts than this are a texture, not writing.
+_MOST_PARTS = 500
+
+
+@dataclass(frozen=True)
+class Piece:
+    """A part of the ink.
+
+    Attributes:
+        left, top, right, bottom: its box, in pixels.
+        mask: which pixels of the box belong to it, bool ``(bottom - top, right - left)``.
+        stroke: pieces of one number hang together on the paper.
+    """
+
+    left: int
+    top: int
+    right: int
+    bottom: int
+    mask: np.ndarray
+    stroke: int
+
+    @property
+    def width(self) -> int:
+        return self.right - self.left
+
+    @property
+    def height(self) -> int:
+        return self.bottom - self.top
+
+
+def join(pieces: Sequence[Piece]) -> Piece:
+    """Several pieces as one."""
+    left, top = min(piece.left for piece in pieces), min(piece.top for piece in pieces)
+    right, bottom = max(piece.right for piece in pieces), max(piece.bottom for piece in pieces)
+    mask = np.zeros((bottom - top, right - left), dtype=np.bool_)
+    for piece in pieces:
+        mask[piece.top - top : piece.bottom - top, piece.left - left : piece.right - left] |= piece.mask
+    return Piece(left, top, right, bottom, mask, pieces[0].stroke)
+
+
+def find_lines(ink: np.ndarray) -> list[list[Piece]]:
+    """The lines of a page from top to bottom, the pieces of each from left to right.
+
+    Args:
+        ink: uint8 ``(H, W)``, as :func:`find_ink` gives it.
+
+    Raises:
+        BlankImageError: if there is none.
+    """
+    labels, parts = find_parts(ink)
+    written = _without_dust([part for part in parts if not is_frame(part, labels)], ink.shape)
+    if not written:
+        raise BlankImageError("the image is blank: there is nothing in it of the size of a digit")
+    lines = _group_into_lines(written)
+    return [_pieces(line, labels) for line in sorted(lines, key=lambda line: _middle(line))]
+
+
+def _middle(line: Sequence[Part]) -> float:
+    return float(np.mean([(part.top + part.bottom) / 2 for part in line]))
+
+
+def _without_dust(parts: list[Part], shape: tuple[int, ...]) -> list[Part]:
+    """What is written: of a size, and not the edge of the sheet."""
+    inside = [part for part in parts if not (part.on_border and max(part.width, part.height) > 0.5 * max(shape))]
+    inside = [part for part in inside if part.contact < 0.3]
+    inside = sorted(inside, key=lambda part: -part.mass)[:_MOST_PARTS]
+    if not inside:
+        return []
+    # Half of all ink is in parts of this height or more, whatever the number of specks.
+    height = _weighted_median([part.height for part in inside], [part.mass for part in inside])
+    peak = _weighted_median([part.peak for part in inside], [part.mass for part in inside])
+    return [
+        part
+        for part in inside
+        if max(part.width, part.height) >= _DUST * height
+        and part.peak >= _FAINTEST * peak
+        and part.height <= 4 * height
+    ]
+
+
+def _weighted_median(values: Sequence[float], weights: Sequence[float]) -> float:
+    order = np.argsort(values)
+    sums = np.cumsum(np.asarray(weights)[order])
+    return float(np.asarray(values)[order][np.searchsorted(sums, sums[-1] / 2)])
+
+
+def _group_into_lines(parts: list[Part]) -> list[list[Part]]:
+    """Neighbours at one height are in one line, which may so rise or fall across the page."""
+    height = _weighted_median([part.height for part in parts], [part.mass for part in parts])
+    tall = sorted((part for part in parts if part.height >= 0.5 * height), key=lambda part: part.left)
+    lines: list[list[Part]] = []
+    for part in tall:
+        beside = [line for line in lines if _shared(_rows(line[-1]), _rows(part)) >= _OVERLAP]
+        if beside:
+            min(beside, key=lambda line: abs(_middle(line[-1:]) - _middle([part]))).append(part)
+        else:
+            lines.append([part])
+    # A roof, a dash or a broken stroke goes to the digit next to it.
+    anchors = [(line, part) for line in lines for part in line]
+    for part in parts:
+        if part.height < 0.5 * height:
+            line, nearest = min(anchors, key=lambda anchor: _distance(part, anchor[1]))
+            if _distance(part, nearest) <= 0.5 * height:
+                line.append(part)
+    return lines
+
+
+def _rows(part: Part) -> tuple[int, int]:
+    return part.top, part.bottom
+
+
+def _shared(first: tuple[int, int], second: tuple[int, int]) -> float:
+    """How much two intervals overlap, as a share of the shorter one."""
+    overlap = min(first[1], second[1]) - max(first[0], second[0])
+    return overlap / min(first[1] - first[0], second[1] - second[0])
+
+
+def _distance(first: Part, second: Part) -> int:
+    """Between two boxes, along the axis where they are farther apart."""
+    return max(
+        first.left - second.right, second.left - first.right, first.top - second.bottom, second.top - first.bottom
+    )
+
+
+def _pieces(line: list[Part], labels: np.ndarray) -> list[Piece]:
+    whole = [
+        Piece(
+            part.left,
+            part.top,
+            part.right,
+            part.bottom,
+            labels[part.top : part.bottom, part.left : part.right] == part.number,
+            part.number,
+        )
+        for part in line
+    ]
+    pieces = [cut for piece in _stacked(whole) for cut in _cut(piece)]
+    return sorted(pieces, key=lambda piece: piece.left + piece.right)
+
+
+def _stacked(pieces: list[Piece]) -> list[Piece]:
+    """Those that stand over each other joined: the roof of a 5, a broken stroke."""
+    joined: list[Piece] = []
+    for piece in sorted(pieces, key=lambda piece: -piece.width):
+        over = [other for other in joined if _shared((other.left, other.right), (piece.left, piece.right)) > _OVERLAP]
+        joined = [other for other in joined if not any(other is one for one in over)]
+        joined.append(join([piece, *over]))
+    return joined
+
+
+def _cut(piece: Piece) -> list[Piece]:
+    """At the columns with the least ink, if it is wide enough to be two digits."""
+    if piece.width <= _WIDEST * piece.height:
+        return [piece]
+    least = max(2, round(_NARROWEST * piece.height))
+    ink = piece.mask.sum(axis=0)
+    columns: list[int] = []
+    for column in range(least, piece.width - least + 1):
+        around = ink[column - least : column + least + 1]
+        # Through no more than two strokes, and of a valley only the first of its lowest columns.
+        if ink[column] == around.min() <= _MOST_CUT * piece.height and column - least >= (columns or [0])[-1]:
+            columns.append(column)
+    edges = [0, *columns, piece.width]
+    slices = zip(edges, edges[1:], strict=False)
+    return [_slice(piece, left, right) for left, right in slices if piece.mask[:, left:right].any()]
+
+
+def _slice(piece: Piece, left: int, right: int) -> Piece:
+    mask = piece.mask[:, left:right]
+    rows = np.flatnonzero(mask.any(axis=1))
+    top, bottom = int(rows[0]), int(rows[-1]) + 1
+    return Piece(
+        piece.left + left, piece.top + top, piece.left + right, piece.top + bottom, mask[top:bottom], piece.stroke
+    )

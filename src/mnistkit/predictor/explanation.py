@@ -1,0 +1,76 @@
+"""Explanation: how a picture became what the model saw."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from mnistkit.errors import MissingExtraError
+from mnistkit.predictor.prediction import Prediction
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+__all__ = ["Explanation", "new_figure"]
+
+_TITLES = {
+    "picture": "the picture",
+    "ink": "its ink",
+    "digit": "the digit",
+    "strokes": "strokes of\nMNIST's width",
+    "frame": "what the\nnetwork saw",
+}
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """Why a picture was read as it was.
+
+    Attributes:
+        prediction: what the model says of it.
+        stages: the picture on its way to the model, uint8 ``(H, W)`` or ``(H, W, 3)`` each, by name, in order:
+            ``picture``, ``ink``, ``digit``, ``strokes``, ``frame``; of a picture that is only resized, the first and the
+            last.
+    """
+
+    prediction: Prediction
+    stages: Mapping[str, np.ndarray] = field(repr=False)
+
+    def figure(self) -> Figure:
+        """The stages in a row, and the probabilities.
+
+        Raises:
+            MissingExtraError: if matplotlib is not installed.
+        """
+        figure = new_figure((2.1 * (len(self.stages) + 1), 2.7), "Explanation.figure()")
+        axes = figure.subplots(1, len(self.stages) + 1)
+        for place, (name, picture) in zip(axes, self.stages.items(), strict=False):
+            place.imshow(picture, cmap="gray", vmin=0, vmax=255, interpolation="nearest")
+            place.set_title(_TITLES[name], fontsize=10)
+            place.set(xticks=[], yticks=[])
+        prediction, bars = self.prediction, axes[-1]
+        likeliest = prediction.top(5)[::-1]
+        bars.barh(range(len(likeliest)), [share for _, share in likeliest], color="#4477aa")
+        bars.set(xlim=(0, 1), xticks=[0, 0.5, 1], xticklabels=["0", "½", "1"])
+        bars.set_yticks(range(len(likeliest)), [name for name, _ in likeliest])
+        said = "rejected" if prediction.rejected else f"{prediction.name}, {prediction.confidence:.1%}"
+        bars.set_title(said, fontsize=10)
+        if prediction.rejected:
+            figure.supxlabel(prediction.rejected, fontsize=10)
+        return figure
+
+
+def new_figure(size: tuple[float, float], user: str) -> Figure:
+    """An empty figure that no window shows.
+
+    Raises:
+        MissingExtraError: if matplotlib is not installed.
+    """
+    try:
+        from matplotlib.figure import Figure
+    except ImportError as error:
+        raise MissingExtraError("matplotlib", "plot", user) from error
+    return Figure(figsize=size, layout="constrained")

@@ -1,0 +1,356 @@
+"""Predictor: a trained model, and pictures of any kind."""
+
+from __future__ import annotations
+
+import itertools
+import os
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from importlib import resources
+from pathlib import Path
+from typing import BinaryIO, TypeVar, overload
+
+import numpy as np
+import PIL.Image
+import torch
+from torch import Tensor, nn
+
+from mnistkit.calibration import Calibration, fit_calibration
+from mnistkit.checkpoint import CheckpointFile, read_checkpoint, write_checkpoint
+from mnistkit.data import Augmentation, DigitDataset, Preprocessing, TensorLoader
+from mnistkit.device import resolve_device
+from mnistkit.errors import BlankImageError, CheckpointMismatchError, ConfigError, ImageError, unknown_name
+from mnistkit.imaging import WORK_SIDE, frame_image, frame_in_stages, image_files, load_image, to_numpy
+from mnistkit.models import model_spec
+from mnistkit.predictor.explanation import Explanation
+from mnistkit.predictor.prediction import Prediction, predictions_from
+from mnistkit.predictor.reading import Reading, read_page
+from mnistkit.types import ImageLike, PathLike
+
+__all__ = ["Predictor"]
+
+_T = TypeVar("_T")
+
+_BATCH = 256
+_DIGITS = tuple("0123456789")
+# The weights that ship, by name; each is models/weights/NAME.safetensors, with a card beside it.
+_WEIGHTS = ("handwriting",)
+
+
+class Predictor:
+    """Reads pictures with a trained model; ``Predictor()`` with the weights that ship.
+
+    Args:
+        model: from normalised images to logits; if not given, that of :meth:`from_pretrained`.
+        preprocessing: how images are prepared: training's own. A model of one's own needs it.
+        classes: a name for each label.
+        calibration: how to read the logits; by default as they are.
+        device: see :func:`mnistkit.resolve_device`.
+
+    Attributes:
+        calibration: how the logits are read; :meth:`calibrate` measures it.
+
+    Raises:
+        ConfigError: for a model without preprocessing, or preprocessing that no picture can go through: MNIST's framing
+            of colour, or 2 channels.
+    """
+
+    def __init__(
+        self,
+        model: nn.Module | None = None,
+        preprocessing: Preprocessing | None = None,
+        classes: Sequence[str] = _DIGITS,
+        *,
+        calibration: Calibration | None = None,
+        device: str | torch.device = "auto",
+    ) -> None:
+        if model is None:
+            shipped = _shipped(_WEIGHTS[0])
+            model, preprocessing = shipped.build(), shipped.preprocessing
+            classes, calibration = shipped.classes, shipped.calibration
+        if preprocessing is None:
+            raise ConfigError(
+                "a model needs preprocessing=, that of its training: dataset.preprocessing, or "
+                "Preprocessing(mean=(0.1307,), std=(0.3081,)) from mnistkit.data"
+            )
+        if preprocessing.channels not in ((1,) if preprocessing.framing == "mnist" else (1, 3)):
+            raise ConfigError(
+                f"pictures cannot be brought to {preprocessing.channels} channels with framing {preprocessing.framing!r}; "
+                "'mnist' makes 1 (grey), 'resize' 1 or 3 (colour): give preprocessing= with the framing of training"
+            )
+        self.device = resolve_device(device)
+        self.model = model.to(self.device).eval()
+        self.preprocessing = preprocessing
+        self.classes = tuple(classes)
+        self.calibration = calibration or Calibration()
+
+    @classmethod
+    def from_pretrained(cls, name: str = "handwriting", *, device: str | torch.device = "auto") -> Predictor:
+        """A predictor with weights from the package.
+
+        Args:
+            name: ``"handwriting"``: pictures of digits as people write, draw, scan and photograph them.
+            device: see :func:`mnistkit.resolve_device`.
+
+        Raises:
+            ConfigError: for an unknown name.
+
+        >>> Predictor.from_pretrained().classes
+        ('0', '1', '2', '3', '4', '5', '6', '7', '8', '9')
+        """
+        if name not in _WEIGHTS:
+            raise ConfigError(unknown_name("weights", name, _WEIGHTS))
+        return cls._from_file(_shipped(name), None, _DIGITS, device)
+
+    @classmethod
+    def from_checkpoint(
+        cls,
+        path: PathLike,
+        *,
+        model: nn.Module | None = None,
+        preprocessing: Preprocessing | None = None,
+        classes: Sequence[str] = _DIGITS,
+        device: str | torch.device = "auto",
+    ) -> Predictor:
+        """A predictor from a file.
+
+        Args:
+            path: a model or training file of mnistkit's; or a plain ``state_dict`` of somebody else's, which needs
+                ``model`` and ``preprocessing``.
+            model: to load a file's weights into that does not say how to build one.
+            preprocessing: how images were prepared in training, where the file does not say it:
+                ``Preprocessing(mean=(0.1307,), std=(0.3081,))``, or mean 0 and std 1 after a bare ``ToTensor``.
+            classes: a name for each label, where the file does not say it.
+            device: see :func:`mnistkit.resolve_device`; a file moves freely between devices.
+
+        Raises:
+            CheckpointError: if the file cannot be read.
+            CheckpointMismatchError: if the model does not fit, or something is neither in the file nor given.
+            ConfigError: as for :class:`Predictor`.
+        """
+        content = read_checkpoint(path)
+        prepare = preprocessing or content.preprocessing
+        if prepare is None:
+            raise CheckpointMismatchError(
+                f"{path} does not say how images were prepared in training; give it, such as "
+                "preprocessing=Preprocessing(mean=(0.1307,), std=(0.3081,)) from mnistkit.data, or mean=(0.0,), std=(1.0,) "
+                "if pixels were only divided by 255"
+            )
+        content.preprocessing = prepare
+        return cls._from_file(content, model, classes, device)
+
+    @classmethod
+    def _from_file(
+        cls, content: CheckpointFile, model: nn.Module | None, classes: Sequence[str], device: str | torch.device
+    ) -> Predictor:
+        return cls(
+            content.build(model),
+            content.preprocessing,
+            content.classes or classes,
+            calibration=content.calibration,
+            device=device,
+        )
+
+    def save(self, path: PathLike) -> None:
+        """Write a model file with this calibration, for :meth:`from_checkpoint`.
+
+        Raises:
+            CheckpointError: if it cannot be written; an earlier file of that name is then intact.
+        """
+        write_checkpoint(
+            path,
+            CheckpointFile(
+                weights=self.model.state_dict(),
+                spec=model_spec(self.model),
+                preprocessing=self.preprocessing,
+                classes=self.classes,
+                calibration=self.calibration,
+            ),
+        )
+
+    @overload
+    def predict(  # type: ignore[overload-overlap]  # a str is also a sequence of them; the first overload wins
+        self, image: bytes | BinaryIO | PIL.Image.Image, *, reject: float | None = None
+    ) -> Prediction: ...
+    @overload
+    def predict(self, image: Sequence[ImageLike], *, reject: float | None = None) -> list[Prediction]: ...
+    @overload
+    def predict(
+        self, image: str | os.PathLike[str] | np.ndarray | Tensor, *, reject: float | None = None
+    ) -> Prediction | list[Prediction]: ...
+    def predict(
+        self, image: ImageLike | Sequence[ImageLike], *, reject: float | None = None
+    ) -> Prediction | list[Prediction]:
+        """Read one image, or several at once.
+
+        Args:
+            image: a path, encoded bytes, a binary file object, a PIL image, an array or a tensor; see
+                :func:`mnistkit.imaging.load_image`. Several: a list of these, an array ``(N, H, W)`` or
+                ``(N, H, W, C)``, a tensor ``(N, C, H, W)``, or the path of a folder, whose images are read in the order
+                of :func:`mnistkit.imaging.image_files`.
+            reject: the share of good pictures that should get an answer, such as 0.98: what is less certain than that
+                takes, or blank, comes back with :attr:`Prediction.rejected` set.
+
+        Returns:
+            A prediction; for several images a list in their order.
+
+        Raises:
+            ImageError: if one cannot be read; its position in a list is said.
+            BlankImageError: if one has no ink, unless such are to be rejected.
+            ConfigError: for a ``reject`` that is no share, or a model that was never calibrated.
+        """
+        several = _as_list(image)
+        if several is None:
+            return self._predict([self._frame(image, reject)], reject)[0]  # type: ignore[arg-type]  # _as_list knows sequences
+        predictions = []
+        for position, result in enumerate(self.stream(several, reject=reject)):
+            if isinstance(result, ImageError):
+                raise type(result)(f"image {position} of {len(several)}: {result}") from result
+            predictions.append(result)
+        return predictions
+
+    def stream(self, images: Iterable[ImageLike], *, reject: float | None = None) -> Iterator[Prediction | ImageError]:
+        """Read any number of images as they come, in batches, with the memory of a few hundred.
+
+        Args:
+            images: such as :meth:`predict` takes one of.
+            reject: as for :meth:`predict`.
+
+        Yields:
+            For each image, in order, its prediction or the error that says why there is none.
+        """
+
+        def frame_or_error(image: ImageLike) -> np.ndarray | ImageError:
+            try:
+                return self._frame(image, reject)
+            except ImageError as error:
+                return error
+
+        # Decoding and framing leave Python's lock most of the time.
+        with ThreadPoolExecutor(os.cpu_count()) as pool:
+            for chunk in _chunks(images, _BATCH):
+                results = list(pool.map(frame_or_error, chunk))
+                read = iter(self._predict([frame for frame in results if not isinstance(frame, ImageError)], reject))
+                for result in results:
+                    yield result if isinstance(result, ImageError) else next(read)
+
+    def explain(self, image: ImageLike) -> Explanation:
+        """Read one image and keep every stage on the way, to see why it is read so.
+
+        Raises:
+            ImageError: if it cannot be read.
+            BlankImageError: if it has no ink.
+
+        >>> import numpy as np
+        >>> picture = np.full((60, 60), 200, np.uint8)
+        >>> picture[10:50, 28:32] = 40
+        >>> explanation = Predictor().explain(picture)
+        >>> print(explanation.prediction.label, *explanation.stages)
+        1 picture ink digit strokes frame
+        """
+        pixels = self._load(image)
+        if self.preprocessing.framing == "mnist":
+            stages = vars(frame_in_stages(pixels, size=self.preprocessing.size))
+            frame = stages["frame"][None]
+        else:
+            frame = frame_image(pixels, size=self.preprocessing.size, framing=self.preprocessing.framing)
+            stages = {"picture": pixels, "frame": np.moveaxis(frame, 0, -1).squeeze()}
+        return Explanation(self._predict([frame], None)[0], stages)
+
+    def read(self, image: ImageLike) -> Reading:
+        """Read all the digits in a picture, line by line.
+
+        Args:
+            image: such as :meth:`predict` takes one of.
+
+        Raises:
+            ImageError: if it cannot be read.
+            BlankImageError: if it has no ink.
+            ConfigError: if the model was trained on something other than MNIST's frames.
+
+        >>> import numpy as np
+        >>> two = np.concatenate([image[0] for image in load_mnist().test.images[:2].numpy()], axis=1)
+        >>> Predictor().read(two).text
+        '72'
+        """
+        if self.preprocessing.framing != "mnist":
+            raise ConfigError(
+                f"this model reads whole pictures (framing {self.preprocessing.framing!r}); to find digits in one it needs "
+                "to be trained on MNIST's frames"
+            )
+        pixels = load_image(image, channels=3)
+        return read_page(pixels, self._logits, self.classes, self.calibration, self.preprocessing.size)
+
+    def calibrate(
+        self, dataset: DigitDataset, *, augment: Augmentation | None = None, knows_none: bool = False, seed: int = 0
+    ) -> Calibration:
+        """Measure on validation images how the logits are to be read, and do so from now on.
+
+        Args:
+            dataset: validation images, prepared as the model's.
+            augment: changes them as pictures of real handwriting would: without it the confidence is right for clean
+                images only.
+            knows_none: whether the model was taught that "none of these" has logit 0.
+            seed: of the augmentation.
+        """
+        loader = TensorLoader(dataset, _BATCH, augment=augment, seed=seed, device=self.device)
+        with torch.inference_mode():
+            logits = torch.cat([self.model(images) for images, _ in loader])
+        self.calibration = fit_calibration(logits, dataset.labels, knows_none=knows_none)
+        return self.calibration
+
+    def _load(self, image: ImageLike) -> np.ndarray:
+        if self.preprocessing.framing == "mnist":
+            # The ink may stand out by its colour alone.
+            return load_image(image, channels=3, side=WORK_SIDE)
+        return load_image(
+            image, channels=3 if self.preprocessing.channels == 3 else 1, side=4 * max(self.preprocessing.size)
+        )
+
+    def _frame(self, image: ImageLike, reject: float | None) -> np.ndarray:
+        preparing = self.preprocessing
+        try:
+            return frame_image(self._load(image), size=preparing.size, framing=preparing.framing)
+        except BlankImageError:
+            if reject is None:
+                raise
+            return np.zeros((preparing.channels, *preparing.size), dtype=np.uint8)
+
+    def _predict(self, frames: list[np.ndarray], reject: float | None) -> list[Prediction]:
+        predictions = []
+        for chunk in _chunks(frames, _BATCH):
+            seen = self.preprocessing.reshape(torch.from_numpy(np.stack(chunk)))
+            logits = self._model_logits(seen)
+            predictions += predictions_from(logits, seen.numpy(), self.classes, self.calibration, reject)
+        return predictions
+
+    def _logits(self, frames: np.ndarray) -> Tensor:
+        return self._model_logits(self.preprocessing.reshape(torch.from_numpy(frames)))
+
+    @torch.inference_mode()
+    def _model_logits(self, frames: Tensor) -> Tensor:
+        logits: Tensor = self.model(self.preprocessing.normalize(frames.to(self.device)))
+        return logits
+
+
+def _shipped(name: str) -> CheckpointFile:
+    with resources.as_file(resources.files("mnistkit.models") / "weights" / f"{name}.safetensors") as path:
+        return read_checkpoint(path)
+
+
+def _chunks(items: Iterable[_T], size: int) -> Iterator[list[_T]]:
+    iterator = iter(items)
+    while chunk := list(itertools.islice(iterator, size)):
+        yield chunk
+
+
+def _as_list(image: ImageLike | Sequence[ImageLike]) -> Sequence[ImageLike] | None:
+    """The images of a list, a stack or a folder; ``None`` for a single one."""
+    if isinstance(image, (str, os.PathLike)):
+        return image_files(image) if Path(image).is_dir() else None
+    if isinstance(image, Sequence) and not isinstance(image, (bytes, bytearray, memoryview)):
+        return image
+    if isinstance(image, np.ndarray):
+        # Three dimensions are a stack, unless the last has the size of channels.
+        return list(image) if image.ndim == 4 or (image.ndim == 3 and image.shape[2] > 4) else None
+    return list(to_numpy(image)) if getattr(image, "ndim", 0) == 4 and hasattr(image, "detach") else None
