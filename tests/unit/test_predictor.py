@@ -237,7 +237,7 @@ def test_a_prediction_prints_as_a_line(prediction, text):
 
 def test_the_representation_of_a_prediction_leaves_out_the_pixels():
     text = repr(prediction_of(0.25, 0.75))
-    assert text == "Prediction(label=1, name='b', confidence=0.75, probabilities=(0.25, 0.75))"
+    assert text == "Prediction(label=1, name='b', confidence=0.75, probabilities=(0.25, 0.75), rejected=None)"
 
 
 def test_a_prediction_is_frozen_and_can_be_compared_and_kept_in_a_set():

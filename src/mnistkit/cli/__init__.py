@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from mnistkit import __version__
-from mnistkit.cli import _reports, _train
+from mnistkit.cli import _pictures, _reports, _train
 from mnistkit.errors import MnistkitError
 
 __all__ = ["main"]
@@ -69,15 +69,8 @@ def _parser() -> argparse.ArgumentParser:
     compare.add_argument("second", type=Path, help="another")
     _add_data_arguments(compare)
 
-    predict = _add(commands, "predict", _reports.predict, "read pictures of digits")
-    predict.add_argument("files", nargs="+", type=Path, metavar="FILE", help="pictures")
-    predict.add_argument(
-        "--checkpoint",
-        type=Path,
-        default=Path("runs/lenet5/best.safetensors"),
-        help="a model or training file (default: %(default)s, where `mnistkit train` puts it)",
-    )
-    predict.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:1, mps (default: %(default)s)")
+    _pictures.add_predict_arguments(_add(commands, "predict", _pictures.predict, "read pictures of one digit each"))
+    _pictures.add_read_arguments(_add(commands, "read", _pictures.read, "read all digits in a picture"))
 
     models = _add(commands, "models", _reports.models, "list the models")
     models.add_argument("pattern", nargs="?", default="*", help="such as 'lenet*'")

@@ -1,21 +1,20 @@
-"""The commands that report: ``evaluate``, ``compare``, ``predict``, ``models``, ``datasets``, ``info``."""
+"""The commands that report: ``evaluate``, ``compare``, ``models``, ``datasets``, ``info``."""
 
 from __future__ import annotations
 
 import argparse
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mnistkit.cli._output import print_json, print_text, reports_here
-from mnistkit.errors import ConfigError, ImageError, UnknownModelError, unknown_name
+from mnistkit.errors import ConfigError, UnknownModelError, unknown_name
 
 if TYPE_CHECKING:
     from mnistkit.checkpoint import CheckpointFile
     from mnistkit.data import DigitDataset, Splits
     from mnistkit.evaluation import Report
 
-__all__ = ["compare", "datasets", "evaluate", "info", "models", "predict"]
+__all__ = ["compare", "datasets", "evaluate", "info", "models"]
 
 
 def evaluate(options: argparse.Namespace) -> None:
@@ -84,37 +83,6 @@ def _refuse_other_cut(options: argparse.Namespace, path: Path, content: Checkpoi
             f"{path} was trained on {seen:,} images, of which --validation {options.validation} sets some "
             "aside; give the --validation of its training"
         )
-
-
-def predict(options: argparse.Namespace) -> None:
-    """Read pictures."""
-    from mnistkit.predictor import Predictor
-
-    predictor = Predictor.from_checkpoint(options.checkpoint, device=options.device)
-    rows: list[dict[str, object]] = []
-    failures: list[ImageError] = []
-    for file in options.files:
-        try:
-            prediction = predictor.predict(file)
-        except ImageError as error:
-            # One bad picture does not hide what the others show; the exit code still tells.
-            failures.append(error)
-            rows.append({"file": str(file), "error": str(error)})
-            print(f"mnistkit: {file}: {error}", file=sys.stderr)
-            continue
-        rows.append(
-            {
-                "file": str(file),
-                "label": prediction.label,
-                "name": prediction.name,
-                "confidence": prediction.confidence,
-                "probabilities": list(prediction.probabilities),
-            }
-        )
-        print_text(options, f"{file}: {prediction}")
-    print_json(options, {"predictions": rows})
-    if failures:
-        raise type(failures[0])(f"{len(failures)} of {len(options.files)} pictures could not be read")
 
 
 def models(options: argparse.Namespace) -> None:

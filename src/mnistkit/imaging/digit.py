@@ -37,14 +37,17 @@ class Part:
 
     @property
     def width(self) -> int:
+        """In pixels."""
         return self.right - self.left
 
     @property
     def height(self) -> int:
+        """In pixels."""
         return self.bottom - self.top
 
     @property
     def contact(self) -> float:
+        """The share of its outline that lies on the image's border."""
         return self.on_border / (2 * (self.width + self.height))
 
 
@@ -103,7 +106,7 @@ def _threshold(counts: np.ndarray, strongest: float) -> float:
     if not paper.any():  # a few pixels, all of them ink
         return _FAINTEST * typical
     level = _quantile(paper, 0.5)
-    distances = np.bincount(np.abs(np.arange(256) - round(level)), paper, minlength=256)
+    distances = np.bincount(np.abs(np.arange(256) - round(level)), paper)
     noise = 1.4826 * _quantile(distances, 0.5)
     flat = _quantile(paper, 0.9) == 0
     share = _FAINTEST_ON_FLAT_PAPER if flat else _FAINTEST
@@ -133,7 +136,7 @@ def _parts(mask: np.ndarray, ink: np.ndarray) -> tuple[np.ndarray, list[Part]]:
     mass = np.bincount(labels.ravel(), weights=ink.ravel(), minlength=count)
     peak = np.zeros(count)
     inked = labels > 0
-    np.maximum.at(peak, labels[inked], ink[inked])
+    np.maximum.at(peak, labels[inked].astype(np.intp), ink[inked])
     border = np.concatenate([labels[0], labels[-1], labels[1:-1, 0], labels[1:-1, -1]])
     on_border = np.bincount(border, minlength=count)
     parts = []

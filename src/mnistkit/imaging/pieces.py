@@ -6,6 +6,7 @@ candidate (LeCun et al. 1998, section IV.A: heuristic over-segmentation).
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -49,10 +50,12 @@ class Piece:
 
     @property
     def width(self) -> int:
+        """In pixels."""
         return self.right - self.left
 
     @property
     def height(self) -> int:
+        """In pixels."""
         return self.bottom - self.top
 
 
@@ -189,7 +192,7 @@ def _cut(piece: Piece) -> list[Piece]:
         if ink[column] == around.min() <= _MOST_CUT * piece.height and column - least >= (columns or [0])[-1]:
             columns.append(column)
     edges = [0, *columns, piece.width]
-    slices = zip(edges, edges[1:], strict=False)
+    slices = itertools.pairwise(edges)
     return [_slice(piece, left, right) for left, right in slices if piece.mask[:, left:right].any()]
 
 

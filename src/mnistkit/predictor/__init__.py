@@ -3,5 +3,5 @@
 from mnistkit.predictor.explanation import Explanation as Explanation
 from mnistkit.predictor.prediction import Prediction as Prediction
 from mnistkit.predictor.predictor import Predictor as Predictor
-from mnistkit.predictor.reading import Reading as Reading
 from mnistkit.predictor.reading import ReadDigit as ReadDigit
+from mnistkit.predictor.reading import Reading as Reading

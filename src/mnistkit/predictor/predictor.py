@@ -170,14 +170,12 @@ class Predictor:
 
     @overload
     def predict(  # type: ignore[overload-overlap]  # a str is also a sequence of them; the first overload wins
-        self, image: bytes | BinaryIO | PIL.Image.Image, *, reject: float | None = None
+        self, image: str | os.PathLike[str] | bytes | BinaryIO | PIL.Image.Image, *, reject: float | None = None
     ) -> Prediction: ...
     @overload
     def predict(self, image: Sequence[ImageLike], *, reject: float | None = None) -> list[Prediction]: ...
     @overload
-    def predict(
-        self, image: str | os.PathLike[str] | np.ndarray | Tensor, *, reject: float | None = None
-    ) -> Prediction | list[Prediction]: ...
+    def predict(self, image: np.ndarray | Tensor, *, reject: float | None = None) -> Prediction | list[Prediction]: ...
     def predict(
         self, image: ImageLike | Sequence[ImageLike], *, reject: float | None = None
     ) -> Prediction | list[Prediction]:
@@ -186,8 +184,8 @@ class Predictor:
         Args:
             image: a path, encoded bytes, a binary file object, a PIL image, an array or a tensor; see
                 :func:`mnistkit.imaging.load_image`. Several: a list of these, an array ``(N, H, W)`` or
-                ``(N, H, W, C)``, a tensor ``(N, C, H, W)``, or the path of a folder, whose images are read in the order
-                of :func:`mnistkit.imaging.image_files`.
+                ``(N, H, W, C)``, a tensor ``(N, C, H, W)``, or the path of a folder. (Type checkers cannot see that a
+                path is a folder's: ``predict(image_files(folder))``, from ``mnistkit.imaging``, is the same for them.)
             reject: the share of good pictures that should get an answer, such as 0.98: what is less certain than that
                 takes, or blank, comes back with :attr:`Prediction.rejected` set.
 
@@ -279,7 +277,7 @@ class Predictor:
                 "to be trained on MNIST's frames"
             )
         pixels = load_image(image, channels=3)
-        return read_page(pixels, self._logits, self.classes, self.calibration, self.preprocessing.size)
+        return read_page(pixels, self.logits, self.classes, self.calibration, self.preprocessing.size)
 
     def calibrate(
         self, dataset: DigitDataset, *, augment: Augmentation | None = None, knows_none: bool = False, seed: int = 0
@@ -298,6 +296,20 @@ class Predictor:
             logits = torch.cat([self.model(images) for images, _ in loader])
         self.calibration = fit_calibration(logits, dataset.labels, knows_none=knows_none)
         return self.calibration
+
+    def logits(self, frames: np.ndarray) -> Tensor:
+        """What the model makes of frames, before calibration.
+
+        Args:
+            frames: uint8 ``(N, H, W)`` or ``(N, C, H, W)``, as the model is to see them, but for normalisation:
+                :attr:`Prediction.frame` of one-channel models, or MNIST's own images.
+
+        Returns:
+            float32 ``(N, classes)``, on the CPU.
+        """
+        batches = np.array_split(frames, range(_BATCH, len(frames), _BATCH))
+        with_channels = (batch if batch.ndim == 4 else batch[:, None] for batch in batches)
+        return torch.cat([self._logits(torch.from_numpy(batch)) for batch in with_channels])
 
     def _load(self, image: ImageLike) -> np.ndarray:
         if self.preprocessing.framing == "mnist":
@@ -320,17 +332,14 @@ class Predictor:
         predictions = []
         for chunk in _chunks(frames, _BATCH):
             seen = self.preprocessing.reshape(torch.from_numpy(np.stack(chunk)))
-            logits = self._model_logits(seen)
+            logits = self._logits(seen)
             predictions += predictions_from(logits, seen.numpy(), self.classes, self.calibration, reject)
         return predictions
 
-    def _logits(self, frames: np.ndarray) -> Tensor:
-        return self._model_logits(self.preprocessing.reshape(torch.from_numpy(frames)))
-
-    @torch.inference_mode()
-    def _model_logits(self, frames: Tensor) -> Tensor:
-        logits: Tensor = self.model(self.preprocessing.normalize(frames.to(self.device)))
-        return logits
+    def _logits(self, seen: Tensor) -> Tensor:
+        with torch.inference_mode():
+            logits: Tensor = self.model(self.preprocessing.normalize(seen.to(self.device)))
+        return logits.cpu()
 
 
 def _shipped(name: str) -> CheckpointFile:

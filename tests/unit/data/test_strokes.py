@@ -5,8 +5,8 @@ import pytest
 import torch
 
 from mnistkit.data import draw_digits
-from mnistkit.data._stroke_styles import STYLES
 from mnistkit.data._pen import _trace, smooth
+from mnistkit.data._stroke_styles import STYLES
 from mnistkit.errors import ConfigError
 
 every_style = pytest.mark.parametrize(

@@ -1,0 +1,328 @@
+"""How well pictures of real handwriting are read: any folder of pictures with a CSV of the columns file and label.
+
+python benchmarks/wild.py pictures/ pictures.csv --sheet errors.png
+python benchmarks/wild.py pictures/ pictures.csv --changed --strings strings/ strings.csv --refuse --mnist 10000
+
+Prints the accuracy with its interval, by kind where the CSV has a column of that name, the confusions, calibration and
+coverage; writes a sheet of the errors with what the network saw. The pictures are measured, never trained on.
+"""
+
+import argparse
+import collections
+import csv
+import dataclasses
+import io
+import json
+import math
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from typing import TypeAlias
+
+import numpy as np
+import PIL.Image
+import PIL.ImageDraw
+import torch
+
+from mnistkit import Predictor, load_mnist
+from mnistkit.calibration import expected_calibration_error
+from mnistkit.data import draw_distractors
+from mnistkit.errors import ImageError
+from mnistkit.imaging import load_image
+from mnistkit.metrics import wilson_interval
+from mnistkit.predictor import Prediction
+
+Change: TypeAlias = Callable[[np.ndarray], np.ndarray | bytes]
+
+
+@dataclasses.dataclass(frozen=True)
+class Picture:
+    """One line of the CSV."""
+
+    file: Path
+    label: str
+    kind: str
+    repo: str
+    side: int
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("csv", type=Path)
+    parser.add_argument("--checkpoint", type=Path, help="by default the weights that ship")
+    parser.add_argument("--sheet", type=Path, help="a picture of the errors")
+    parser.add_argument(
+        "--changed", action="store_true", help="also inverted, padded, scaled, turned, compressed, shaded"
+    )
+    parser.add_argument("--strings", nargs=2, type=Path, metavar=("FOLDER", "CSV"), help="pictures of several digits")
+    parser.add_argument("--refuse", action="store_true", help="how many distractors are refused at 98 %% coverage")
+    parser.add_argument("--mnist", type=int, default=0, metavar="N", help="also the first N of MNIST's test images")
+    parser.add_argument("--output", type=Path, help="all figures as JSON")
+    options = parser.parse_args()
+
+    predictor = Predictor.from_checkpoint(options.checkpoint) if options.checkpoint else Predictor()
+    pictures = read_csv(options.folder, options.csv)
+    report: dict[str, object] = {"pictures": len(pictures)}
+    predictions = read_all(predictor, (picture.file for picture in pictures))
+    report["single"] = accuracies(pictures, predictions)
+    report["certainty"] = certainty(predictor, pictures, predictions)
+    errors = [pair for pair in zip(pictures, predictions, strict=True) if not right(*pair)]
+    print_errors(errors)
+    if options.sheet:
+        draw_sheet(errors, options.sheet)
+    if options.changed:
+        originals = [load_image(picture.file, channels=3) for picture in pictures]
+        report["changed"] = changed(predictor, originals, [picture.label for picture in pictures])
+    if options.strings:
+        report["strings"] = strings(predictor, read_csv(*options.strings))
+    if options.refuse:
+        report["refused"] = refused(predictor, predictions)
+    if options.mnist:
+        report["mnist"] = mnist(predictor, options.mnist, with_changes=options.changed)
+    if options.output:
+        options.output.write_text(json.dumps(report, indent=1) + "\n")
+
+
+def read_csv(folder: Path, table: Path) -> list[Picture]:
+    with table.open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    return [
+        Picture(
+            folder / row["file"],
+            row["label"],
+            row.get("kind") or "all",
+            row.get("repo") or "",
+            max(int(row.get("width") or 0), int(row.get("height") or 0)),
+        )
+        for row in rows
+    ]
+
+
+def read_all(predictor: Predictor, images: Iterable[np.ndarray | bytes | Path]) -> list[Prediction | ImageError]:
+    return list(predictor.stream(images))
+
+
+def right(picture: Picture, prediction: Prediction | ImageError) -> bool:
+    return isinstance(prediction, Prediction) and prediction.name == picture.label
+
+
+def share(correct: int, count: int) -> str:
+    low, high = wilson_interval(correct, count)
+    return f"{correct:,} of {count:,}, {correct / count:.2%} (95 % interval {low:.2%} to {high:.2%})"
+
+
+def accuracies(pictures: list[Picture], predictions: list[Prediction | ImageError]) -> dict[str, object]:
+    groups: dict[str, list[bool]] = collections.defaultdict(list)
+    repos: dict[str, list[bool]] = collections.defaultdict(list)
+    for picture, prediction in zip(pictures, predictions, strict=True):
+        correct = right(picture, prediction)
+        for group in ("all", picture.kind, *(["over 40 pixels"] if picture.side > 40 else [])):
+            groups[group].append(correct)
+        repos[picture.repo].append(correct)
+    for group, results in groups.items():
+        print(f"{group:>24}: {share(sum(results), len(results))}")
+    total = groups["all"]
+    without = [(sum(total) - sum(r)) / (len(total) - len(r)) for r in repos.values() if len(r) < len(total)]
+    if without:
+        worst = sorted(repos, key=lambda repo: sum(repos[repo]) - len(repos[repo]))[:5]
+        print(f"leaving out one repository at a time: {min(without):.2%} to {max(without):.2%}; most errors:")
+        for repo in worst:
+            print(f"    {repo}: {sum(repos[repo])} of {len(repos[repo])}")
+    return {group: [sum(results), len(results)] for group, results in groups.items()}
+
+
+def certainty(
+    predictor: Predictor, pictures: list[Picture], predictions: list[Prediction | ImageError]
+) -> dict[str, object]:
+    read = [
+        (prediction, int(picture.label))
+        for picture, prediction in zip(pictures, predictions, strict=True)
+        if isinstance(prediction, Prediction)
+    ]
+    probabilities = torch.tensor([prediction.probabilities for prediction, _ in read], dtype=torch.float64)
+    error = expected_calibration_error(probabilities, torch.tensor([label for _, label in read]))
+    print(f"expected calibration error: {error:.2%}; mean confidence {probabilities.amax(1).mean():.2%}")
+    figures: dict[str, object] = {"calibration_error": error}
+    if predictor.calibration.acceptance:
+        accepted = list(predictor.stream((picture.file for picture in pictures), reject=0.98))
+        kept = [
+            right(picture, p)
+            for picture, p in zip(pictures, accepted, strict=True)
+            if isinstance(p, Prediction) and p.rejected is None
+        ]
+        print(f"reject=0.98 answers {len(kept) / len(pictures):.2%}; of these right: {share(sum(kept), len(kept))}")
+        figures |= {"coverage": len(kept) / len(pictures), "accuracy_of_answers": sum(kept) / len(kept)}
+    return figures
+
+
+def print_errors(errors: list[tuple[Picture, Prediction | ImageError]]) -> None:
+    confused = collections.Counter(
+        f"{picture.label} as {prediction.name if isinstance(prediction, Prediction) else 'unreadable'}"
+        for picture, prediction in errors
+    )
+    print("confusions:", ", ".join(f"{pair} ({count})" for pair, count in confused.most_common()) or "none")
+    for picture, prediction in errors:
+        print(f"    {picture.file.name}: {picture.label} read as {prediction}")
+
+
+def draw_sheet(errors: list[tuple[Picture, Prediction | ImageError]], path: Path) -> None:
+    columns = 5
+    sheet = PIL.Image.new("RGB", (250 * columns, 140 * max(1, math.ceil(len(errors) / columns))), "white")
+    for number, (picture, prediction) in enumerate(errors):
+        x, y = 250 * (number % columns), 140 * (number // columns)
+        original = PIL.Image.fromarray(load_image(picture.file, channels=3))
+        original.thumbnail((120, 120))
+        sheet.paste(original, (x, y + 16))
+        said = "unreadable"
+        if isinstance(prediction, Prediction):
+            said = f"{prediction.name} {prediction.confidence:.0%}"
+            sheet.paste(PIL.Image.fromarray(prediction.frame).resize((112, 112), 0), (x + 125, y + 16))
+        PIL.ImageDraw.Draw(sheet).text((x + 2, y + 2), f"{picture.label} read as {said}", fill="red")
+    sheet.save(path)
+
+
+# ---- changed pictures -------------------------------------------------------------------------------------------------
+
+
+def paper(image: np.ndarray) -> tuple[int, ...]:
+    """The colour along the border."""
+    edge = np.concatenate([image[0], image[-1], image[:, 0], image[:, -1]])
+    return tuple(int(value) for value in np.median(edge, axis=0))
+
+
+def padded(image: np.ndarray) -> np.ndarray:
+    height, width = image.shape[:2]
+    picture = PIL.Image.new("RGB", (2 * width, 2 * height), paper(image))
+    picture.paste(PIL.Image.fromarray(image), (width // 4, (2 * height) // 3))
+    return np.asarray(picture)
+
+
+def scaled(factor: float) -> Change:
+    def change(image: np.ndarray) -> np.ndarray:
+        height, width = image.shape[:2]
+        # Not beyond what a camera gives.
+        by = min(factor, 4000 / max(height, width)) if factor > 1 else factor
+        size = max(8, round(width * by)), max(8, round(height * by))
+        return np.asarray(PIL.Image.fromarray(image).resize(size, PIL.Image.Resampling.BICUBIC))
+
+    return change
+
+
+def turned(degrees: float) -> Change:
+    def change(image: np.ndarray) -> np.ndarray:
+        picture = PIL.Image.fromarray(image)
+        return np.asarray(picture.rotate(degrees, PIL.Image.Resampling.BICUBIC, expand=True, fillcolor=paper(image)))
+
+    return change
+
+
+def compressed(image: np.ndarray) -> bytes:
+    file = io.BytesIO()
+    PIL.Image.fromarray(image).save(file, "JPEG", quality=30)
+    return file.getvalue()
+
+
+def shaded(image: np.ndarray) -> np.ndarray:
+    """Lit from one side: at the other only a third of the light is left."""
+    light = np.linspace(1, 1 / 3, image.shape[1])[None, :, None]
+    return np.rint(image * light).astype(np.uint8)
+
+
+CHANGES: dict[str, Change] = {
+    "inverted": lambda image: 255 - image,
+    "padded": padded,
+    "scaled by 0.5": scaled(0.5),
+    "scaled by 2": scaled(2),
+    "scaled by 8": scaled(8),
+    "turned by 10 degrees": turned(10),
+    "turned by -10 degrees": turned(-10),
+    "JPEG quality 30": compressed,
+    "strong light gradient": shaded,
+}
+
+
+def changed(predictor: Predictor, images: list[np.ndarray], labels: list[str]) -> dict[str, object]:
+    figures: dict[str, object] = {}
+
+    def correct(change: Change) -> int:
+        results = read_all(predictor, (change(image) for image in images))
+        return sum(
+            isinstance(result, Prediction) and result.name == label
+            for result, label in zip(results, labels, strict=True)
+        )
+
+    before = correct(lambda image: image)
+    print(f"{'as they are':>24}: {share(before, len(images))}")
+    for name, change in CHANGES.items():
+        after = correct(change)
+        figures[name] = [after, len(images)]
+        print(f"{name:>24}: {share(after, len(images))}, {100 * (after - before) / len(images):+.2f} points")
+    return figures
+
+
+# ---- several digits, no digits, MNIST ---------------------------------------------------------------------------------
+
+
+def strings(predictor: Predictor, pictures: list[Picture]) -> dict[str, object]:
+    correct = 0
+    for picture in pictures:
+        reading = predictor.read(picture.file)
+        correct += reading.text == picture.label
+        if reading.text != picture.label:
+            print(f"    {picture.file.name}: {picture.label} read as {reading.lines}")
+    print(f"{'whole strings':>24}: {share(correct, len(pictures))}")
+    return {"correct": correct, "count": len(pictures)}
+
+
+def refused(predictor: Predictor, predictions: list[Prediction | ImageError]) -> dict[str, object]:
+    """At the threshold that answers 98 % of these very pictures, and at the one that ships."""
+    read = [prediction for prediction in predictions if isinstance(prediction, Prediction)]
+    distractors = draw_distractors(3500, load_mnist().validation, seed=10_001, split="validation")
+    score = predictor.calibration.scores
+    kept = score(predictor.logits(np.stack([prediction.frame for prediction in read])))
+    thresholds = {"98 % of these": float(kept.quantile(0.02))}
+    if predictor.calibration.acceptance:
+        thresholds["reject=0.98"] = predictor.calibration.least_score(0.98)
+    others = score(predictor.logits(distractors.images[:, 0].numpy()))
+    figures: dict[str, object] = {}
+    for name, least in thresholds.items():
+        gone = others < least
+        by_kind = {
+            kind: float(gone[distractors.labels == number].double().mean())
+            for number, kind in enumerate(distractors.classes)
+        }
+        print(f"refused at {name}: {gone.double().mean():.2%};", ", ".join(f"{k} {v:.1%}" for k, v in by_kind.items()))
+        figures[name] = by_kind | {"all": float(gone.double().mean())}
+    return figures
+
+
+def mnist(predictor: Predictor, count: int, *, with_changes: bool) -> dict[str, object]:
+    test = load_mnist().test[:count]
+    images, labels = test.images[:, 0].numpy(), test.labels
+    raw = int((predictor.logits(images).argmax(1) == labels).sum())
+    print(f"{'MNIST, raw tensors':>24}: {share(raw, count)}")
+    names = [str(label) for label in labels.tolist()]
+    results = read_all(predictor, on_paper(images))
+    framed = sum(isinstance(r, Prediction) and r.name == name for r, name in zip(results, names, strict=True))
+    print(f"{'MNIST, as pictures':>24}: {share(framed, count)}")
+    figures: dict[str, object] = {"raw": [raw, count], "pictures": [framed, count]}
+    if with_changes:
+        originals = [np.repeat(255 - image[:, :, None], 3, axis=2) for image in images]
+        figures["changed"] = changed(predictor, originals, names)
+    return figures
+
+
+def on_paper(images: np.ndarray) -> Iterator[bytes]:
+    """Black on white, somewhere in a PNG of 100 x 140."""
+    generator = np.random.default_rng(0)
+    for image in images:
+        picture = np.full((140, 100), 255, dtype=np.uint8)
+        top, left = generator.integers(0, 113), generator.integers(0, 73)
+        picture[top : top + 28, left : left + 28] = 255 - image
+        file = io.BytesIO()
+        PIL.Image.fromarray(picture).save(file, "PNG")
+        yield file.getvalue()
+
+
+if __name__ == "__main__":
+    main()

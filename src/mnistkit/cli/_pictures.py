@@ -1,0 +1,174 @@
+"""The commands that look at pictures: ``predict`` and ``read``."""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import os
+import sys
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from mnistkit.cli._output import print_json, print_text
+from mnistkit.errors import ConfigError, ImageError
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+    from mnistkit.predictor import Prediction, Predictor
+
+__all__ = ["add_predict_arguments", "add_read_arguments", "predict", "read"]
+
+_COLUMNS = ("file", "label", "name", "confidence", "rejected", "error")
+
+
+def add_predict_arguments(parser: argparse.ArgumentParser) -> None:
+    """The options of ``predict``."""
+    parser.add_argument("files", nargs="+", type=Path, metavar="FILE", help="pictures, or folders of them")
+    _add_model_arguments(parser)
+    parser.add_argument(
+        "--reject",
+        type=float,
+        metavar="SHARE",
+        help="answer only what is as certain as this share of good pictures is, such as 0.98",
+    )
+    parser.add_argument("--csv", type=Path, metavar="FILE", help="write a line for each picture to this file instead")
+    parser.add_argument(
+        "--explain", type=Path, metavar="FOLDER", help="save for each picture how it became what the network saw"
+    )
+
+
+def add_read_arguments(parser: argparse.ArgumentParser) -> None:
+    """The options of ``read``."""
+    parser.add_argument("file", type=Path, metavar="FILE", help="a picture of several digits")
+    _add_model_arguments(parser)
+    parser.add_argument("--figure", type=Path, metavar="FILE", help="save the picture with a box round every digit")
+
+
+def _add_model_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--checkpoint", type=Path, help="a model or training file (default: the weights that ship)")
+    parser.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:1, mps (default: %(default)s)")
+
+
+def predict(options: argparse.Namespace) -> None:
+    """Read pictures of one digit each."""
+    predictor = _predictor(options)
+    files = _files(options.files)
+    results = zip(files, predictor.stream(map(os.fspath, files), reject=options.reject), strict=True)
+    failures: list[ImageError] = []
+    if options.csv is not None:
+        _write_csv(options.csv, _noting(_progress(results, len(files)), failures))
+        rows: list[dict[str, object]] = []
+    else:
+        rows = [_report(options, predictor, file, result) for file, result in _noting(results, failures)]
+    counts: dict[str, object] = {"count": len(files), "failed": len(failures)}
+    print_json(options, counts | ({"predictions": rows} if options.csv is None else {"csv": str(options.csv)}))
+    if failures:
+        # One bad picture does not hide what the others show; the exit code still tells.
+        raise type(failures[0])(f"{len(failures)} of {len(files)} pictures could not be read")
+
+
+def read(options: argparse.Namespace) -> None:
+    """Read all digits in a picture."""
+    reading = _predictor(options).read(options.file)
+    if options.figure is not None:
+        _save(reading.figure(), options.figure)
+    digits: list[object] = [
+        {"digit": digit.prediction.name, "confidence": digit.confidence, "box": list(digit.box), "line": digit.line}
+        for digit in reading.digits
+    ]
+    print_json(
+        options, {"file": str(options.file), "text": reading.text, "lines": list(reading.lines), "digits": digits}
+    )
+    print_text(options, str(reading))
+
+
+def _predictor(options: argparse.Namespace) -> Predictor:
+    from mnistkit.predictor import Predictor
+
+    if options.checkpoint is None:
+        return Predictor.from_pretrained(device=options.device)
+    return Predictor.from_checkpoint(options.checkpoint, device=options.device)
+
+
+def _files(paths: Iterable[Path]) -> list[Path]:
+    from mnistkit.imaging import image_files
+
+    files: list[Path] = []
+    for path in paths:
+        inside = image_files(path) if path.is_dir() else [path]
+        if not inside:
+            raise ConfigError(f"there are no pictures in the folder {path}")
+        files += inside
+    return files
+
+
+def _noting(
+    results: Iterable[tuple[Path, Prediction | ImageError]], failures: list[ImageError]
+) -> Iterator[tuple[Path, Prediction | ImageError]]:
+    """The same, with what could not be read said at once and kept for the end."""
+    for file, result in results:
+        if isinstance(result, ImageError):
+            failures.append(result)
+            print(f"mnistkit: {file}: {result}", file=sys.stderr)
+        yield file, result
+
+
+def _progress(
+    results: Iterable[tuple[Path, Prediction | ImageError]], count: int
+) -> Iterable[tuple[Path, Prediction | ImageError]]:
+    from tqdm import tqdm
+
+    # In a log a line now and then, in a terminal a bar.
+    bar: Iterable[tuple[Path, Prediction | ImageError]] = tqdm(
+        results, total=count, unit=" pictures", file=sys.stderr, mininterval=0.1 if sys.stderr.isatty() else 10
+    )
+    return bar
+
+
+def _report(
+    options: argparse.Namespace, predictor: Predictor, file: Path, result: Prediction | ImageError
+) -> dict[str, object]:
+    if isinstance(result, ImageError):
+        return {"file": str(file), "error": str(result)}
+    if options.explain is not None:
+        _save(predictor.explain(file).figure(), options.explain / f"{file.stem}.png")
+    print_text(options, f"{file}: {result}")
+    return {
+        "file": str(file),
+        "label": result.label,
+        "name": result.name,
+        "confidence": result.confidence,
+        "probabilities": list(result.probabilities),
+        "rejected": result.rejected,
+    }
+
+
+def _write_csv(path: Path, results: Iterable[tuple[Path, Prediction | ImageError]]) -> None:
+    """A line for each picture as it is read; the file has its name only when it is complete."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    unfinished = path.with_name(f".{path.name}.tmp")
+    try:
+        with unfinished.open("w", newline="", encoding="utf-8") as file:
+            lines = csv.writer(file)
+            lines.writerow(_COLUMNS)
+            for name, result in results:
+                if isinstance(result, ImageError):
+                    lines.writerow([name, "", "", "", "", result])
+                else:
+                    confidence = f"{result.confidence:.6f}"
+                    lines.writerow([name, result.label, result.name, confidence, result.rejected or "", ""])
+        unfinished.replace(path)
+    except OSError as error:
+        raise ConfigError(f"cannot write {path}: {error.strerror or error}") from error
+    finally:
+        unfinished.unlink(missing_ok=True)
+
+
+def _save(figure: Figure, path: Path) -> None:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        figure.savefig(path, dpi=120)
+    except (OSError, ValueError) as error:
+        raise ConfigError(f"cannot write {path}: {error}") from error
