@@ -7,13 +7,14 @@ all but three have an ink box whose longer side is 20 pixels, and every one has 
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import cv2
 import numpy as np
 
 from mnistkit.errors import ConfigError, unknown_name
-from mnistkit.imaging.digit import find_digit
+from mnistkit.imaging.digit import find_candidates
 from mnistkit.imaging.ink import find_ink, shrink
 
 __all__ = ["WORK_SIDE", "Stages", "frame_image", "frame_in_stages", "frame_ink"]
@@ -48,7 +49,7 @@ def frame_image(image: np.ndarray, *, size: tuple[int, int] = (28, 28), framing:
         return _resize(image, size)
     if framing != "mnist":
         raise ConfigError(unknown_name("framing", framing, ["mnist", "resize"]))
-    return frame_in_stages(image, size=size).frame[None]
+    return next(frame_in_stages(image, size=size)).frame[None]
 
 
 @dataclass(frozen=True)
@@ -70,8 +71,11 @@ class Stages:
     frame: np.ndarray
 
 
-def frame_in_stages(image: np.ndarray, *, size: tuple[int, int] = (28, 28)) -> Stages:
+def frame_in_stages(image: np.ndarray, *, size: tuple[int, int] = (28, 28)) -> Iterator[Stages]:
     """Bring an image to MNIST's frame as :func:`frame_image` does, and keep what it was on the way.
+
+    Yields:
+        The likeliest first; then what else in the image may be the digit, if there is more than one piece of ink.
 
     Raises:
         BlankImageError: if there is no ink to frame.
@@ -82,10 +86,11 @@ def frame_in_stages(image: np.ndarray, *, size: tuple[int, int] = (28, 28)) -> S
     box = round(min(size) * _BOX)
     # White on black, or the reverse, in the right size: a frame already, and nothing to gain.
     if max(strokes.shape) == box and ink.max() >= _FULL_CONTRAST:
-        return Stages(picture, ink, ink, strokes, _center(strokes, size))
-    mask = find_digit(ink)
-    strokes = _strokes(ink, mask)
-    return Stages(picture, ink, np.where(mask, ink, 0), strokes.astype(np.uint8), _center(_fit(strokes, box), size))
+        yield Stages(picture, ink, ink, strokes, _center(strokes, size))
+        return
+    for mask in find_candidates(ink):
+        strokes = _strokes(ink, mask)
+        yield Stages(picture, ink, np.where(mask, ink, 0), strokes.astype(np.uint8), _center(_fit(strokes, box), size))
 
 
 def frame_ink(ink: np.ndarray, mask: np.ndarray, *, size: tuple[int, int] = (28, 28)) -> np.ndarray:

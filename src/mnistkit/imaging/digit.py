@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import cv2
@@ -9,7 +10,7 @@ import numpy as np
 
 from mnistkit.errors import BlankImageError
 
-__all__ = ["Part", "find_digit", "find_parts", "is_frame"]
+__all__ = ["Part", "find_candidates", "find_digit", "find_parts", "is_frame"]
 
 # Less contrast than this is paper, light and noise, not writing.
 _LEAST_CONTRAST = 16.0
@@ -17,6 +18,8 @@ _LEAST_CONTRAST = 16.0
 _SIGMAS = 4.0
 # ... and is at least this share of a typical stroke: less where the paper has no noise at all, as in a drawing.
 _FAINTEST, _FAINTEST_ON_FLAT_PAPER = 0.35, 0.12
+# What has less ink than this share of the likeliest candidate's is dust.
+_LEAST_MASS = 0.01
 # An image this small is a digit cut out or drawn to fill it, and may well touch the border.
 _SMALL_SIDE = 64
 
@@ -52,25 +55,35 @@ class Part:
 
 
 def find_digit(ink: np.ndarray) -> np.ndarray:
-    """The pixels of the digit.
+    """The pixels of the digit: the first of :func:`find_candidates`."""
+    return next(find_candidates(ink))
+
+
+def find_candidates(ink: np.ndarray) -> Iterator[np.ndarray]:
+    """What may be the digit, the likeliest first, by its ink, its place and its size alone.
 
     Args:
         ink: uint8 ``(H, W)``, as :func:`find_ink` gives it.
 
-    Returns:
-        bool ``(H, W)``.
+    Yields:
+        bool ``(H, W)``: the pixels of one candidate; no pixel belongs to two.
 
     Raises:
         BlankImageError: if nothing stands out from the paper.
     """
     labels, parts = find_parts(ink)
     frames = {part.number for part in parts if is_frame(part, labels)}
-    digit = max(parts, key=lambda part: _score(part, ink.shape, part.number in frames))
-    chosen = _with_fragments(digit, [part for part in parts if part.number not in frames], ink.shape)
-    belongs = np.zeros(len(parts) + 1, dtype=np.bool_)
-    belongs[chosen] = True
-    mask_of_digit: np.ndarray = belongs[labels]
-    return mask_of_digit
+    ranked = sorted(parts, key=lambda part: -_score(part, ink.shape, part.number in frames))
+    free = [part for part in parts if part.number not in frames]
+    taken: set[int] = set()
+    for digit in ranked:
+        if digit.number in taken or digit.mass < _LEAST_MASS * ranked[0].mass:
+            continue
+        chosen = _with_fragments(digit, [part for part in free if part.number not in taken], ink.shape)
+        taken.update(chosen)
+        belongs = np.zeros(len(parts) + 1, dtype=np.bool_)
+        belongs[chosen] = True
+        yield belongs[labels]
 
 
 def find_parts(ink: np.ndarray) -> tuple[np.ndarray, list[Part]]:

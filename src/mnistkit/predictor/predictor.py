@@ -32,6 +32,8 @@ __all__ = ["Predictor"]
 _T = TypeVar("_T")
 
 _BATCH = 256
+# Pieces of ink in an image that are looked at, where the first turns out to be no digit.
+_MOST_CANDIDATES = 4
 _DIGITS = tuple("0123456789")
 # The weights that ship, by name; each is models/weights/NAME.safetensors, with a card beside it.
 _WEIGHTS = ("handwriting",)
@@ -199,7 +201,7 @@ class Predictor:
         """
         several = _as_list(image)
         if several is None:
-            return self._predict([self._frame(image, reject)], reject)[0]  # type: ignore[arg-type]  # _as_list knows sequences
+            return self._predict([self._frames(image, reject)], reject)[0]  # type: ignore[arg-type]  # _as_list knows sequences
         predictions = []
         for position, result in enumerate(self.stream(several, reject=reject)):
             if isinstance(result, ImageError):
@@ -218,17 +220,17 @@ class Predictor:
             For each image, in order, its prediction or the error that says why there is none.
         """
 
-        def frame_or_error(image: ImageLike) -> np.ndarray | ImageError:
+        def frames_or_error(image: ImageLike) -> np.ndarray | ImageError:
             try:
-                return self._frame(image, reject)
+                return self._frames(image, reject)
             except ImageError as error:
                 return error
 
         # Decoding and framing leave Python's lock most of the time.
         with ThreadPoolExecutor(os.cpu_count()) as pool:
             for chunk in _chunks(images, _BATCH):
-                results = list(pool.map(frame_or_error, chunk))
-                read = iter(self._predict([frame for frame in results if not isinstance(frame, ImageError)], reject))
+                results = list(pool.map(frames_or_error, chunk))
+                read = iter(self._predict([frames for frames in results if not isinstance(frames, ImageError)], reject))
                 for result in results:
                     yield result if isinstance(result, ImageError) else next(read)
 
@@ -248,12 +250,13 @@ class Predictor:
         """
         pixels = self._load(image)
         if self.preprocessing.framing == "mnist":
-            stages = vars(frame_in_stages(pixels, size=self.preprocessing.size))
-            frame = stages["frame"][None]
+            candidates = list(itertools.islice(frame_in_stages(pixels, size=self.preprocessing.size), self._candidates))
+            frames = np.stack([candidate.frame[None] for candidate in candidates])
+            stages = vars(candidates[self._choose(self.logits(frames))])
         else:
-            frame = frame_image(pixels, size=self.preprocessing.size, framing=self.preprocessing.framing)
-            stages = {"picture": pixels, "frame": np.moveaxis(frame, 0, -1).squeeze()}
-        return Explanation(self._predict([frame], None)[0], stages)
+            frames = self._frames(pixels, None)
+            stages = {"picture": pixels, "frame": np.moveaxis(frames[0], 0, -1).squeeze()}
+        return Explanation(self._predict([frames], None)[0], stages)
 
     def read(self, image: ImageLike) -> Reading:
         """Read all the digits in a picture, line by line.
@@ -319,21 +322,42 @@ class Predictor:
             image, channels=3 if self.preprocessing.channels == 3 else 1, side=4 * max(self.preprocessing.size)
         )
 
-    def _frame(self, image: ImageLike, reject: float | None) -> np.ndarray:
+    @property
+    def _candidates(self) -> int:
+        """How many pieces of ink are looked at: only a model that knows what is no digit can choose among them."""
+        return _MOST_CANDIDATES if self.calibration.knows_none else 1
+
+    def _frames(self, image: ImageLike, reject: float | None) -> np.ndarray:
+        """What may be the digit in an image, the likeliest first, uint8 ``(candidates, C, H, W)``."""
         preparing = self.preprocessing
         try:
-            return frame_image(self._load(image), size=preparing.size, framing=preparing.framing)
+            pixels = self._load(image)
+            if preparing.framing != "mnist":
+                return frame_image(pixels, size=preparing.size, framing=preparing.framing)[None]
+            candidates = frame_in_stages(pixels, size=preparing.size)
+            return np.stack([stages.frame[None] for stages in itertools.islice(candidates, self._candidates)])
         except BlankImageError:
             if reject is None:
                 raise
-            return np.zeros((preparing.channels, *preparing.size), dtype=np.uint8)
+            return np.zeros((1, preparing.channels, *preparing.size), dtype=np.uint8)
 
-    def _predict(self, frames: list[np.ndarray], reject: float | None) -> list[Prediction]:
+    def _choose(self, logits: Tensor) -> int:
+        """Which candidate is the digit: the first, unless that is none and another is one."""
+        scores = self.calibration.scores(logits)
+        best = int(scores.argmax())
+        return best if float(self.calibration.membership(logits[:1])) < 0.5 and float(scores[best]) > 0 else 0
+
+    def _predict(self, images: Sequence[np.ndarray], reject: float | None) -> list[Prediction]:
+        """A prediction for each image, from what :meth:`_frames` found in it."""
         predictions = []
-        for chunk in _chunks(frames, _BATCH):
-            seen = self.preprocessing.reshape(torch.from_numpy(np.stack(chunk)))
+        for chunk in _chunks(images, _BATCH):
+            seen = self.preprocessing.reshape(torch.from_numpy(np.concatenate(chunk)))
             logits = self._logits(seen)
-            predictions += predictions_from(logits, seen.numpy(), self.classes, self.calibration, reject)
+            # Where the candidates of each image begin.
+            starts = np.cumsum([0, *map(len, chunk)])
+            chosen = [start + self._choose(logits[start:end]) for start, end in itertools.pairwise(starts.tolist())]
+            frames = seen[chosen].numpy()
+            predictions += predictions_from(logits[chosen], frames, self.classes, self.calibration, reject)
         return predictions
 
     def _logits(self, seen: Tensor) -> Tensor:
