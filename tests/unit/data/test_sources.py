@@ -452,9 +452,7 @@ def test_a_failed_download_says_so_and_the_next_one_succeeds(mirror, fashion, tm
     with pytest.raises(DownloadError) as caught:
         load_dataset("fashion-mnist", root=root, validation=10)
     message = str(caught.value)
-    assert message.startswith(
-        f"fashion-mnist is not on this machine (downloading failed: Error downloading {file.name}"
-    )
+    assert message.startswith("fashion-mnist is not on this machine (downloading failed: ")
     assert reason in message
     assert mirror.url in message
     assert f"Put these files into {root / 'FashionMNIST'}, or name their folder with root=:" in message

@@ -457,7 +457,7 @@ def test_a_closed_file_or_picture_is_refused(digit, tmp_path):
         pass
     with pytest.raises(ImageError, match=r"this BufferedReader cannot be read as an image: .*closed file"):
         load_image(file)
-    with pytest.raises(ImageError, match="the image is damaged, or its file is closed: AssertionError"):
+    with pytest.raises(ImageError, match="the image is damaged, or its file is closed: "):
         load_image(picture)
 
 
