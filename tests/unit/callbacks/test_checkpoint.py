@@ -138,51 +138,33 @@ def test_the_newest_is_found_by_number_and_not_by_name(tmp_path, train):
     ]
 
 
-def test_last_is_written_every_so_many_steps(tmp_path, train):
-    steps = []
-
-    class Look(Callback):
-        def on_step_start(self, trainer):
-            path = tmp_path / "last.safetensors"
-            steps.append(read_checkpoint(path).training["step"] if path.exists() else 0)
-
-    run((train,), Checkpoint(tmp_path, monitor=None, every_steps=3), Look(), epochs=2)
+def test_last_is_written_every_so_many_steps(tmp_path, train, at):
+    path, steps = tmp_path / "last.safetensors", []
+    look = at("on_step_start", lambda t: steps.append(read_checkpoint(path).training["step"] if path.exists() else 0))
+    run((train,), Checkpoint(tmp_path, monitor=None, every_steps=3), look, epochs=2)
     assert steps == [0, 0, 0, 3, 4, 4, 6, 6]
 
 
-def test_last_is_written_when_training_stops_early(tmp_path, train, validation):
-    class Stop(Callback):
-        def on_step_end(self, trainer):
-            if trainer.state.step == 6:
-                trainer.stop("enough")
-
-    kept = Weights()
-    run((train, validation), Stop(), kept, Checkpoint(tmp_path))
+def test_last_is_written_when_training_stops_early(tmp_path, train, validation, at):
+    stop, kept = at("on_step_end", lambda t: t.state.step == 6 and t.stop("enough")), Weights()
+    run((train, validation), stop, kept, Checkpoint(tmp_path))
     content = read_checkpoint(tmp_path / "last.safetensors")
     assert (content.training["step"], content.training["batch"]) == (6, 2)
     assert torch.equal(flat(load_model(tmp_path / "last.safetensors")), kept.steps[6])
 
 
-def test_a_resumed_run_does_not_forget_the_best(tmp_path, train, validation):
-    class StopAt(Callback):
-        def on_epoch_end(self, trainer):
-            if trainer.state.epoch == 2:
-                trainer.stop("a pause")
-
+def test_a_resumed_run_does_not_forget_the_best(tmp_path, train, validation, at):
+    stop = at("on_epoch_end", lambda t: t.state.epoch == 2 and t.stop("a pause"))
     figures = {"kind": Scripted, "accuracies": [0.75, 0.5, 0.625, 0.875]}
     first = Checkpoint(tmp_path, monitor="val_figure")
-    run((train, validation), first, StopAt(), **figures, epochs=4)
+    run((train, validation), first, stop, **figures, epochs=4)
     again = Checkpoint(tmp_path, monitor="val_figure")
     bests = []
-
-    class Look(Callback):
-        def on_fit_start(self, trainer):
-            bests.append(again.best)
-
-        def on_epoch_end(self, trainer):
-            bests.append(read_checkpoint(again.best_path).metrics["epoch"])
-
-    run((train, validation), again, Look(), **figures, epochs=4, resume=first.last_path)
+    look = [
+        at("on_fit_start", lambda t: bests.append(again.best), "start"),
+        at("on_epoch_end", lambda t: bests.append(read_checkpoint(again.best_path).metrics["epoch"]), "end"),
+    ]
+    run((train, validation), again, *look, **figures, epochs=4, resume=first.last_path)
     assert bests == [0.75, 1, 1]
     assert read_checkpoint(again.best_path).metrics["epoch"] == 4
 
@@ -209,14 +191,13 @@ def test_several_may_write_into_folders_of_their_own(tmp_path, train, validation
     }
 
 
-def test_an_error_writes_nothing_more(tmp_path, train):
-    class Fail(Callback):
-        def on_step_end(self, trainer):
-            if trainer.state.step == 6:
-                raise LookupError
+def test_an_error_writes_nothing_more(tmp_path, train, at):
+    def fail(trainer):
+        if trainer.state.step == 6:
+            raise LookupError
 
     with pytest.raises(LookupError):
-        run((train,), Fail(), Checkpoint(tmp_path, monitor=None))
+        run((train,), at("on_step_end", fail), Checkpoint(tmp_path, monitor=None))
     assert read_checkpoint(tmp_path / "last.safetensors").training["step"] == 4
 
 

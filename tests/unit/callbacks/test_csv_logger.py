@@ -102,13 +102,9 @@ def test_a_new_run_with_the_same_logger_begins_a_new_file(tmp_path, data):
     assert list(logger.state_dict()["seconds"]) == [1]
 
 
-def test_a_column_that_comes_later_is_empty_before(tmp_path, data):
-    class Late(Callback):
-        def on_epoch_end(self, trainer):
-            if trainer.state.epoch == 2:
-                trainer.state.history.last["late"] = 0.5
-
-    fit(data, Late(), CSVLogger(tmp_path / "run.csv"))
+def test_a_column_that_comes_later_is_empty_before(tmp_path, data, at):
+    late = at("on_epoch_end", lambda t: t.state.epoch == 2 and t.state.history.last.update(late=0.5))
+    fit(data, late, CSVLogger(tmp_path / "run.csv"))
     assert [row["late"] for row in rows(tmp_path / "run.csv")] == ["", "0.5", ""]
 
 

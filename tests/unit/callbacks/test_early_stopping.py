@@ -129,16 +129,11 @@ def test_with_averaged_weights_the_best_average_is_left(data, order):
     assert trainer.inference_model is trainer.model
 
 
-def test_a_resumed_run_goes_on_waiting_and_keeps_the_best_weights(tmp_path, data):
+def test_a_resumed_run_goes_on_waiting_and_keeps_the_best_weights(tmp_path, data, at):
     figures = [0.5, 0.9, 0.6, 0.6, 0.6, 0.6]
 
-    class Pause(Callback):
-        def on_epoch_end(self, trainer):
-            if trainer.state.epoch == 3:
-                trainer.stop("a pause")
-
-    weights = Weights()
-    trainer_of(figures, weights, stopping(2, restore_best=True), Pause(), Checkpoint(tmp_path, monitor=None)).fit(
+    pause, weights = at("on_epoch_end", lambda t: t.state.epoch == 3 and t.stop("a pause")), Weights()
+    trainer_of(figures, weights, stopping(2, restore_best=True), pause, Checkpoint(tmp_path, monitor=None)).fit(
         *data, epochs=6
     )
     callback = stopping(2)

@@ -91,7 +91,7 @@ def test_a_second_fit_records_anew(data):
     assert evaluation.history["step"] == [4]
 
 
-def test_validation_figures_come_with_the_training_figures_of_the_same_steps(data):
+def test_validation_figures_come_with_the_training_figures_of_the_same_steps(data, at):
     losses, correct, validation = [], [], []
 
     class Recording(Trainer):
@@ -101,12 +101,9 @@ def test_validation_figures_come_with_the_training_figures_of_the_same_steps(dat
             correct.append(int((output.logits.argmax(1) == batch.labels).sum()))
             return output
 
-    class Look(Callback):
-        def on_eval_end(self, trainer):
-            validation.append((trainer.evaluation.loss, trainer.evaluation.accuracy))
-
+    look = at("on_eval_end", lambda t: validation.append((t.evaluation.loss, t.evaluation.accuracy)))
     periodic = PeriodicEvaluation(every=3)
-    fit(data, periodic, Look(), kind=Recording)
+    fit(data, periodic, look, kind=Recording)
     assert periodic.history.columns == ["step", "train_loss", "train_accuracy", "val_loss", "val_accuracy"]
     assert periodic.history["step"] == [3, 6, 9]
     # Each row is about the steps since the one before, in the same epoch of five steps.

@@ -75,14 +75,11 @@ def test_an_interrupted_run_resumes_to_the_very_weights_of_one_that_was_not(tmp_
     assert torch.equal(weights(resumed), weights(whole))
 
 
-def test_a_second_interrupt_raises_at_once(train):
+def test_a_second_interrupt_raises_at_once(train, at):
     reached = []
 
-    class After(Callback):
-        def on_step_end(self, trainer):
-            reached.append(trainer.state.step)
-
-    trainer = trainer_of(interrupting("on_gradients", at=2, times=2), After())
+    after = at("on_step_end", lambda t: reached.append(t.state.step))
+    trainer = trainer_of(interrupting("on_gradients", at=2, times=2), after)
     with pytest.raises(KeyboardInterrupt):
         trainer.fit(train, epochs=1)
     assert reached == [1]

@@ -97,18 +97,14 @@ def test_lr_overrides_what_an_optimizer_says(train):
     assert chosen.param_groups[0]["lr"] == 0.5
 
 
-def test_a_parameter_group_gets_its_multiple_of_the_learning_rate(train):
+def test_a_parameter_group_gets_its_multiple_of_the_learning_rate(train, at):
     seen = []
-
-    class Look(Callback):
-        def on_step_end(self, trainer):
-            seen.append([group["lr"] for group in trainer.optimizer.param_groups])
-
+    look = at("on_step_end", lambda t: seen.append([group["lr"] for group in t.optimizer.param_groups]))
     model = mlp()
     first, second = model.layers[0].parameters(), model.layers[2].parameters()
     optimizer = torch.optim.SGD([{"params": [*first]}, {"params": [*second], "lr_scale": 0.1}], lr=1.0)
     Trainer(
-        model, optimizer=optimizer, lr=lambda step, total: 0.5**step, batch_size=20, progress=False, callbacks=[Look()]
+        model, optimizer=optimizer, lr=lambda step, total: 0.5**step, batch_size=20, progress=False, callbacks=[look]
     ).fit(train, epochs=1)
     assert seen == [pytest.approx([rate, rate / 10]) for rate in (1.0, 0.5, 0.25)]
 

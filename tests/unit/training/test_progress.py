@@ -11,7 +11,7 @@ from mnistkit import Trainer, create_model
 from mnistkit.callbacks import ProgressBar
 from mnistkit.distributed import World
 from mnistkit.errors import ConfigError
-from mnistkit.training import Callback, progress
+from mnistkit.training import progress
 from mnistkit.types import StepOutput
 
 
@@ -113,30 +113,22 @@ def test_every_so_many_steps_there_is_a_line_of_those_steps(train):
     assert shown == [(epoch, step, pytest.approx(sum(group) / len(group), abs=1e-4)) for epoch, step, group in groups]
 
 
-def test_a_line_after_a_resume_is_about_the_steps_since_then(tmp_path, train):
-    class Save(Callback):
-        def on_checkpoint(self, trainer):
-            if trainer.state.step == 4:
-                trainer.save_checkpoint(tmp_path / "four.safetensors")
-
-    whole, resumed = io.StringIO(), io.StringIO()
-    fit(train, None, ProgressBar(every=2, file=whole), Save(), epochs=1)
-    fit(train, None, ProgressBar(every=2, file=resumed), Save(), epochs=1, resume=tmp_path / "four.safetensors")
+def test_a_line_after_a_resume_is_about_the_steps_since_then(tmp_path, train, at):
+    path, whole, resumed = tmp_path / "four.safetensors", io.StringIO(), io.StringIO()
+    save = at("on_checkpoint", lambda t: t.state.step == 4 and t.save_checkpoint(path))
+    fit(train, None, ProgressBar(every=2, file=whole), save, epochs=1)
+    fit(train, None, ProgressBar(every=2, file=resumed), save, epochs=1, resume=path)
     assert resumed.getvalue().splitlines()[0] == whole.getvalue().splitlines()[2]
     assert resumed.getvalue().startswith("epoch 1 step 6  loss ")
 
 
-def test_a_resumed_bar_begins_where_the_run_was(tmp_path, train, monkeypatch):
+def test_a_resumed_bar_begins_where_the_run_was(tmp_path, train, monkeypatch, at):
     monkeypatch.setattr(progress, "tqdm", Eager)
-
-    class Save(Callback):
-        def on_checkpoint(self, trainer):
-            if trainer.state.step == 10:
-                trainer.save_checkpoint(tmp_path / "ten.safetensors")
-
-    fit(train, None, ProgressBar(file=io.StringIO()), Save())
+    path = tmp_path / "ten.safetensors"
+    save = at("on_checkpoint", lambda t: t.state.step == 10 and t.save_checkpoint(path))
+    fit(train, None, ProgressBar(file=io.StringIO()), save)
     file = Terminal()
-    fit(train, None, ProgressBar(file=file), Save(), resume=tmp_path / "ten.safetensors")
+    fit(train, None, ProgressBar(file=file), save, resume=path)
     assert re.match(r"\repoch 2/2:  67%.* 4/6 ", file.getvalue())
     assert re.search(r"\repoch 2/2:  83%.* 5/6 ", file.getvalue())
     assert "epoch 1/2" not in file.getvalue()
@@ -150,24 +142,19 @@ def test_a_finished_run_that_is_resumed_draws_nothing(tmp_path, train):
     assert file.getvalue() == ""
 
 
-def test_an_early_end_says_why(train):
-    class Stop(Callback):
-        def on_step_end(self, trainer):
-            trainer.stop("enough")
-
+def test_an_early_end_says_why(train, at):
     file = io.StringIO()
-    fit(train, None, ProgressBar(file=file), Stop())
+    fit(train, None, ProgressBar(file=file), at("on_step_end", lambda t: t.stop("enough")))
     assert file.getvalue() == "stopped after 1 steps: enough\n"
 
 
-def test_an_error_leaves_the_line_clear(train):
-    class Fail(Callback):
-        def on_step_end(self, trainer):
-            raise LookupError
+def test_an_error_leaves_the_line_clear(train, at):
+    def fail(trainer):
+        raise LookupError
 
     file = Terminal()
     with pytest.raises(LookupError):
-        fit(train, None, ProgressBar(file=file), Fail())
+        fit(train, None, ProgressBar(file=file), at("on_step_end", fail))
     assert file.getvalue().rsplit("\r", 1)[1].strip() == ""
     assert len(file.getvalue().split("\r")) > 2
 

@@ -235,18 +235,13 @@ def test_a_trainer_that_has_trained_can_itself_resume(file, train):
     assert torch.equal(weights(trainer), before)
 
 
-def test_the_time_before_a_resume_counts(file, train):
+def test_the_time_before_a_resume_counts(file, train, at):
     first = trainer_of(SaveAt(file, 5))
     first.fit(train, epochs=2)
     saved = read_checkpoint(file).training["seconds"]
     assert 0 < saved <= first.seconds
     starts = []
-
-    class Look(Callback):
-        def on_fit_start(self, trainer):
-            starts.append(trainer.seconds)
-
-    trainer_of(Look()).fit(train, epochs=2, resume=file)
+    trainer_of(at("on_fit_start", lambda t: starts.append(t.seconds))).fit(train, epochs=2, resume=file)
     assert starts[0] >= saved
 
 

@@ -13,13 +13,8 @@ from mnistkit import Augment, Checkpoint, DigitDataset, Predictor, TensorLoader,
 from mnistkit.callbacks import EMA, ProgressBar
 from mnistkit.distributed import World
 from mnistkit.errors import ConfigError, DataError, NonFiniteLossError
-from mnistkit.training import Callback, Cosine
+from mnistkit.training import Cosine
 from mnistkit.types import Batch, StepOutput
-
-
-def at(hook, action, name="at"):
-    """A callback that does one thing at one hook."""
-    return type("At", (Callback,), {hook: lambda self, trainer: action(trainer), "name": name})()
 
 
 def softmax(**options):
@@ -63,13 +58,9 @@ def test_the_last_epoch_may_be_a_part_of_one(train, validation, epochs, steps):
     assert totals == [steps[-1]] * steps[-1]
 
 
-def test_a_part_of_an_epoch_is_the_beginning_of_a_whole_one(train):
-    class Stop(Callback):
-        def on_step_end(self, trainer):
-            if trainer.state.step == 9:
-                trainer.stop("here")
-
-    stopped, partial = softmax(callbacks=[Stop()]), softmax()
+def test_a_part_of_an_epoch_is_the_beginning_of_a_whole_one(train, at):
+    stop = at("on_step_end", lambda t: t.state.step == 9 and t.stop("here"))
+    stopped, partial = softmax(callbacks=[stop]), softmax()
     partial.model.load_state_dict(stopped.model.state_dict())
     stopped.fit(train, epochs=3)
     partial.fit(train, epochs=1.5)
@@ -121,7 +112,7 @@ def test_the_same_seed_gives_the_same_weights_and_another_one_others(train):
     assert not torch.equal(run(1), run(2))
 
 
-def test_every_epoch_and_every_seed_draws_random_numbers_of_its_own(train):
+def test_every_epoch_and_every_seed_draws_random_numbers_of_its_own(train, at):
     drawn = []
     for seed in (0, 1, 0):
         softmax(seed=seed, callbacks=[at("on_step_end", lambda t: drawn.append(float(torch.rand(()))))]).fit(
@@ -161,7 +152,7 @@ def test_a_model_of_torchs_own_takes_other_classes_channels_and_sizes(tmp_path, 
     assert trainer.evaluate(data).count == classes * 2
 
 
-def test_fitting_again_goes_on_from_the_weights_with_a_new_history(train):
+def test_fitting_again_goes_on_from_the_weights_with_a_new_history(train, at):
     trainer = softmax()
     first = trainer.fit(train, epochs=2)
     before = weights(trainer.model)
@@ -174,7 +165,7 @@ def test_fitting_again_goes_on_from_the_weights_with_a_new_history(train):
     assert second.last["train_loss"] < first["train_loss"][0]
 
 
-def test_fit_leaves_the_model_ready_for_use(train):
+def test_fit_leaves_the_model_ready_for_use(train, at):
     trainer = Trainer(create_model("mlp", dropout=0.5), progress=False)
     modes = []
     trainer.callbacks.append(at("on_step_end", lambda t: modes.append(t.model.training)))
@@ -261,7 +252,7 @@ def test_float16_on_a_cpu_is_refused():
 
 
 @pytest.mark.parametrize("accumulate", [1, 2, 3, 6, 7])
-def test_every_group_of_batches_is_one_update(train, accumulate):
+def test_every_group_of_batches_is_one_update(train, accumulate, at):
     groups, moved = [], []
 
     class Counting(Trainer):
@@ -285,7 +276,7 @@ def test_every_group_of_batches_is_one_update(train, accumulate):
     assert trainer.state.total_steps == 2 * len(in_an_epoch)
 
 
-def test_gradients_are_whole_at_on_gradients_and_clipped_at_the_update(train):
+def test_gradients_are_whole_at_on_gradients_and_clipped_at_the_update(train, at):
     def norm(trainer):
         return float(torch.norm(torch.stack([p.grad.norm() for p in trainer.model.parameters()])))
 
@@ -305,7 +296,7 @@ def test_gradients_are_whole_at_on_gradients_and_clipped_at_the_update(train):
     assert clipped == pytest.approx([0.01] * 6, rel=1e-3)
 
 
-def test_gradients_do_not_leak_from_one_step_into_the_next(train):
+def test_gradients_do_not_leak_from_one_step_into_the_next(train, at):
     seen = []
     callback = at("on_gradients", lambda t: seen.append(next(t.model.parameters()).grad.clone()))
     trainer = softmax(batch_size=60, optimizer=lambda p: torch.optim.SGD(p, lr=1e-12), callbacks=[callback])
@@ -313,7 +304,7 @@ def test_gradients_do_not_leak_from_one_step_into_the_next(train):
     torch.testing.assert_close(seen[0], seen[1], rtol=1e-4, atol=1e-6)
 
 
-def test_the_learning_rate_of_a_step_is_asked_with_its_number_and_the_total(train):
+def test_the_learning_rate_of_a_step_is_asked_with_its_number_and_the_total(train, at):
     asked = []
 
     def schedule(step, total):
@@ -530,7 +521,7 @@ def test_images_of_another_shape_than_the_models_are_refused(train):
 
 
 @pytest.mark.parametrize("value", [math.nan, math.inf])
-def test_a_loss_that_is_no_number_stops_with_the_step_before_it_can_do_harm(tmp_path, train, validation, value):
+def test_a_loss_that_is_no_number_stops_with_the_step_before_it_can_do_harm(tmp_path, train, validation, value, at):
     before = []
 
     class Bursting(Trainer):
@@ -574,7 +565,7 @@ def test_on_a_gpu_the_loss_is_looked_at_every_so_often_and_always_before_saving(
 
 
 @pytest.mark.parametrize("accumulate", [1, 3])
-def test_spoilt_weights_never_replace_a_good_checkpoint(tmp_path, train, validation, accumulate):
+def test_spoilt_weights_never_replace_a_good_checkpoint(tmp_path, train, validation, accumulate, at):
     good = []
 
     def spoil(trainer):
@@ -658,7 +649,7 @@ def test_an_error_of_an_open_method_goes_through_as_it_is(train, validation, err
         "on_checkpoint",
     ],
 )
-def test_an_error_of_a_callback_goes_through_as_it_is(train, validation, error, hook):
+def test_an_error_of_a_callback_goes_through_as_it_is(train, validation, error, hook, at):
     with pytest.raises(type(error)) as caught:
         softmax(callbacks=[at(hook, raising(error))]).fit(train, validation, epochs=1)
     assert caught.value is error
@@ -682,7 +673,7 @@ def test_an_error_of_a_loader_or_an_augmentation_goes_through(train):
 # ---- stopping -------------------------------------------------------------------------------------------------------
 
 
-def test_stop_ends_training_after_the_step_under_way(train, validation):
+def test_stop_ends_training_after_the_step_under_way(train, validation, at):
     stopped = at("on_step_start", lambda t: t.state.step == 7 and t.stop("enough"))
     trainer = softmax(callbacks=[stopped])
     history = trainer.fit(train, validation, epochs=5)
@@ -690,19 +681,19 @@ def test_stop_ends_training_after_the_step_under_way(train, validation):
     assert trainer.state.stop_reason == "enough"
 
 
-def test_stop_at_the_end_of_an_epoch_keeps_its_row(train, validation):
+def test_stop_at_the_end_of_an_epoch_keeps_its_row(train, validation, at):
     trainer = softmax(callbacks=[at("on_epoch_end", lambda t: t.stop("enough"))])
     assert len(trainer.fit(train, validation, epochs=5)) == 1
 
 
-def test_stop_before_the_first_step_trains_nothing(train):
+def test_stop_before_the_first_step_trains_nothing(train, at):
     trainer = softmax(callbacks=[at("on_fit_start", lambda t: t.stop("not today"))])
     before = weights(trainer.model)
     assert len(trainer.fit(train, epochs=5)) == 0
     assert torch.equal(weights(trainer.model), before)
 
 
-def test_the_first_reason_to_stop_is_the_one_reported_and_a_new_fit_forgets_it(train):
+def test_the_first_reason_to_stop_is_the_one_reported_and_a_new_fit_forgets_it(train, at):
     trainer = softmax(callbacks=[at("on_step_end", lambda t: (t.stop("first"), t.stop("second")))])
     trainer.fit(train, epochs=5)
     assert trainer.state.stop_reason == "first"
@@ -746,7 +737,7 @@ def test_a_schedule_reaches_its_end_in_the_last_step(train):
     assert trainer.fit(train, epochs=3).last["lr"] == pytest.approx(0.001)
 
 
-def test_the_time_runs_while_fit_does(train):
+def test_the_time_runs_while_fit_does(train, at):
     seen = []
     trainer = softmax(callbacks=[at("on_step_end", lambda t: seen.append(t.seconds))])
     assert trainer.seconds == 0.0
