@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from mnistkit.checkpoint import write_atomically
+from mnistkit._atomic import write_atomically
 from mnistkit.errors import ConfigError, MissingExtraError, unknown_name
 from mnistkit.types import PathLike
 

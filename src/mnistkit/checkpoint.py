@@ -6,9 +6,7 @@ what the classes are called, what was measured. A *training* file also holds wha
 
 from __future__ import annotations
 
-import errno
 import json
-import os
 import pickle
 import platform
 from collections.abc import Iterable, Mapping
@@ -21,6 +19,7 @@ import safetensors.torch
 import torch
 from torch import Tensor, nn
 
+from mnistkit._atomic import write_atomically
 from mnistkit._packing import pack, storable, unpack
 from mnistkit.calibration import Calibration
 from mnistkit.data.preprocessing import Preprocessing
@@ -35,15 +34,12 @@ __all__ = [
     "load_model",
     "load_weights",
     "read_checkpoint",
-    "write_atomically",
     "write_checkpoint",
 ]
 
 FORMAT_VERSION = 1
 _HEADER = "mnistkit"
 _MODEL = "model/"
-# The disk is full, the user's share of it is, or the file is larger than the process may write.
-_NO_SPACE = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 
 
 @dataclass
@@ -124,31 +120,6 @@ def write_checkpoint(path: PathLike, content: CheckpointFile) -> None:
     except KeyError as error:  # safetensors looks the dtype up
         raise CheckpointError(f"cannot write {path}: a checkpoint does not hold tensors of dtype {error}") from error
     write_atomically(path, data)
-
-
-def write_atomically(path: PathLike, data: bytes) -> None:
-    """Write a file under another name, flush it to the disk, then rename it.
-
-    Raises:
-        CheckpointError: if that fails; an earlier file of that name is then as it was.
-    """
-    path = Path(path)
-    # Always the same name: what a killed process left half written is overwritten, not added to.
-    temporary = path.parent / f".{path.name}.tmp"
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            with temporary.open("wb") as file:
-                file.write(data)
-                file.flush()
-                os.fsync(file.fileno())
-            temporary.replace(path)
-        finally:
-            temporary.unlink(missing_ok=True)
-    except OSError as error:
-        advice = "free some space" if error.errno in _NO_SPACE else "choose a folder that can be written"
-        kept = "the earlier file there is intact; " if path.is_file() else ""
-        raise CheckpointError(f"cannot write {path}: {error.strerror or error}; {kept}{advice}") from error
 
 
 def read_checkpoint(path: PathLike) -> CheckpointFile:

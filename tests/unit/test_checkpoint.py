@@ -1,7 +1,6 @@
 import errno
 import json
 import math
-import os
 import pickle
 import random
 import subprocess
@@ -20,7 +19,6 @@ from mnistkit.checkpoint import (
     load_model,
     load_weights,
     read_checkpoint,
-    write_atomically,
     write_checkpoint,
 )
 from mnistkit.data import Preprocessing
@@ -378,49 +376,6 @@ def test_writers_that_are_killed_leave_a_whole_file_and_the_next_one_tidies_up(p
     assert set(_names(path.parent)) <= {path.name, f".{path.name}.tmp"}
     write_checkpoint(path, _content(model))
     assert _names(path.parent) == [path.name]
-
-
-def test_a_folder_in_the_place_of_the_file_stays(tmp_path):
-    with pytest.raises(CheckpointError, match=f"^cannot write {tmp_path}: Is a directory; choose a folder that can be"):
-        write_atomically(tmp_path, b"data")
-    assert tmp_path.is_dir()
-    assert not list(tmp_path.parent.glob(f".{tmp_path.name}*"))
-
-
-def test_a_file_in_the_place_of_the_folder_stays(tmp_path):
-    (tmp_path / "file").write_text("mine")
-    with pytest.raises(
-        CheckpointError, match=r"file/deep/a\.safetensors: Not a directory; choose a folder that can be"
-    ):
-        write_atomically(tmp_path / "file" / "deep" / "a.safetensors", b"data")
-    assert (tmp_path / "file").read_text() == "mine"
-
-
-@pytest.mark.parametrize("name", [".", "/"])
-def test_a_path_without_a_file_name_is_refused(name, tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    with pytest.raises(CheckpointError, match=f"^cannot write {name}: "):
-        write_atomically(name, b"data")
-    assert _names(tmp_path) == []
-
-
-def test_a_name_that_is_too_long_is_refused(tmp_path):
-    with pytest.raises(CheckpointError, match="File name too long; choose a folder that can be written"):
-        write_atomically(tmp_path / ("a" * 253), b"data")
-
-
-def test_ctrl_c_while_writing_leaves_no_other_file(tmp_path, monkeypatch):
-    path = tmp_path / "a"
-    path.write_bytes(b"before")
-
-    def interrupt(descriptor):
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr(os, "fsync", interrupt)
-    with pytest.raises(KeyboardInterrupt):
-        write_atomically(path, b"after")
-    assert path.read_bytes() == b"before"
-    assert _names(tmp_path) == ["a"]
 
 
 # ---- files that are none ------------------------------------------------------------------------------------------

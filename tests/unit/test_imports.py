@@ -13,7 +13,7 @@ SOURCE = Path(mnistkit.__file__).parent
 LEVELS = [
     {"errors"},
     {"types"},
-    {"_modules", "_packing", "device", "precision", "distributed", "seeding"},
+    {"_atomic", "_modules", "_packing", "device", "precision", "distributed", "seeding"},
     {"metrics", "imaging", "calibration"},
     {"models", "data"},
     {"checkpoint"},

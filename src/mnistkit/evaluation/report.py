@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass, field, replace
 
 import numpy as np
 
-from mnistkit.checkpoint import write_atomically
+from mnistkit._atomic import write_atomically
 from mnistkit.data import DigitDataset
 from mnistkit.errors import ConfigError, DataError
 from mnistkit.evaluation import figures
