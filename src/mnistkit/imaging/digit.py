@@ -55,7 +55,7 @@ class Part:
 
 
 def find_digit(ink: np.ndarray) -> np.ndarray:
-    """The pixels of the digit: the first of :func:`find_candidates`."""
+    """The pixels of the digit: the first of ``find_candidates``."""
     return next(find_candidates(ink))
 
 

@@ -36,7 +36,10 @@ class Piece:
     """A part of the ink.
 
     Attributes:
-        left, top, right, bottom: its box, in pixels.
+        left: of its box, in pixels.
+        top: likewise.
+        right: likewise, the first column that is no longer in it.
+        bottom: likewise, the first row.
         mask: which pixels of the box belong to it, bool ``(bottom - top, right - left)``.
         stroke: pieces of one number hang together on the paper.
     """

@@ -189,7 +189,7 @@ class Predictor:
                 ``(N, H, W, C)``, a tensor ``(N, C, H, W)``, or the path of a folder. (Type checkers cannot see that a
                 path is a folder's: ``predict(image_files(folder))``, from ``mnistkit.imaging``, is the same for them.)
             reject: the share of good pictures that should get an answer, such as 0.98: what is less certain than that
-                takes, or blank, comes back with :attr:`Prediction.rejected` set.
+                takes, or blank, comes back with ``Prediction.rejected`` set.
 
         Returns:
             A prediction; for several images a list in their order.
@@ -305,7 +305,7 @@ class Predictor:
 
         Args:
             frames: uint8 ``(N, H, W)`` or ``(N, C, H, W)``, as the model is to see them, but for normalisation:
-                :attr:`Prediction.frame` of one-channel models, or MNIST's own images.
+                ``Prediction.frame`` of one-channel models, or MNIST's own images.
 
         Returns:
             float32 ``(N, classes)``, on the CPU.

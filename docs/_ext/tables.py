@@ -1,0 +1,90 @@
+"""Tables that are made from the package itself when a page is built."""
+
+import inspect
+import json
+from importlib import resources
+from pathlib import Path
+
+from measured import RESULTS, figure
+from sphinx.util.docutils import SphinxDirective
+
+from mnistkit import create_model, summary
+from mnistkit.data import dataset_info, list_datasets
+from mnistkit.models import list_models, model_factory
+from mnistkit.training import Callback
+from mnistkit.training.callback import HOOKS
+
+WEIGHTS = resources.files("mnistkit.models") / "weights"
+# Which rows of benchmarks/results/accuracy.json are of a registered model as its factory makes it, on MNIST's test images.
+MEASURED = {"lenet5": "train", "mlp": "t2b", "convnet": "t3", "digit_cnn": "t4"}
+
+
+def table(header, rows):
+    lines = [header, ["---"] * len(header), *rows]
+    return "\n".join("| " + " | ".join(str(cell).replace("|", "\\|") for cell in line) + " |" for line in lines)
+
+
+def card(name):
+    return json.loads((WEIGHTS / f"{name}.json").read_text(encoding="utf-8"))
+
+
+class Table(SphinxDirective):
+    """A page in Markdown gets Markdown."""
+
+    def run(self):
+        self.env.note_dependency(str(RESULTS))
+        return self.parse_text_to_nodes(self.text())
+
+
+class ModelTable(Table):
+    def text(self):
+        results = json.loads(RESULTS.read_text(encoding="utf-8"))["results"]
+        cards = [card(Path(path.name).stem) for path in WEIGHTS.iterdir() if path.name.endswith(".json")]
+        measured = {model: figure(results[row]) for model, row in MEASURED.items() if row in results}
+        measured |= {found["model"]: figure([list(found["mnist test"].values())[:2]]) for found in cards}
+        rows = []
+        for name in list_models():
+            layers = inspect.getdoc(model_factory(name)).splitlines()[0].rstrip(".")
+            counted = summary(create_model(name))
+            # The count is in a column of its own.
+            layers = layers.split(": ")[0].split("; ")[0] if f"{counted.parameters:,}" in layers else layers
+            link, accuracy = f"{{func}}`~mnistkit.models.{name}`", measured.get(name, "")
+            rows.append([link, layers, f"{counted.parameters:,}", f"{counted.macs:,}", accuracy])
+        return table(["name", "layers", "parameters", "multiply-adds", "accuracy on MNIST's test images"], rows)
+
+
+class ModelCard(Table):
+    required_arguments = 1
+
+    def text(self):
+        return table(["", ""], [[key, self.shown(value)] for key, value in card(self.arguments[0]).items()])
+
+    @staticmethod
+    def shown(value):
+        if isinstance(value, dict) and "correct" in value:
+            return f"{value['correct']:,} of {value['count']:,}: {figure([[value['correct'], value['count']]])}"
+        return f"{value:.4g}" if isinstance(value, float) else f"{value:,}" if isinstance(value, int) else value
+
+
+class DatasetTable(Table):
+    def text(self):
+        rows = []
+        for name in sorted(list_datasets(), key=lambda name: (name != "mnist", name)):
+            info = dataset_info(name)
+            where = "; in the package" if info.torchvision is None else ""
+            rows.append([f"`{name}`", info.title + where, len(info.classes), info.licence, info.citation])
+        return table(["name", "shows", "classes", "licence", "cite"], rows)
+
+
+class HookTable(Table):
+    def text(self):
+        rows = [[f"`{hook}`", inspect.getdoc(getattr(Callback, hook)).splitlines()[0]] for hook in HOOKS]
+        return table(["hook", "when it is called"], [[a, b.replace("``", "`")] for a, b in rows])
+
+
+def setup(app):
+    app.add_directive("model-table", ModelTable)
+    app.add_directive("model-card", ModelCard)
+    app.add_directive("dataset-table", DatasetTable)
+    app.add_directive("hook-table", HookTable)
+    return {"parallel_read_safe": True, "parallel_write_safe": True}

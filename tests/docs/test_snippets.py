@@ -1,0 +1,96 @@
+"""Every block of Python in README.md and in docs/*.md runs as it is written, one after the other.
+
+The pages find what they speak of: pictures, folders of pictures, files of data and of weights. Their ``load_mnist`` has a few
+hundred real images.
+"""
+
+import re
+import shutil
+import textwrap
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+import mnistkit
+from mnistkit.data import write_idx
+
+ROOT = Path(__file__).parents[2]
+PAGES = sorted([ROOT / "README.md", *(ROOT / "docs").glob("*.md")])
+BLOCK = re.compile(r"^( *)```python\n(.*?)^\1```", re.DOTALL | re.MULTILINE)
+# What a page's snippets print and write, where a reader is promised it.
+PRINTED = {
+    "README": ["accuracy", "7 ("],
+    "evaluation": ["lenet5 on mnist test", "McNemar's test", "mean ", "zigzag ", "947 8 9"],
+    "errors": ["unknown model 'lennet5'; did you mean 'lenet5'?", "test images"],
+    "faq": [
+        "is a web page, not an IDX file",
+        "rejected",
+        "torch.Size([7, 10])",
+        "True\n",
+        "kmnist is not on this machine",
+    ],
+    "index": ["accuracy", "7 ("],
+    "install": [mnistkit.__version__],
+    "quickstart": ["7 ("],
+}
+WRITTEN = {
+    "evaluation": ["report.html", "report.json", "robustness.json"],
+    "frames": ["stages.png"],
+    "plots": ["mistakes.png", "confusion.png", "rates.png", "kernels.gif", "why.png", "edit.png"],
+    "quickstart": ["runs/lenet5/best.safetensors", "report.html", "curves.png", "mistakes.png"],
+}
+
+
+def blocks(page):
+    return [textwrap.dedent(body) for _, body in BLOCK.findall(page.read_text(encoding="utf-8"))]
+
+
+def test_no_block_is_overlooked():
+    for page in PAGES:
+        assert len(blocks(page)) == len(re.findall(r"^ *```python", page.read_text(encoding="utf-8"), re.MULTILINE))
+    assert sum(bool(blocks(page)) for page in PAGES) >= 12
+
+
+@pytest.fixture(scope="module")
+def shelf(tmp_path_factory, hundreds):
+    """A folder with all that the pages speak of."""
+    folder = tmp_path_factory.mktemp("shelf")
+    shutil.copytree(ROOT / "examples" / "pictures", folder / "examples" / "pictures")
+    seven = Image.open(folder / "examples/pictures/seven.png")
+    for name in ("my_seven.jpg", "a.png", "b.png"):
+        seven.save(folder / name)
+    number = np.concatenate([image[0] for image in hundreds.test.images[:3].numpy()], axis=1)
+    Image.fromarray(number).resize((252, 84)).save(folder / "number.png")
+    for label in range(10):
+        (folder / "pictures" / str(label)).mkdir(parents=True)
+        for number, image in enumerate(hundreds.train.only(label).images[:4, 0].numpy()):
+            Image.fromarray(255 - image).save(folder / "pictures" / str(label) / f"{number}.png")
+    (folder / "files").mkdir()
+    for prefix, data in (("train", hundreds.train), ("t10k", hundreds.test)):
+        # 5,000 are set aside, so a few copies of each image.
+        copies = 15 if prefix == "train" else 1
+        write_idx(folder / f"files/{prefix}-images-idx3-ubyte.gz", data.images[:, 0].repeat(copies, 1, 1).numpy())
+        write_idx(folder / f"files/{prefix}-labels-idx1-ubyte.gz", data.labels.repeat(copies).numpy().astype("uint8"))
+    model = mnistkit.create_model("lenet5")
+    trainer = mnistkit.Trainer(model, callbacks=[mnistkit.Checkpoint(folder / "runs/lenet5")], progress=False)
+    trainer.fit(hundreds.train, hundreds.validation, epochs=1)
+    torch.save(model.state_dict(), folder / "weights.pt")
+    return folder
+
+
+@pytest.mark.parametrize("page", [page for page in PAGES if blocks(page)], ids=lambda page: page.stem)
+def test_every_snippet_runs(page, shelf, hundreds, tmp_path, monkeypatch, capsys):
+    shutil.copytree(shelf, tmp_path, dirs_exist_ok=True)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(mnistkit, "load_mnist", lambda validation=5000, seed=0: hundreds)
+    names = {}
+    for number, snippet in enumerate(blocks(page), 1):
+        exec(compile(snippet, f"{page.name}, block {number}", "exec"), names)
+    printed = capsys.readouterr().out
+    for text in PRINTED.get(page.stem, []):
+        assert text in printed
+    for name in WRITTEN.get(page.stem, []):
+        assert (tmp_path / name).stat().st_size > 0
