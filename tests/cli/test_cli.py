@@ -1,6 +1,7 @@
 """Every command, as a user types it and as a program reads it."""
 
 import json
+import math
 import os
 import subprocess
 import sys
@@ -16,6 +17,7 @@ from mnistkit import errors
 from mnistkit.checkpoint import read_checkpoint
 from mnistkit.cli import main
 from mnistkit.data import list_datasets
+from mnistkit.training import FAST
 
 
 @pytest.fixture
@@ -163,6 +165,29 @@ def test_without_options_lenet5_is_trained_on_mnist_as_the_readme_says(run, monk
     assert len(output.splitlines()) == 3
 
 
+@pytest.mark.parametrize("percent", list(FAST))
+def test_fast_trains_by_the_recipe(run_json, train_command, tmp_path, percent):
+    position = train_command.index("--batch-size")
+    report = run_json(*train_command[:position], *train_command[position + 2 :], "--fast", percent)
+    recipe = FAST[percent]
+    content = read_checkpoint(tmp_path / "run" / "last.safetensors")
+    assert (report["model"], content.spec.name) == ("fast_cnn", "fast_cnn")
+    assert tuple(content.spec.arguments["maps"]) == recipe.maps
+    assert content.training["run"]["lr"] == f"OneCycle(peak={recipe.peak}, rise=0.3, start=0.04, final=0.0001)"
+    assert report["epochs"] == math.ceil(recipe.epochs)
+    assert report["history"][-1]["step"] == round(recipe.epochs * math.ceil(200 / recipe.batch_size))
+
+
+def test_every_recipe_can_be_asked_for(run, capsys):
+    with pytest.raises(SystemExit):
+        main(["train", "--fast", "98"])
+    assert f"(choose from {', '.join(FAST)})" in capsys.readouterr().err.replace("'", "")
+
+
+def test_part_of_an_epoch_can_be_asked_for(run_json, train_command):
+    assert run_json(*train_command, "--epochs", 1.5, "--batch-size", 20)["history"][-1]["step"] == 15
+
+
 def test_several_seeds_train_a_model_each(run_json, train_command, tmp_path):
     report = run_json(*train_command, "--epochs", 1, "--seed", 3, 5)
     values = [run["test"]["accuracy"] for run in report["runs"]]
@@ -263,7 +288,7 @@ def test_ctrl_c_before_the_first_checkpoint_claims_no_saved_run(run, train_comma
         (["--set", "activation"], 2, "--set 'activation': expected NAME=VALUE, such as activation=tanh"),
         (["--set", "activaton=tanh"], 2, "unknown argument of lenet5 'activaton'; did you mean 'activation'?"),
         (["--set", "activation=thanh"], 2, "'thanh'; did you mean 'tanh'?"),
-        (["--epochs", "0"], 2, "epochs is 0, expected a positive number"),
+        (["--epochs", "0"], 2, "epochs is 0.0, expected a positive number"),
         (["--batch-size", "0"], 2, "batch_size is 0, expected at least 1"),
         (["--lr", "nan"], 2, "peak is nan, expected a positive number"),
         (["--lr", "-1", "--schedule", "constant"], 2, "lr is -1.0, expected a positive number"),
@@ -336,7 +361,7 @@ def test_a_bug_is_not_hidden(monkeypatch):
         ([], "the following arguments are required: COMMAND"),
         (["trian"], "invalid choice: 'trian'"),
         (["predict"], "the following arguments are required: FILE"),
-        (["train", "--epochs", "many"], "argument --epochs: invalid int value: 'many'"),
+        (["train", "--epochs", "many"], "argument --epochs: invalid float value: 'many'"),
         (["train", "--schedule", "linear"], "argument --schedule: invalid choice: 'linear'"),
         (["evaluate", "x", "--split", "all"], "argument --split: invalid choice: 'all'"),
     ],

@@ -3,6 +3,7 @@
 from mnistkit.data._idx import read_idx as read_idx
 from mnistkit.data._idx import write_idx as write_idx
 from mnistkit.data.augment import Augment as Augment
+from mnistkit.data.augment import PixelShift as PixelShift
 from mnistkit.data.catalogue import DatasetInfo as DatasetInfo
 from mnistkit.data.catalogue import dataset_info as dataset_info
 from mnistkit.data.catalogue import list_datasets as list_datasets

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from mnistkit.errors import ConfigError
 
-__all__ = ["Augment"]
+__all__ = ["Augment", "PixelShift"]
 
 
 @dataclass(frozen=True)
@@ -129,6 +129,34 @@ class Augment:
         exponent = ((2 * torch.rand(len(images), generator=generator) - 1) * self.gamma).exp()
         # Resampling can leave a pixel a rounding error below 0, and the power of that is NaN.
         return images.clamp(0, 1).pow_(exponent.to(images.device).view(-1, 1, 1, 1))
+
+
+@dataclass(frozen=True)
+class PixelShift:
+    """Moves every image by whole pixels, each in its own way: the least that helps, at a fraction of a resampling's cost.
+
+    Attributes:
+        most: how far at most, in each direction.
+
+    Raises:
+        ConfigError: for less than one pixel.
+
+    >>> PixelShift(1)(torch.rand(8, 1, 28, 28), torch.Generator().manual_seed(0)).shape
+    torch.Size([8, 1, 28, 28])
+    """
+
+    most: int = 1
+
+    def __post_init__(self) -> None:
+        if self.most < 1:
+            raise ConfigError(f"most is {self.most}, expected at least 1 pixel")
+
+    def __call__(self, images: Tensor, generator: torch.Generator) -> Tensor:
+        """Move float32 images ``(N, C, H, W)``, drawing from a CPU generator; what comes in at an edge is black."""
+        n, _, height, width = images.shape
+        windows = F.pad(images, [self.most] * 4).unfold(2, height, 1).unfold(3, width, 1)
+        rows, columns = torch.randint(2 * self.most + 1, (2, n), generator=generator).to(images.device)
+        return windows[torch.arange(n, device=images.device), :, rows, columns]
 
 
 @functools.lru_cache

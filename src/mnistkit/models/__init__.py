@@ -15,6 +15,8 @@ from mnistkit.models.cnn import convnet as convnet
 from mnistkit.models.cnn import digit_cnn as digit_cnn
 from mnistkit.models.cnn import example_cnn as example_cnn
 from mnistkit.models.cnn import handwriting_cnn as handwriting_cnn
+from mnistkit.models.fast import FastCNN as FastCNN
+from mnistkit.models.fast import fast_cnn as fast_cnn
 from mnistkit.models.lenet import LeNet as LeNet
 from mnistkit.models.lenet import lenet1 as lenet1
 from mnistkit.models.lenet import lenet4 as lenet4

@@ -3,7 +3,7 @@ import math
 import pytest
 import torch
 
-from mnistkit.data import Augment, TensorLoader
+from mnistkit.data import Augment, PixelShift, TensorLoader
 from mnistkit.errors import ConfigError
 
 EVERYTHING = Augment(rotate=10, scale=0.1, shear=5, shift=2, elastic=1, ink=0.5, erase=0.5, blur=0.5, gamma=0.5)
@@ -308,3 +308,33 @@ def test_blur_and_gamma_leave_the_draws_of_the_other_options_as_they_were(digits
     moved = Augment(rotate=10, erase=0.5)(digits, draw())
     faintly = Augment(rotate=10, erase=0.5, blur=1e-9, gamma=1e-9)(digits, draw())
     torch.testing.assert_close(faintly, moved.clamp(0, 1), atol=1e-6, rtol=0)
+
+
+# ---- whole pixels -----------------------------------------------------------------------------------------------------
+
+
+def test_pixel_shift_moves_each_image_by_whole_pixels_every_way_alike():
+    images = torch.zeros(4500, 2, 9, 7)
+    images[:, 0, 4, 3] = 1
+    images[:, 1, 4, 3] = 0.5
+    moved = PixelShift(1)(images, draw())
+    assert torch.equal(moved[:, 1], moved[:, 0] / 2)
+    ways, counts = torch.unique(moved[:, 0].flatten(1).argmax(1), return_counts=True)
+    assert ways.tolist() == [row * 7 + column for row in (3, 4, 5) for column in (2, 3, 4)]
+    assert counts.min() > 400
+
+
+def test_pixel_shift_brings_black_in_at_the_edges(digits):
+    white = torch.ones_like(digits)
+    moved = PixelShift(2)(white, draw())
+    assert moved.shape == white.shape
+    assert set(moved.unique().tolist()) == {0.0, 1.0}
+    assert (moved[:, :, 2:-2, 2:-2] == 1).all()
+    assert (moved[:, :, 0] == 0).any()
+    assert torch.equal(PixelShift(2)(white, draw()), moved)
+    assert torch.equal(white, torch.ones_like(digits))
+
+
+def test_pixel_shift_by_nothing_is_refused():
+    with pytest.raises(ConfigError, match="most is 0, expected at least 1 pixel"):
+        PixelShift(0)

@@ -14,6 +14,7 @@ from mnistkit.models import (
     create_model,
     digit_cnn,
     example_cnn,
+    fast_cnn,
     handwriting_cnn,
     lenet1,
     lenet4,
@@ -68,6 +69,8 @@ def test_a_maximum_is_taken_before_an_activation_that_never_decreases_and_after_
         (lambda: mlp(hidden=[300, 100]), 266_610),
         (lambda: convnet(depth=(20, 50), hidden=500), 1_256_080),
         (lambda: lenet4(image_size=32), 16_690 + 3 * 1200),
+        (lambda: fast_cnn(maps=(32, 64, 128)), 32 * 38 + 64 * 290 + 128 * 578 + 5130),
+        (lambda: fast_cnn(channels=3, image_size=32), 36_970 + 2 * 576),
         (lambda: handwriting_cnn(channels=3, image_size=32), 194_042 + 2 * 400 + 7 * 960),
         (lambda: handwriting_cnn(width=2), 25 + 4 * 9 + 4 * 4 * 9 + 6 * 4 * 9 + 6 * 6 * 9 + 2 * 21 + 54 * 10 + 10),
     ],
@@ -192,6 +195,18 @@ def test_handwriting_cnn_normalises_before_each_activation_and_after_the_first_p
     torch.testing.assert_close(model(images), model.fc[-1](x.flatten(1)))
 
 
+def test_fast_cnn_sees_the_middle_of_the_image_only():
+    model = fast_cnn().eval()
+    images = torch.randn(3, 1, 28, 28)
+    changed = images.clone()
+    changed[..., :2] = changed[..., -2:] = changed[..., :2, :] = changed[..., -2:, :] = 9
+    assert torch.equal(model(changed), model(images))
+    for row, column in ((2, 13), (25, 13), (13, 2), (13, 25)):
+        changed = images.clone()
+        changed[..., row, column] += 5
+        assert not torch.equal(model(changed), model(images))
+
+
 def test_factories_return_the_class_that_they_promise():
     assert [type(make()) for make in (lenet1, lenet4, lenet5, convnet, mlp, softmax_regression)] == [
         LeNet,
@@ -234,6 +249,10 @@ def test_factories_return_the_class_that_they_promise():
         ("example_cnn", {"dropout": 0.5}, r"^dropout is 0\.5, expected a tuple of two$"),
         ("example_cnn", {"dropout": (0.5, 7)}, r"^dropout\[1\] is 7, expected a number from 0 to 1$"),
         ("digit_cnn", {"image_size": 0}, r"^image_size is 0, expected a whole number from 1$"),
+        ("fast_cnn", {"maps": 16}, r"^maps is 16, expected a tuple of three$"),
+        ("fast_cnn", {"maps": (16, 32)}, r"^maps is \(16, 32\), expected a tuple of three$"),
+        ("fast_cnn", {"maps": (16, 0, 96)}, r"^maps\[1\] is 0, expected a whole number from 1$"),
+        ("fast_cnn", {"image_size": 18}, r"^images of shape \(1, 18, 18\) are too small for these layers \("),
         ("handwriting_cnn", {"width": 31}, r"^width is 31, expected an even number: the first convolution has half"),
         ("handwriting_cnn", {"width": 0}, r"^width is 0, expected a whole number from 1$"),
         ("handwriting_cnn", {"dropout": 1.1}, r"^dropout is 1\.1, expected a number from 0 to 1$"),

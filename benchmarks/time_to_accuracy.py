@@ -1,0 +1,81 @@
+"""Seconds of training to an accuracy, by the recipes of `mnistkit train --fast`: every seed reported.
+
+    python benchmarks/time_to_accuracy.py --seeds 10
+
+trains each recipe with each seed on 55,000 images, looks at the test images once a run, after it, keeps the results in
+benchmarks/results/time_to_accuracy.json, and writes them into docs/performance.md. Seconds are those of building the network
+and of `fit`; reading MNIST and importing come before. `--validation` measures validation images instead, and keeps nothing:
+that is how the recipes were chosen. Nothing else should run on the machine.
+"""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+import time
+from typing import Any
+
+import kept as keeping
+from mnistkit import load_mnist, seed_everything
+from mnistkit.training import FAST
+from speed.page import PAGE
+
+BEGIN = "<!-- time to accuracy: begin, written by benchmarks/time_to_accuracy.py -->\n"
+END = "<!-- time to accuracy: end -->"
+
+
+def measure(target: str, seed: int, *, validation: bool) -> tuple[float, float]:
+    """Seconds of training, and accuracy after it."""
+    data = load_mnist(validation=10_000 if validation else 5_000)
+    recipe = FAST[target]
+    start = time.perf_counter()
+    seed_everything(seed)
+    trainer = recipe.trainer(data.train, seed=seed, progress=False)
+    trainer.fit(data.train, epochs=recipe.epochs)
+    seconds = time.perf_counter() - start
+    return seconds, trainer.evaluate(data.validation if validation else data.test).accuracy
+
+
+def text(kept: dict[str, Any]) -> str:
+    """A line for each target."""
+    lines = [
+        "| target | mean | every seed | seconds of training, median | lowest to highest |",
+        "|---|---|---|---|---|",
+    ]
+    for target, runs in kept["results"].items():
+        seconds, accuracies = [run[0] for run in runs], [run[1] for run in runs]
+        each = ", ".join(f"{100 * accuracy:.2f}" for accuracy in accuracies)
+        lines.append(
+            f"| {target} % | **{statistics.mean(accuracies):.3%}** | {each} | {statistics.median(seconds):.2f} | "
+            f"{min(seconds):.2f} to {max(seconds):.2f} |"
+        )
+    return "\n".join(lines) + f"\n\nMeasured on {kept['machine']} by `python benchmarks/time_to_accuracy.py`.\n"
+
+
+def main() -> None:
+    """Measure and write."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--seeds", type=int, default=10)
+    parser.add_argument("--only", nargs="+", choices=list(FAST), default=list(FAST))
+    parser.add_argument("--validation", action="store_true")
+    parser.add_argument("--table", action="store_true")
+    options = parser.parse_args()
+    kept = keeping.read("time_to_accuracy.json")
+    for target in () if options.table else options.only:
+        measure(target, 0, validation=True)  # The first run of a process also pays for what torch sets up once.
+        runs = []
+        for seed in range(options.seeds):
+            runs.append(measure(target, seed, validation=options.validation))
+            print(f"{target}: seed {seed}: {runs[-1][0]:.2f} s, {runs[-1][1]:.2%}", flush=True)
+        print(f"{target}: mean {statistics.mean(accuracy for _, accuracy in runs):.3%}", flush=True)
+        kept["results"][target] = runs
+    if options.validation:
+        return
+    if not options.table:
+        kept["machine"] = f"{keeping.processor()}, {keeping.machine()}"
+        keeping.write("time_to_accuracy.json", kept)
+    keeping.replace_between(PAGE, BEGIN, END, text(kept))
+
+
+if __name__ == "__main__":
+    main()
