@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Sequence
 from typing import Literal, TypeAlias, get_args
 
@@ -44,7 +45,7 @@ def compile_model(model: nn.Module, backend: BackendName, input_shape: Sequence[
     """A model that computes the same with another program; it takes some seconds to make.
 
     Args:
-        model: from images to logits; in eval mode afterwards.
+        model: from images to logits.
         backend: ``"torch"`` gives back the model itself.
         input_shape: of one image, such as ``(1, 28, 28)``; see :attr:`mnistkit.data.Preprocessing.input_shape`.
 
@@ -55,7 +56,7 @@ def compile_model(model: nn.Module, backend: BackendName, input_shape: Sequence[
     if backend not in get_args(BackendName):
         raise ConfigError(unknown_name("backend", backend, get_args(BackendName)))
     if backend == "torch":
-        return model.eval()
+        return model
     run = {"onnx": _onnx, "openvino": _openvino}[backend](model, input_shape)
     return CompiledModel(backend, run)
 
@@ -73,7 +74,8 @@ def _exported(model: nn.Module, input_shape: Sequence[int]) -> torch.export.Expo
     """The computation alone, on the CPU, for any number of images."""
     # A size of 1 would be taken for one that never changes.
     example = torch.zeros(2, *input_shape)
-    return torch.export.export(model.to("cpu").eval(), (example,), dynamic_shapes=({0: torch.export.Dim.DYNAMIC},))
+    model = copy.deepcopy(model).to("cpu").eval()
+    return torch.export.export(model, (example,), dynamic_shapes=({0: torch.export.Dim.DYNAMIC},))
 
 
 def _onnx_bytes(model: nn.Module, input_shape: Sequence[int]) -> bytes:

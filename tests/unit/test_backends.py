@@ -8,6 +8,7 @@ import onnxruntime
 import pytest
 import torch
 
+from mnistkit import Predictor
 from mnistkit.backends import CompiledModel, compile_model, export_onnx
 from mnistkit.errors import ConfigError, MissingExtraError
 from mnistkit.models import create_model
@@ -67,10 +68,30 @@ def test_images_of_any_layout_and_type_are_taken(made, images, backend):
     torch.testing.assert_close(compiled(other), expected)
 
 
-def test_torch_itself_is_the_model_itself_ready_to_predict():
-    model = create_model("lenet5").train()
+def test_torch_itself_is_the_model_itself():
+    model = create_model("lenet5")
     assert compile_model(model, "torch", (1, 28, 28)) is model
-    assert not model.training
+
+
+def test_the_model_that_is_compiled_stays_as_it_was():
+    model = create_model("lenet5", dropout=0.5).train()
+    compile_model(model, "onnx", (1, 28, 28))
+    assert all(module.training for module in model.modules())
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_a_predictor_reads_with_another_program_explains_and_saves_with_the_model(tmp_path, mnist, backend):
+    model, preprocessing = create_model("lenet5"), mnist.test.preprocessing
+    Predictor(model, preprocessing).save(tmp_path / "model.safetensors")
+    plain = Predictor.from_checkpoint(tmp_path / "model.safetensors")
+    other = Predictor.from_checkpoint(tmp_path / "model.safetensors", backend=backend)
+    pictures = mnist.test.images[:20]
+    for one, two in zip(plain.predict(pictures), other.predict(pictures), strict=True):
+        assert two.label == one.label
+        assert two.probabilities == pytest.approx(one.probabilities, abs=1e-5)
+    assert other.explain(pictures[0]).prediction.label == plain.predict(pictures[0]).label
+    other.save(tmp_path / "again.safetensors")
+    assert (tmp_path / "again.safetensors").read_bytes() == (tmp_path / "model.safetensors").read_bytes()
 
 
 def test_an_unknown_backend_is_refused_with_those_that_there_are():

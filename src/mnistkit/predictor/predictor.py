@@ -15,6 +15,7 @@ import PIL.Image
 import torch
 from torch import Tensor, nn
 
+from mnistkit.backends import BackendName, compile_model
 from mnistkit.calibration import Calibration, fit_calibration
 from mnistkit.checkpoint import CheckpointFile, read_checkpoint, write_checkpoint
 from mnistkit.data import Augmentation, DigitDataset, Preprocessing, TensorLoader
@@ -48,13 +49,16 @@ class Predictor:
         classes: a name for each label.
         calibration: how to read the logits; by default as they are.
         device: see :func:`mnistkit.resolve_device`.
+        backend: what computes the network: ``"torch"``, or ``"onnx"`` or ``"openvino"`` on a CPU, which are quicker with
+            single images, and take some seconds to begin (``docs/performance.md``).
 
     Attributes:
         calibration: how the logits are read; :meth:`calibrate` measures it.
 
     Raises:
         ConfigError: for a model without preprocessing, or preprocessing that no picture can go through: MNIST's framing
-            of colour, or 2 channels.
+            of colour, or 2 channels; for an unknown backend.
+        MissingExtraError: for a backend that is not installed.
     """
 
     def __init__(
@@ -65,6 +69,7 @@ class Predictor:
         *,
         calibration: Calibration | None = None,
         device: str | torch.device = "auto",
+        backend: BackendName = "torch",
     ) -> None:
         if model is None:
             shipped = _shipped(_WEIGHTS[0])
@@ -85,6 +90,8 @@ class Predictor:
         self.preprocessing = preprocessing
         self.classes = tuple(classes)
         self.calibration = calibration or Calibration()
+        # The model itself is still what is explained and saved.
+        self._network = compile_model(self.model, backend, preprocessing.input_shape)
 
     @classmethod
     def from_pretrained(cls, name: str = "handwriting", *, device: str | torch.device = "auto") -> Predictor:
@@ -113,6 +120,7 @@ class Predictor:
         preprocessing: Preprocessing | None = None,
         classes: Sequence[str] = _DIGITS,
         device: str | torch.device = "auto",
+        backend: BackendName = "torch",
     ) -> Predictor:
         """A predictor from a file.
 
@@ -124,6 +132,7 @@ class Predictor:
                 ``Preprocessing(mean=(0.1307,), std=(0.3081,))``, or mean 0 and std 1 after a bare ``ToTensor``.
             classes: a name for each label, where the file does not say it.
             device: see :func:`mnistkit.resolve_device`; a file moves freely between devices.
+            backend: as for :class:`Predictor`.
 
         Raises:
             CheckpointError: if the file cannot be read.
@@ -139,11 +148,16 @@ class Predictor:
                 "if pixels were only divided by 255"
             )
         content.preprocessing = prepare
-        return cls._from_file(content, model, classes, device)
+        return cls._from_file(content, model, classes, device, backend)
 
     @classmethod
     def _from_file(
-        cls, content: CheckpointFile, model: nn.Module | None, classes: Sequence[str], device: str | torch.device
+        cls,
+        content: CheckpointFile,
+        model: nn.Module | None,
+        classes: Sequence[str],
+        device: str | torch.device,
+        backend: BackendName = "torch",
     ) -> Predictor:
         return cls(
             content.build(model),
@@ -151,6 +165,7 @@ class Predictor:
             content.classes or classes,
             calibration=content.calibration,
             device=device,
+            backend=backend,
         )
 
     def save(self, path: PathLike) -> None:
@@ -296,7 +311,7 @@ class Predictor:
         """
         loader = TensorLoader(dataset, _BATCH, augment=augment, seed=seed, device=self.device)
         with torch.inference_mode():
-            logits = torch.cat([self.model(images) for images, _ in loader])
+            logits = torch.cat([self._network(images) for images, _ in loader])
         self.calibration = fit_calibration(logits, dataset.labels, knows_none=knows_none)
         return self.calibration
 
@@ -362,7 +377,7 @@ class Predictor:
 
     def _logits(self, seen: Tensor) -> Tensor:
         with torch.inference_mode():
-            logits: Tensor = self.model(self.preprocessing.normalize(seen.to(self.device)))
+            logits: Tensor = self._network(self.preprocessing.normalize(seen.to(self.device)))
         return logits.cpu()
 
 
