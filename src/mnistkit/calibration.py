@@ -87,9 +87,23 @@ class Calibration:
             ValueError: if it is something else.
         """
         match dict(data):
-            case {"temperature": float(temperature), "knows_none": bool(knows_none), "acceptance": list(pairs)}:
-                return cls(temperature, knows_none, tuple((c, s) for c, s in pairs))  # type: ignore[misc, str-unpack]
+            case {
+                "temperature": float(temperature),
+                "knows_none": bool(knows_none),
+                "acceptance": list(pairs),
+            } if 0 < temperature < math.inf:
+                acceptance = tuple(pair for pair in map(_pair, pairs) if pair is not None)
+                if len(acceptance) == len(pairs) and list(acceptance) == sorted(acceptance):
+                    return cls(temperature, knows_none, acceptance)
         raise ValueError(f"no calibration: {data!r}")
+
+
+def _pair(value: JsonValue) -> tuple[float, float] | None:
+    """A coverage and its least score, if that is what it is."""
+    match value:
+        case [float(coverage), float(score)] if 0 < coverage < 1 and math.isfinite(score):
+            return coverage, score
+    return None
 
 
 def expected_calibration_error(probabilities: Tensor, labels: Tensor, *, bins: int = _BINS) -> float:

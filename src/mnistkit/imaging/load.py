@@ -22,10 +22,12 @@ if TYPE_CHECKING:
 
 __all__ = ["IMAGE_SUFFIXES", "MAX_PIXELS", "image_files", "load_image", "to_numpy"]
 
-#: The largest image that is decoded, in pixels: 80 megapixels, a few hundred megabytes of memory.
+#: The largest image that is decoded, in pixels: 80 megapixels, for which decoding takes up to two gigabytes of memory.
 MAX_PIXELS = 80_000_000
 #: How the names of image files end, in small letters.
 IMAGE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".gif", ".tif", ".tiff", ".webp", ".ppm", ".pgm"})
+
+_ROWS = 256
 
 
 def image_files(folder: str | os.PathLike[str]) -> list[Path]:
@@ -70,7 +72,8 @@ def load_image(image: ImageLike, *, channels: Literal[1, 3] = 1, side: int | Non
 def to_numpy(image: np.ndarray | Tensor | object) -> np.ndarray:
     """An array as it is; a tensor's copy on the CPU, with the channels last."""
     if isinstance(image, np.ndarray):
-        return image
+        # Masked arrays and matrices calculate otherwise.
+        return np.asarray(image)
     try:
         tensor = cast("Tensor", image).detach().cpu()
         # numpy has no bfloat16.
@@ -173,12 +176,16 @@ def _to_8_bits(picture: PIL.Image.Image) -> PIL.Image.Image:
     if picture.mode in {"P", "PA"}:
         return picture.convert("RGBA")
     if picture.mode.startswith("I") or picture.mode == "F":
-        values = np.asarray(picture).astype(np.float64)
-        if not np.isfinite(values).all():
+        values = np.asarray(picture)
+        low, high = float(values.min()), float(values.max())
+        if not math.isfinite(low) or not math.isfinite(high):
             raise ValueError("it has pixels that are not numbers")
         # 16 bits if anything needs them; TIFF also has floats from 0 to 1.
-        white = 65535.0 if values.max() > 255 else 255.0 if values.max() > 1 or picture.mode != "F" else 1.0
-        return PIL.Image.fromarray(np.clip(values * (255 / white), 0, 255).astype(np.uint8))
+        white = 65535.0 if high > 255 else 255.0 if high > 1 or picture.mode != "F" else 1.0
+        # A few rows at a time: in 64 bits a large picture takes a gigabyte.
+        rows = np.array_split(values, range(_ROWS, len(values), _ROWS))
+        scaled = [np.clip(part.astype(np.float64) * (255 / white), 0, 255).astype(np.uint8) for part in rows]
+        return PIL.Image.fromarray(np.concatenate(scaled))
     if picture.mode not in {"1", "L", "LA", "RGB", "RGBA"}:
         # A small "a" stands for colours multiplied by their opacity.
         return picture.convert({"La": "LA", "RGBa": "RGBA"}.get(picture.mode, "RGB"))
@@ -191,10 +198,11 @@ def _without_alpha(picture: PIL.Image.Image) -> PIL.Image.Image:
     """On a background that the visible pixels stand out from: white under dark ink, black under light."""
     if "A" not in picture.getbands():
         return picture
-    alpha = np.asarray(picture.getchannel("A"), dtype=np.float32)
+    alpha = np.asarray(picture.getchannel("A"))
     if alpha.min() == 255:
         return picture.convert("RGB")
-    grey = np.asarray(picture.convert("LA").getchannel("L"), dtype=np.float32)
-    visible = float((grey * alpha).sum() / max(float(alpha.sum()), 1.0))
+    grey = np.asarray(picture.convert("LA").getchannel("L"))
+    # einsum needs no room for the products.
+    visible = int(np.einsum("ij,ij->", grey, alpha, dtype=np.int64)) / max(int(alpha.sum(dtype=np.int64)), 1)
     background = PIL.Image.new("RGBA", picture.size, (255, 255, 255, 255) if visible < 128 else (0, 0, 0, 255))
     return PIL.Image.alpha_composite(background, picture.convert("RGBA")).convert("RGB")

@@ -7,7 +7,6 @@ import os
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from importlib import resources
-from pathlib import Path
 from typing import BinaryIO, TypeVar, overload
 
 import numpy as np
@@ -233,7 +232,12 @@ class Predictor:
 
         Yields:
             For each image, in order, its prediction or the error that says why there is none.
+
+        Raises:
+            ConfigError: as for :meth:`predict`, before the first image is read.
         """
+        if reject is not None:
+            self.calibration.least_score(reject)
 
         def frames_or_error(image: ImageLike) -> np.ndarray | ImageError:
             try:
@@ -395,7 +399,8 @@ def _chunks(items: Iterable[_T], size: int) -> Iterator[list[_T]]:
 def _as_list(image: ImageLike | Sequence[ImageLike]) -> Sequence[ImageLike] | None:
     """The images of a list, a stack or a folder; ``None`` for a single one."""
     if isinstance(image, (str, os.PathLike)):
-        return image_files(image) if Path(image).is_dir() else None
+        # Path.is_dir raises for a name that no file can have.
+        return image_files(image) if os.path.isdir(image) else None  # noqa: PTH112
     if isinstance(image, Sequence) and not isinstance(image, (bytes, bytearray, memoryview)):
         return image
     if isinstance(image, np.ndarray):

@@ -1,17 +1,33 @@
 import dataclasses
 import io
+import itertools
+import json
 import math
+import threading
 from collections import deque
+from importlib import resources
 
 import numpy as np
 import PIL.Image
+import PIL.ImageDraw
 import pytest
 import torch
 from torch import nn
 
-from mnistkit import Checkpoint, Prediction, Predictor, Trainer, create_model, from_folder
-from mnistkit.data import DigitDataset, Preprocessing
-from mnistkit.errors import BlankImageError, CheckpointError, CheckpointMismatchError, ConfigError, ImageError
+from mnistkit import Augment, Checkpoint, Prediction, Predictor, Trainer, create_model, from_folder
+from mnistkit.calibration import Calibration, expected_calibration_error
+from mnistkit.checkpoint import read_checkpoint
+from mnistkit.data import DigitDataset, Preprocessing, draw_distractors
+from mnistkit.errors import (
+    BlankImageError,
+    CheckpointError,
+    CheckpointFormatError,
+    CheckpointMismatchError,
+    ConfigError,
+    ImageError,
+)
+from mnistkit.imaging import image_files
+from mnistkit.metrics import wilson_interval
 from mnistkit.training import OneCycle
 
 MNIST = Preprocessing(mean=(0.1307,), std=(0.3081,))
@@ -206,47 +222,6 @@ def test_probabilities_are_numbers_that_add_up(reader, few):
         assert len(prediction.probabilities) == 10
         assert all(0 <= probability <= 1 for probability in prediction.probabilities)
         assert math.isclose(sum(prediction.probabilities), 1, abs_tol=1e-9)
-
-
-def prediction_of(*probabilities, classes="abcdefgh"):
-    label = int(np.argmax(probabilities))
-    names = tuple(classes[: len(probabilities)])
-    return Prediction(label, names[label], probabilities[label], probabilities, np.zeros((28, 28), np.uint8), names)
-
-
-def test_the_likeliest_classes_come_best_first():
-    prediction = prediction_of(0.1, 0.6, 0.05, 0.25)
-    assert prediction.top() == [("b", 0.6), ("d", 0.25), ("a", 0.1)]
-    assert prediction.top(1) == [("b", 0.6)]
-    assert prediction.top(0) == []
-    assert prediction.top(9) == [("b", 0.6), ("d", 0.25), ("a", 0.1), ("c", 0.05)]
-
-
-@pytest.mark.parametrize(
-    ("prediction", "text"),
-    [
-        (prediction_of(0.1, 0.6, 0.05, 0.25), "b (60.0%; then d 25.0%, a 10.0%)"),
-        (prediction_of(0.9992, 0.0004, 0.0004), "a (99.9%)"),
-        (prediction_of(0.004, 0.9956, 0.0004), "b (99.6%; then a 0.4%)"),
-        (prediction_of(1.0), "a (100.0%)"),
-    ],
-)
-def test_a_prediction_prints_as_a_line(prediction, text):
-    assert str(prediction) == text
-
-
-def test_the_representation_of_a_prediction_leaves_out_the_pixels():
-    text = repr(prediction_of(0.25, 0.75))
-    assert text == "Prediction(label=1, name='b', confidence=0.75, probabilities=(0.25, 0.75), rejected=None)"
-
-
-def test_a_prediction_is_frozen_and_can_be_compared_and_kept_in_a_set():
-    prediction = prediction_of(0.25, 0.75)
-    with pytest.raises(dataclasses.FrozenInstanceError):
-        prediction.label = 3
-    assert prediction == prediction_of(0.25, 0.75)
-    assert prediction != prediction_of(0.75, 0.25)
-    assert len({prediction, prediction_of(0.25, 0.75), prediction_of(0.75, 0.25)}) == 2
 
 
 def test_a_training_file_predicts_as_the_model_file_does(run, reader, few):
@@ -463,3 +438,315 @@ def test_mnist_saved_as_pictures_is_read_as_well_as_mnist_itself(way, reader, mn
     assert right > 0.9 * count
     read = (torch.tensor(labels(reader.predict(files))) == part.labels).sum().item()
     assert right - read <= max(1, 0.01 * count)
+
+
+# ---- the weights that ship --------------------------------------------------------------------------------------------
+
+WEIGHTS = resources.files("mnistkit.models") / "weights"
+
+
+@pytest.fixture(scope="module")
+def shipped():
+    return Predictor(device="cpu")
+
+
+@pytest.fixture(scope="module")
+def card():
+    return json.loads((WEIGHTS / "handwriting.json").read_text(encoding="utf-8"))
+
+
+def test_the_weights_take_less_than_4_megabytes():
+    files = [file for file in WEIGHTS.iterdir() if file.is_file()]
+    assert {file.name for file in files} == {"handwriting.safetensors", "handwriting.json"}
+    assert sum(len(file.read_bytes()) for file in files) < 4_000_000
+
+
+def test_the_card_describes_the_file_beside_it(card):
+    with resources.as_file(WEIGHTS / "handwriting.safetensors") as path:
+        content = read_checkpoint(path)
+    assert content.spec.name == card["model"]
+    model = content.build()
+    assert sum(parameter.numel() for parameter in model.parameters()) == card["parameters"]
+    assert content.calibration.temperature == card["temperature"]
+    assert content.calibration.knows_none
+    assert content.classes == tuple("0123456789")
+    assert {"trained on", "licence", "limits", "recipe", "seed", "epochs", "seconds", "mnist test"} <= card.keys()
+
+
+def test_the_card_says_how_many_validation_images_are_read(card, shipped, mnist):
+    expected, part = card["mnist validation"], mnist.validation[:1500]
+    assert expected["count"] == len(mnist.validation)
+    assert expected["interval"] == list(wilson_interval(expected["correct"], expected["count"]))
+    right = int((shipped.logits(part.images.numpy()).argmax(1) == part.labels).sum())
+    assert len(part) - right <= expected["count"] - expected["correct"]
+    low, high = wilson_interval(right, len(part))
+    assert low < expected["correct"] / expected["count"] < high
+
+
+@pytest.fixture(scope="module")
+def distractors(mnist):
+    """Sixty of each kind, none of which the weights were trained on."""
+    return draw_distractors(7 * 60, mnist.validation, seed=5, split="validation")
+
+
+def test_the_card_says_how_many_distractors_are_refused(card, shipped, distractors):
+    scores = shipped.calibration.scores(shipped.logits(distractors.images.numpy()))
+    refused = (scores < shipped.calibration.least_score(0.98)).double().mean().item()
+    assert refused == pytest.approx(card["distractors refused at reject=0.98"], abs=0.02)
+
+
+def test_the_confidence_of_the_shipped_weights_is_right(shipped, mnist):
+    """On what they were calibrated for: validation images changed as handwriting is."""
+    augment = Augment(rotate=12, scale=0.13, shear=15, shift=2, elastic=0.8, ink=0.7, erase=0.05, blur=0.6, gamma=0.6)
+    part = mnist.validation[:1500]
+    images = augment(part.images.float() / 255, torch.Generator().manual_seed(7))
+    logits = shipped.logits((images * 255).round().byte().numpy())
+    assert expected_calibration_error(shipped.calibration.probabilities(logits), part.labels) < 0.015
+
+
+def test_without_a_name_the_handwriting_weights_are_taken(shipped, few):
+    other = Predictor.from_pretrained("handwriting", device="cpu")
+    assert other.predict(few.images) == shipped.predict(few.images)
+    assert (other.calibration, other.classes) == (shipped.calibration, shipped.classes)
+
+
+def test_unknown_weights_get_a_suggestion():
+    with pytest.raises(ConfigError, match=r"^unknown weights 'handwritting'; did you mean 'handwriting'\? Available: "):
+        Predictor.from_pretrained("handwritting")
+
+
+def test_a_model_of_ones_own_needs_preprocessing():
+    with pytest.raises(
+        ConfigError, match=r"^a model needs preprocessing=, that of its training: dataset.preprocessing, or "
+    ):
+        Predictor(create_model("lenet5"))
+
+
+# ---- rejection ---------------------------------------------------------------------------------------------------------
+
+
+def test_good_digits_are_answered_at_about_the_coverage_asked_for(shipped, mnist):
+    """Clean digits are surer than the changed ones that the coverage was measured on."""
+    images = mnist.validation.images[:300]
+    answered = {c: sum(p.rejected is None for p in shipped.predict(images, reject=c)) / 300 for c in (0.5, 0.9, 0.98)}
+    assert answered[0.98] >= 0.97
+    assert answered[0.9] >= 0.88
+    assert 0.4 < answered[0.5] < answered[0.9] <= answered[0.98]
+
+
+@pytest.mark.parametrize("kind", ["letter", "sign", "scribble", "print", "texture", "pair", "part"])
+def test_what_is_no_digit_is_refused(kind, shipped, distractors):
+    chosen = distractors.images[distractors.labels == distractors.classes.index(kind)]
+    predictions = shipped.predict(chosen, reject=0.98)
+    assert sum(prediction.rejected is not None for prediction in predictions) >= 0.9 * len(chosen)
+    assert all(p.rejected is None for p in shipped.predict(chosen))
+
+
+def test_a_blank_picture_is_rejected_where_rejection_was_asked_for(shipped, seven):
+    blank = np.full((60, 60), 230, np.uint8)
+    prediction = shipped.predict(blank, reject=0.98)
+    assert prediction.rejected == "there is no ink in it"
+    assert not prediction.frame.any()
+    both = shipped.predict([blank, seven], reject=0.98)
+    assert [p.rejected for p in both] == ["there is no ink in it", None]
+
+
+@pytest.mark.parametrize("reject", [1.5, 0, 1, -0.98, 98])
+def test_a_rejection_that_is_no_share_is_refused(reject, shipped, seven):
+    for image in (seven, [seven], []):
+        with pytest.raises(ConfigError, match=f"^reject is {reject}, expected the share of good pictures"):
+            shipped.predict(image, reject=reject)
+
+
+def test_a_model_that_was_never_calibrated_cannot_reject(reader, seven):
+    with pytest.raises(ConfigError, match=r"call predictor.calibrate\(validation\) first"):
+        reader.predict(seven, reject=0.98)
+
+
+def test_calibration_on_validation_images_allows_rejection_and_travels_with_the_file(run, mnist, tmp_path, seven):
+    predictor = Predictor.from_checkpoint(run / "best.safetensors", device="cpu")
+    part = mnist.validation[:2000]
+    logits = predictor.logits(part.images.numpy())
+    before = expected_calibration_error(logits.double().softmax(1), part.labels)
+    calibration = predictor.calibrate(part)
+    assert predictor.calibration is calibration
+    assert not calibration.knows_none
+    assert expected_calibration_error(calibration.probabilities(logits), part.labels) <= before + 1e-4
+    predictions = predictor.predict(part.images, reject=0.9)
+    right = [p for p, label in zip(predictions, part.labels, strict=True) if p.label == label]
+    assert sum(p.rejected is None for p in right) / len(right) == pytest.approx(0.9, abs=0.02)
+    rejected = [p for p in predictions if p.rejected]
+    assert all(p.rejected.startswith("it may be ") for p in rejected)
+
+    predictor.save(tmp_path / "calibrated.safetensors")
+    loaded = Predictor.from_checkpoint(tmp_path / "calibrated.safetensors", device="cpu")
+    assert loaded.calibration == calibration
+    assert loaded.predict(part.images[:50], reject=0.9) == predictions[:50]
+
+
+def test_calibration_on_changed_images_is_less_sure_and_repeatable(run, mnist):
+    predictor = Predictor.from_checkpoint(run / "best.safetensors", device="cpu")
+    part, augment = mnist.validation[:1000], Augment(rotate=30, shift=4)
+    clean = predictor.calibrate(part)
+    changed = predictor.calibrate(part, augment=augment, seed=1)
+    assert changed.temperature > clean.temperature
+    assert predictor.calibrate(part, augment=augment, seed=1) == changed
+    assert predictor.calibrate(part, augment=augment, seed=2) != changed
+    assert predictor.calibrate(part, knows_none=True).knows_none
+
+
+# ---- the calibration of a file -----------------------------------------------------------------------------------------
+
+
+def with_header(source, target, change):
+    """A copy of a checkpoint with another header."""
+    data = source.read_bytes()
+    length = int.from_bytes(data[:8], "little")
+    header = json.loads(data[8 : 8 + length])
+    content = json.loads(header["__metadata__"]["mnistkit"])
+    change(content)
+    header["__metadata__"]["mnistkit"] = json.dumps(content)
+    text = json.dumps(header).encode()
+    target.write_bytes(len(text).to_bytes(8, "little") + text + data[8 + length :])
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda content: content.pop("calibration"),
+        lambda content: content.update(calibration=None),
+        lambda content: content.update(calibration=[]),
+        lambda content: content.update(calibration={}),
+        lambda content: content["calibration"].update(temperature=0.0),
+        lambda content: content["calibration"].update(temperature="warm"),
+        lambda content: content["calibration"].pop("knows_none"),
+        lambda content: content["calibration"].update(acceptance=[[0.98, "much"]]),
+    ],
+    ids=["none", "null", "a list", "empty", "temperature 0", "a word", "half of it", "a threshold in words"],
+)
+def test_a_file_without_calibration_or_with_a_damaged_one_is_refused_by_name(change, run, tmp_path):
+    path = tmp_path / "damaged.safetensors"
+    with_header(run / "best.safetensors", path, lambda content: None)
+    assert Predictor.from_checkpoint(path).calibration == Calibration()
+    with_header(run / "best.safetensors", path, change)
+    with pytest.raises(CheckpointFormatError, match=f"^{path} has a damaged header .*use an earlier checkpoint$"):
+        Predictor.from_checkpoint(path)
+
+
+# ---- which of the ink is the digit -------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def crowded(mnist):
+    """A small five beside a big scribble, which has more ink and lies nearer to the middle."""
+    generator = np.random.default_rng(3)
+    paper = np.full((200, 300), 230, np.uint8)
+    picture = PIL.Image.fromarray(paper)
+    draw = PIL.ImageDraw.Draw(picture)
+    points = generator.integers((70, 40), (170, 160), (40, 2))
+    draw.line([tuple(point) for point in points.tolist()], fill=40, width=4)
+    paper = np.array(picture)
+    digit = np.kron(mnist.validation.only(5).images[1, 0].numpy(), np.ones((2, 2), np.uint8))
+    place = paper[70:126, 230:286]
+    np.minimum(place, 230 - (digit * 0.75).astype(np.uint8), out=place)
+    return paper
+
+
+def test_a_scribble_beside_the_digit_is_passed_over(crowded, shipped):
+    prediction = shipped.predict(crowded)
+    assert prediction.label == 5
+    assert shipped.predict([crowded, crowded]) == [prediction, prediction]
+    explanation = shipped.explain(crowded)
+    assert explanation.prediction == prediction
+    assert not explanation.stages["digit"][:, :200].any()
+
+
+def test_a_model_that_knows_no_none_takes_the_likeliest_ink(crowded, shipped):
+    plain = Predictor(shipped.model, shipped.preprocessing, device="cpu")
+    assert not plain.explain(crowded).stages["digit"][:, 200:].any()
+
+
+def test_several_candidates_do_not_shift_the_answers_of_a_batch(crowded, shipped, few):
+    singles = list(few.images[:, 0].numpy())
+    mixed = list(itertools.chain.from_iterable((single, crowded) for single in singles))
+    predictions = shipped.predict(mixed)
+    assert labels(predictions[1::2]) == [5] * len(singles)
+    assert labels(predictions[::2]) == labels(shipped.predict(singles))
+
+
+# ---- folders and streams -----------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def folder(tmp_path, few):
+    """Pictures in a folder and below it, in an order that is not theirs, and other files."""
+    (tmp_path / "a").mkdir()
+    for name, index in (("b.png", 0), ("a/z.PNG", 2), ("10.png", 4), ("9.png", 6)):
+        (tmp_path / name).write_bytes(png(few.images[index, 0].numpy()))
+    (tmp_path / "notes.txt").write_text("no picture")
+    (tmp_path / "._b.png").write_bytes(b"what macOS leaves")
+    return tmp_path
+
+
+def test_a_folder_is_read_in_the_order_of_its_paths(folder, reader, few):
+    expected = labels(reader.predict([few.images[index] for index in (4, 6, 2, 0)]))
+    for path in (folder, str(folder)):
+        assert labels(reader.predict(path)) == expected
+    assert reader.predict(folder) == reader.predict(image_files(folder))
+
+
+def test_an_empty_folder_gives_no_predictions(reader, tmp_path):
+    assert reader.predict(tmp_path) == []
+
+
+def test_a_stream_gives_errors_in_their_place(reader, few, tmp_path):
+    results = list(reader.stream([few.images[0], tmp_path / "no.png", few.images[2], b"", few.images[4]]))
+    assert [isinstance(result, Prediction) for result in results] == [True, False, True, False, True]
+    assert str(results[1]) == f"there is no image file {tmp_path / 'no.png'}"
+    assert labels(results[::2]) == labels(reader.predict(few.images[:5:2]))
+
+
+def test_a_stream_takes_no_more_than_a_batch_before_it_answers(reader, seven):
+    taken = 0
+
+    def endless():
+        nonlocal taken
+        while True:
+            taken += 1
+            yield seven
+
+    stream = reader.stream(endless())
+    for _ in range(300):
+        assert next(stream).label == 7
+    assert taken <= 600
+    threads = threading.active_count()
+    stream.close()
+    assert threading.active_count() < threads
+
+
+def test_a_stream_of_unreadable_images_only(reader):
+    assert [type(result) for result in reader.stream([b"", b""])] == [ImageError, ImageError]
+
+
+def test_an_error_of_the_images_own_is_not_swallowed(reader, seven):
+    def images():
+        yield seven
+        raise RuntimeError("the camera fell off")
+
+    with pytest.raises(RuntimeError, match="the camera fell off"):
+        list(reader.stream(images()))
+
+
+def test_a_name_that_no_file_can_have_is_no_folder(reader):
+    for name in ("x" * 5000, "a\0b"):
+        with pytest.raises(ImageError, match="cannot be read as an image"):
+            reader.predict(name)
+
+
+def test_logits_are_those_of_the_model_in_batches(reader, few):
+    stack = few.images.numpy()
+    with torch.inference_mode():
+        expected = reader.model(reader.preprocessing.normalize(few.images))
+    assert torch.allclose(reader.logits(stack), expected, atol=1e-5)
+    assert torch.equal(reader.logits(stack[:, 0]), reader.logits(stack))
+    assert reader.logits(np.repeat(stack, 15, axis=0)).shape == (300, 10)
