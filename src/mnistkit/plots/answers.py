@@ -51,10 +51,6 @@ def confusion_matrix(
     >>> [text.get_text() for text in figure.axes[0].texts]
     ['8', '2', '9']
     """
-    import matplotlib
-    from matplotlib.colors import PowerNorm, to_hex
-    from matplotlib.patches import Rectangle
-
     counts = source.confusion if isinstance(source, Report) else source
     table = np.asarray(counts)
     known = source.classes if isinstance(source, Report) else [str(number) for number in range(len(table))]
@@ -69,6 +65,11 @@ def confusion_matrix(
     largest = float(np.nanmax(wrong)) if np.isfinite(wrong).any() else 1.0
     side = min(max(3.2, 0.42 * count + 1.2), 9.0)
     figure, ax = one_axes(ax, (side + 1.1, side), theme)
+    # Only now: one_axes says what to install where matplotlib is missing.
+    import matplotlib
+    from matplotlib.colors import PowerNorm, to_hex
+    from matplotlib.patches import Rectangle
+
     colours = matplotlib.colormaps["YlOrBr" if theme == "light" else "YlOrBr_r"].with_extremes(bad=(0, 0, 0, 0))
     # The root spreads the many small shares.
     norm = PowerNorm(0.5, 0, largest)
@@ -171,11 +172,6 @@ def reliability_diagram(source: Report | Calibration, *, ax: Axes | None = None,
     return figure
 
 
-def _many_colours(few: Sequence[str], count: int) -> list[str]:
-    """As many colours as classes; beyond the few they repeat, and the signs tell the points apart."""
-    return [few[number % len(few)] for number in range(count)]
-
-
 def embedding_map(
     model: nn.Module,
     data: DigitDataset,
@@ -212,7 +208,8 @@ def embedding_map(
     present = np.unique(labels)
     short = all(len(data.classes[label]) <= 2 for label in present)
     signs = {label: data.classes[label] if short else chr(ord("A") + place % 26) for place, label in enumerate(present)}
-    colours = _many_colours(look.lines, len(data.classes))
+    # Of many classes some share a colour, and the signs tell their points apart.
+    colours = [look.lines[label % len(look.lines)] for label in range(len(data.classes))]
     from matplotlib.patheffects import withStroke
 
     for label in present:

@@ -217,10 +217,12 @@ def test_the_first_colours_differ_for_the_colour_blind(theme, kind):
     assert min(distances) > 0.1
 
 
-def test_without_matplotlib_the_pip_line_is_said(monkeypatch, run):
-    monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
+@every_plot
+def test_without_matplotlib_the_pip_line_is_said(monkeypatch, run, name):
+    for module in [module for module in sys.modules if module.partition(".")[0] == "matplotlib"]:
+        monkeypatch.setitem(sys.modules, module, None)
     with pytest.raises(MissingExtraError, match=r"mnistkit.plots needs matplotlib, .*: pip install 'mnistkit\[plot\]'"):
-        plots.softmax_curves()
+        PLOTS[name][0](run)
 
 
 @pytest.mark.parametrize(
