@@ -117,15 +117,15 @@ class _Recorder(Callback):
         self._seen = {}
 
     def on_step_end(self, trainer: Trainer) -> None:
-        sums = trainer.state.sums.state_dict()
-        loss, count = (sums[name] - self._seen.get(name, 0.0) for name in ("loss", "count"))
-        self._seen = sums
+        sums = trainer.state.sums
+        loss = sums.since(self._seen).compute().loss
+        self._seen = sums.state_dict()
         # On a GPU the loop itself looks only now and then.
         if not math.isfinite(loss):
             trainer.stop("the loss exploded")
             return
         self._rates.append(trainer.state.lr)
-        self._losses.append(loss / count)
+        self._losses.append(loss)
         self._smoothed = _smooth(self._losses, _WIDTH * self._steps)
         lowest = min(self._smoothed)
         if trainer.state.step == self._steps or self._smoothed[-1] - lowest > _EXPLOSION * abs(lowest):
