@@ -104,7 +104,8 @@ def perturb(images: Tensor, name: str, level: float, *, seed: int = 0) -> Tensor
             "are normalised"
         )
     if not math.isfinite(level) or (name != "stroke width" and level < 0) or (name == "scale" and level == 0):
-        raise ConfigError(f"level of {name} is {level!r}, expected {'more than' if name == 'scale' else 'at least'} 0")
+        expected = {"scale": "more than 0", "stroke width": "a finite number"}.get(name, "at least 0")
+        raise ConfigError(f"level of {name} is {level!r}, expected {expected}")
     perturbation = PERTURBATIONS[name]
     if level == perturbation.neutral:
         return images.clone()

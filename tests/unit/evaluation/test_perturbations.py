@@ -113,6 +113,8 @@ def test_what_makes_no_sense_is_refused(images):
             perturb(images, "blur", level)
     with pytest.raises(ConfigError, match="level of scale is 0, expected more than 0"):
         perturb(images, "scale", 0)
+    with pytest.raises(ConfigError, match="level of stroke width is nan, expected a finite number"):
+        perturb(images, "stroke width", float("nan"))
     for other in (images.float(), images[:, 0], images.expand(-1, 3, -1, -1)):
         with pytest.raises(DataError, match=r"expected uint8 \(N, 1, H, W\): change them before they are normalised"):
             perturb(other, "blur", 1)
