@@ -12,10 +12,13 @@ from torch import Tensor
 from mnistkit.distributed import World
 from mnistkit.types import StepOutput
 
-__all__ = ["Evaluation", "MetricSums", "wilson_interval"]
+__all__ = ["Z_95", "Evaluation", "MetricSums", "wilson_interval"]
+
+#: The normal quantile of two-sided 95 % intervals.
+Z_95 = 1.959963984540054
 
 
-def wilson_interval(correct: int, count: int, z: float = 1.959963984540054) -> tuple[float, float]:
+def wilson_interval(correct: int, count: int, z: float = Z_95) -> tuple[float, float]:
     """The 95 % confidence interval of a proportion (Wilson 1927), also right near 0 and 1.
 
     Args:

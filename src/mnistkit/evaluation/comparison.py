@@ -9,11 +9,11 @@ from typing import Literal
 from mnistkit.errors import DataError
 from mnistkit.evaluation._statistics import exact_binomial_p, normal_p
 from mnistkit.evaluation.report import Report
+from mnistkit.metrics import Z_95
 from mnistkit.types import JsonValue
 
 __all__ = ["Comparison", "compare"]
 
-_Z = 1.959963984540054
 # From here on the normal approximation is good enough; it is the usual border.
 _MANY = 25
 
@@ -70,7 +70,7 @@ class Comparison:
         count = self.count + 2
         first, second = (self.only_first + 1) / count, (self.only_second + 1) / count
         middle = first - second
-        half = _Z * math.sqrt((first + second - middle**2) / count)
+        half = Z_95 * math.sqrt((first + second - middle**2) / count)
         return max(-1.0, middle - half), min(1.0, middle + half)
 
     @property

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from mnistkit.errors import ConfigError, DataError
+from mnistkit.metrics import wilson_interval
 
 __all__ = [
     "Calibration",
@@ -19,6 +21,7 @@ __all__ = [
     "class_figures",
     "confused_pairs",
     "confusion_matrix",
+    "percent",
 ]
 
 
@@ -105,6 +108,11 @@ class CalibrationBin:
     confidence: float
     accuracy: float
 
+    @property
+    def interval(self) -> tuple[float, float]:
+        """The accuracy's 95 % confidence interval (Wilson 1927); all of ``(0, 1)`` if there are no images."""
+        return wilson_interval(round(self.accuracy * self.count) if self.count else 0, self.count)
+
 
 @dataclass(frozen=True)
 class Calibration:
@@ -139,6 +147,15 @@ def class_figures(confusion: np.ndarray, classes: Sequence[str]) -> tuple[ClassF
         ClassFigures(name, _ratio(hits, said), _ratio(hits, support), _ratio(2 * hits, said + support), support)
         for name, hits, support, said in zip(classes, right, shown, given, strict=True)
     )
+
+
+def percent(value: float) -> str:
+    """A share as text; a dash for NaN, where there is none.
+
+    >>> percent(0.98765), percent(float("nan"))
+    ('98.77%', '-')
+    """
+    return "-" if math.isnan(value) else f"{value:.2%}"
 
 
 def _ratio(part: int, whole: int) -> float:

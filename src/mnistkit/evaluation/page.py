@@ -12,8 +12,7 @@ from typing import TYPE_CHECKING
 import PIL.Image
 
 from mnistkit.data import DigitDataset
-from mnistkit.evaluation.figures import Calibration, ClassFigures, ConfusedPair, Outcome
-from mnistkit.metrics import wilson_interval
+from mnistkit.evaluation.figures import Calibration, ClassFigures, ConfusedPair, Outcome, percent
 
 if TYPE_CHECKING:
     from mnistkit.evaluation.report import Report
@@ -87,7 +86,7 @@ def _cards(report: Report) -> str:
 
 def _classes(report: Report) -> str:
     def row(figures: ClassFigures, bar: str) -> str:
-        cells = "".join(f"<td>{_percent(value)}</td>" for value in (figures.precision, figures.recall, figures.f1))
+        cells = "".join(f"<td>{percent(value)}</td>" for value in (figures.precision, figures.recall, figures.f1))
         return f'<tr><th scope="row">{escape(figures.name)}</th>{cells}<td>{figures.support:,}</td>{bar}</tr>'
 
     known = [figures.f1 for figures in report.per_class if not math.isnan(figures.f1)]
@@ -166,7 +165,7 @@ def _reliability(calibration: Calibration) -> str:
         parts.append(f'<rect class="count" {place}><title>{part.count:,} images</title></rect>')
     parts.append(f'<line class="ideal" x1="{x(0)}" y1="{y(0)}" x2="{x(1)}" y2="{y(1)}"/>')
     for part in filled:
-        low, high = wilson_interval(round(part.accuracy * part.count), part.count)
+        low, high = part.interval
         place = f'x1="{x(part.confidence):.1f}" x2="{x(part.confidence):.1f}"'
         parts.append(f'<line class="interval" {place} y1="{y(low):.1f}" y2="{y(high):.1f}"/>')
     points = " ".join(f"{x(part.confidence):.1f},{y(part.accuracy):.1f}" for part in filled)
@@ -224,7 +223,3 @@ def _picture(outcome: Outcome, report: Report, data: DigitDataset) -> str:
     source = f"data:image/png;base64,{base64.b64encode(file.getvalue()).decode()}"
     height, width = pixels.shape[:2]
     return f'<img width="{width}" height="{height}" alt="{escape(text)}" title="{escape(text)}" src="{source}">'
-
-
-def _percent(value: float) -> str:
-    return "-" if math.isnan(value) else f"{value:.2%}"

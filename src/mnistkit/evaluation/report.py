@@ -13,7 +13,7 @@ from mnistkit.data import DigitDataset
 from mnistkit.errors import ConfigError, DataError
 from mnistkit.evaluation import figures
 from mnistkit.evaluation._files import plain, read_json, write_json
-from mnistkit.evaluation.figures import Calibration, ClassFigures, ConfusedPair, Outcome
+from mnistkit.evaluation.figures import Calibration, ClassFigures, ConfusedPair, Outcome, percent
 from mnistkit.metrics import wilson_interval
 from mnistkit.types import JsonValue, PathLike
 
@@ -167,7 +167,7 @@ class Report:
             f"{'class':<{width}}  precision   recall       F1   images",
         ]
         lines += [
-            f"{row.name:<{width}}  {_percent(row.precision):>9}  {_percent(row.recall):>7}  {_percent(row.f1):>7}  "
+            f"{row.name:<{width}}  {percent(row.precision):>9}  {percent(row.recall):>7}  {percent(row.f1):>7}  "
             f"{row.support:>7,}"
             for row in (*self.per_class, self.macro)
         ]
@@ -289,10 +289,6 @@ def _parse(content: dict[str, JsonValue]) -> Report:
 def _mean(values: list[float]) -> float:
     known = [value for value in values if not math.isnan(value)]
     return sum(known) / len(known) if known else math.nan
-
-
-def _percent(value: float) -> str:
-    return "-" if math.isnan(value) else f"{value:.2%}"
 
 
 def _shortest(values: np.ndarray) -> JsonValue:

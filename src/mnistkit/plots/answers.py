@@ -14,7 +14,6 @@ from mnistkit.data import DigitDataset
 from mnistkit.errors import DataError
 from mnistkit.evaluation import Calibration, Report
 from mnistkit.interpret.projection import Projection
-from mnistkit.metrics import wilson_interval
 from mnistkit.plots._style import DASHES, Theme, colour_bar, dress, look_of, one_axes
 
 if TYPE_CHECKING:
@@ -147,7 +146,7 @@ def reliability_diagram(source: Report | Calibration, *, ax: Axes | None = None,
     look, count = look_of(theme), sum(part.count for part in filled)
     figure, ax = one_axes(ax, (4.0, 4.3), theme)
     x, y = ([getattr(part, name) for part in filled] for name in ("confidence", "accuracy"))
-    spans = [wilson_interval(round(part.accuracy * part.count), part.count) for part in filled]
+    spans = [part.interval for part in filled]
     errors = [
         [a - low for a, (low, _) in zip(y, spans, strict=True)],
         [high - a for a, (_, high) in zip(y, spans, strict=True)],

@@ -21,6 +21,7 @@ from mnistkit.evaluation.figures import (
     confused_pairs,
     confusion_matrix,
 )
+from mnistkit.metrics import wilson_interval
 
 labels_and_predictions = st.integers(2, 5).flatmap(
     lambda classes: st.tuples(
@@ -82,6 +83,8 @@ def test_the_calibration_error_by_hand():
     assert [part.count for part in result.bins] == [0, 0, 0, 0, 0, 2, 0, 0, 0, 2]
     assert math.isnan(result.bins[0].accuracy)
     assert math.isnan(result.bins[0].confidence)
+    assert result.bins[9].interval == wilson_interval(1, 2)
+    assert result.bins[0].interval == (0.0, 1.0)
 
 
 def test_a_bin_is_open_below_and_closed_above():
