@@ -5,7 +5,7 @@ from statsmodels.stats.weightstats import DescrStatsW
 from mnistkit.evaluation._statistics import exact_binomial_p, normal_p, t_quantile
 
 
-@pytest.mark.parametrize("total", [0, 1, 2, 7, 24, 400, 5000])
+@pytest.mark.parametrize("total", [0, 1, 2, 7, 24, 400, 1000])
 def test_the_coin_has_scipys_p_values(total):
     for count in {0, total // 3, total // 2, total}:
         expected = stats.binomtest(count, total).pvalue if total else 1.0
