@@ -3,7 +3,8 @@
     python docs/build.py
 
 writes docs/_build/html, and docs/_build/html/zh_CN if docs/locale/zh_CN is there. A warning is an error. The tutorials are
-run once, and again only when they have changed; --no-tutorials shows their text and code alone.
+run once, and again only when they have changed; --no-tutorials shows their text and code alone. --catalogues writes the
+texts to translate to docs/_build/gettext.
 
 Fashion-MNIST, for the second tutorial, is looked for in $MNISTKIT_HOME and downloaded otherwise; without it that tutorial is
 shown, but not run.
@@ -17,24 +18,30 @@ from pathlib import Path
 DOCS = Path(__file__).parent
 
 
-def build(language: str, output: Path, trees: Path, *, tutorials: bool) -> None:
-    options = [] if tutorials else ["-D", "plot_gallery=0"]
+def build(language: str, output: Path, trees: Path, *, tutorials: bool, builder: str = "html") -> None:
+    options = ["-b", builder] if tutorials else ["-b", builder, "-D", "plot_gallery=0"]
     command = ["-W", "-n", "--keep-going", "-q", "-D", f"language={language}", "-d", str(trees), *options]
     subprocess.run([sys.executable, "-m", "sphinx", *command, str(DOCS), str(output)], check=True)
-    print(f"{language}: {output / 'index.html'}", flush=True)
+    print(f"{language}: {output}", flush=True)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--output", type=Path, default=DOCS / "_build" / "html")
     parser.add_argument("--no-tutorials", action="store_true")
+    parser.add_argument("--catalogues", action="store_true")
     options = parser.parse_args()
-    output = options.output.resolve()
+    output, tutorials = options.output.resolve(), not options.no_tutorials
+    if options.catalogues:
+        build(
+            "en", output.with_name("gettext"), output.with_name("trees-gettext"), tutorials=tutorials, builder="gettext"
+        )
+        return
     translations = sorted(folder.parent.name for folder in (DOCS / "locale").glob("*/LC_MESSAGES"))
     for language in ("en", *translations):
         place = output if language == "en" else output / language
         # Each language has trees of its own, since they hold its texts.
-        build(language, place, output.parent / f"trees-{language}", tutorials=not options.no_tutorials)
+        build(language, place, output.parent / f"trees-{language}", tutorials=tutorials)
 
 
 if __name__ == "__main__":

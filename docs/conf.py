@@ -25,7 +25,13 @@ extensions = [
     "pictures",
     "tables",
 ]
-exclude_patterns = ["_build", "locale", "**/GALLERY_HEADER.rst"]
+exclude_patterns = [
+    "_build",
+    "locale",
+    "**/GALLERY_HEADER.rst",
+    "sg_execution_times.rst",
+    "tutorials/sg_execution_times.rst",
+]
 nitpicky = True
 autodoc_typehints = "none"
 autodoc_member_order = "bysource"

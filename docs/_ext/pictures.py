@@ -1,7 +1,8 @@
 """The directive ``picture``: runs its lines when the page is built, and shows the figure that the last one gives.
 
 The lines run once with ``theme = "light"`` and once with ``theme = "dark"``, and the page shows the one that goes with it;
-with the flag ``plain`` they run once. All pictures of a page share their names, and run in the folder of the documentation.
+with the flag ``plain`` they run once. With ``strip`` a wide picture can be moved across on a phone, where it would be too
+small to read. All pictures of a page share their names, and run in the folder of the documentation.
 """
 
 import ast
@@ -23,6 +24,7 @@ class Picture(SphinxDirective):
         "alt": directives.unchanged_required,
         "width": directives.unchanged,
         "plain": directives.flag,
+        "strip": directives.flag,
     }
 
     def run(self):
@@ -43,7 +45,7 @@ class Picture(SphinxDirective):
                 image["width"] = self.options["width"]
             self.set_source_info(image)
             found.append(image)
-        return found
+        return [nodes.container("", *found, classes=["strip"])] if "strip" in self.options else found
 
     def _run_lines(self, names):
         tree = ast.parse("\n".join(self.content))

@@ -89,6 +89,7 @@ animation.absolute()
 # The second convolution has 32 kernels: one for each pair of a map that it reads (rows) and a map that it writes
 # (columns).
 
+# sphinx_gallery_thumbnail_number = 6
 plots.kernels(model, "conv.3")
 
 # %%

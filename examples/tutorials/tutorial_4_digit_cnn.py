@@ -92,6 +92,7 @@ print(report)
 # %%
 # After 20 epochs: :measured:`t4`.
 
+# sphinx_gallery_thumbnail_number = 4
 plots.confusion_matrix(report)
 
 # %%
