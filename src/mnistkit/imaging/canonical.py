@@ -7,14 +7,16 @@ all but three have an ink box whose longer side is 20 pixels, and every one has 
 
 from __future__ import annotations
 
+import contextlib
+import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass
 
 import cv2
 import numpy as np
 
-from mnistkit.errors import ConfigError, unknown_name
-from mnistkit.imaging.digit import find_candidates
+from mnistkit.errors import BlankImageError, ConfigError, unknown_name
+from mnistkit.imaging.digit import find_candidates, find_sheet
 from mnistkit.imaging.ink import find_ink, shrink
 
 __all__ = ["WORK_SIDE", "Stages", "frame_image", "frame_in_stages", "frame_ink"]
@@ -27,6 +29,10 @@ WORK_SIDE = 480
 _STROKE_SIDE, _THINNEST, _THICKEST = 100, 10.0, 22.0
 _THIN_TARGET, _THICK_TARGET = 12.0, 19.0
 _FULL_CONTRAST = 250
+# Of each opinion on what is ink, so many pieces may be the digit.
+_MOST_PIECES = 3
+# What is strong ink, as a share of the strongest; and how wide the strokes of a thin pen, as a share of the picture.
+_STRONG, _THIN_PEN = 0.5, 0.08
 
 
 def frame_image(image: np.ndarray, *, size: tuple[int, int] = (28, 28), framing: str = "mnist") -> np.ndarray:
@@ -62,6 +68,7 @@ class Stages:
         digit: the ink that was taken for the digit, uint8 ``(H, W)``.
         strokes: the same, cut out and brought to MNIST's stroke width, uint8.
         frame: uint8 ``(height, width)``, white ink on black.
+        share: of all the ink in the picture, what the digit has.
     """
 
     picture: np.ndarray
@@ -69,13 +76,15 @@ class Stages:
     digit: np.ndarray
     strokes: np.ndarray
     frame: np.ndarray
+    share: float
 
 
 def frame_in_stages(image: np.ndarray, *, size: tuple[int, int] = (28, 28)) -> Iterator[Stages]:
     """Bring an image to MNIST's frame as :func:`frame_image` does, and keep what it was on the way.
 
     Yields:
-        The likeliest first; then what else in the image may be the digit, if there is more than one piece of ink.
+        The likeliest first; then, worked out only when asked for, what else may be the digit: other pieces of ink, and
+        those of other opinions on what is ink and what paper.
 
     Raises:
         BlankImageError: if there is no ink to frame.
@@ -86,11 +95,30 @@ def frame_in_stages(image: np.ndarray, *, size: tuple[int, int] = (28, 28)) -> I
     box = round(min(size) * _BOX)
     # White on black, or the reverse, in the right size: a frame already, and nothing to gain.
     if max(strokes.shape) == box and ink.max() >= _FULL_CONTRAST:
-        yield Stages(picture, ink, ink, strokes, _center(strokes, size))
+        yield Stages(picture, ink, ink, strokes, _center(strokes, size), 1.0)
         return
-    for mask in find_candidates(ink):
+    yield from _candidates(picture, ink, size)
+    for other_picture, other_ink in _other_opinions(picture, ink):
+        with contextlib.suppress(BlankImageError):
+            yield from _candidates(other_picture, other_ink, size)
+
+
+def _candidates(picture: np.ndarray, ink: np.ndarray, size: tuple[int, int]) -> Iterator[Stages]:
+    box = round(min(size) * _BOX)
+    for mask, share in itertools.islice(find_candidates(ink), _MOST_PIECES):
         strokes = _strokes(ink, mask)
-        yield Stages(picture, ink, np.where(mask, ink, 0), strokes.astype(np.uint8), _center(_fit(strokes, box), size))
+        frame = _center(_fit(strokes, box), size)
+        yield Stages(picture, ink, np.where(mask, ink, 0), strokes.astype(np.uint8), frame, share)
+
+
+def _other_opinions(picture: np.ndarray, ink: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """What may be ink if the first opinion found no digit: pictures, and their ink."""
+    # Only the strongest: the rest is a stain or a sheet.
+    yield picture, np.where(ink > _STRONG * float(ink.max()), ink, 0).astype(np.uint8)
+    # Only what is thin: the rest is a shadow.
+    yield picture, find_ink(picture, widest=_THIN_PEN)
+    if (sheet := find_sheet(ink)) is not None:
+        yield picture[sheet], find_ink(picture[sheet])
 
 
 def frame_ink(ink: np.ndarray, mask: np.ndarray, *, size: tuple[int, int] = (28, 28)) -> np.ndarray:

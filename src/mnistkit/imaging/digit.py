@@ -10,7 +10,7 @@ import numpy as np
 
 from mnistkit.errors import BlankImageError
 
-__all__ = ["Part", "find_candidates", "find_digit", "find_parts", "is_frame"]
+__all__ = ["Part", "find_candidates", "find_digit", "find_parts", "find_sheet", "is_frame"]
 
 # Less contrast than this is paper, light and noise, not writing.
 _LEAST_CONTRAST = 16.0
@@ -20,8 +20,12 @@ _SIGMAS = 4.0
 _FAINTEST, _FAINTEST_ON_FLAT_PAPER = 0.35, 0.12
 # What has less ink than this share of the likeliest candidate's is dust.
 _LEAST_MASS = 0.01
+# A sheet takes these shares of the picture, least and most; so much of its box; and so much of its side is its edge.
+_SHEET_SIZE, _SHEET_FULLNESS, _SHEET_EDGE = (0.04, 0.95), 0.6, 0.05
 # An image this small is a digit cut out or drawn to fill it, and may well touch the border.
 _SMALL_SIDE = 64
+# In an image of more pixels, as cameras make them, parts of so few are the camera's noise.
+_LARGE, _HOT_PIXELS = 20_000, 2
 
 
 @dataclass(frozen=True)
@@ -56,17 +60,17 @@ class Part:
 
 def find_digit(ink: np.ndarray) -> np.ndarray:
     """The pixels of the digit: the first of ``find_candidates``."""
-    return next(find_candidates(ink))
+    return next(find_candidates(ink))[0]
 
 
-def find_candidates(ink: np.ndarray) -> Iterator[np.ndarray]:
+def find_candidates(ink: np.ndarray) -> Iterator[tuple[np.ndarray, float]]:
     """What may be the digit, the likeliest first, by its ink, its place and its size alone.
 
     Args:
         ink: uint8 ``(H, W)``, as :func:`find_ink` gives it.
 
     Yields:
-        bool ``(H, W)``: the pixels of one candidate; no pixel belongs to two.
+        The pixels of one candidate, bool ``(H, W)``, of which none belongs to two; and which share of all ink they have.
 
     Raises:
         BlankImageError: if nothing stands out from the paper.
@@ -75,15 +79,38 @@ def find_candidates(ink: np.ndarray) -> Iterator[np.ndarray]:
     frames = {part.number for part in parts if is_frame(part, labels)}
     ranked = sorted(parts, key=lambda part: -_score(part, ink.shape, part.number in frames))
     free = [part for part in parts if part.number not in frames]
+    everything = sum(part.mass for part in free) or sum(part.mass for part in parts)
     taken: set[int] = set()
     for digit in ranked:
         if digit.number in taken or digit.mass < _LEAST_MASS * ranked[0].mass:
             continue
         chosen = _with_fragments(digit, [part for part in free if part.number not in taken], ink.shape)
         taken.update(chosen)
-        belongs = np.zeros(len(parts) + 1, dtype=np.bool_)
+        belongs = np.zeros(labels.max() + 1, dtype=np.bool_)
         belongs[chosen] = True
-        yield belongs[labels]
+        yield belongs[labels], min(1.0, sum(part.mass for part in parts if belongs[part.number]) / everything)
+
+
+def find_sheet(ink: np.ndarray) -> tuple[slice, slice] | None:
+    """Where a sheet of paper lies on a ground of another colour, without its edges; ``None`` if none does.
+
+    Against that ground all of the sheet counts as ink: one part, as full as its box.
+
+    Args:
+        ink: uint8 ``(H, W)``, as :func:`find_ink` gives it.
+
+    Raises:
+        BlankImageError: if nothing stands out from the paper.
+    """
+    _, parts = find_parts(ink)
+    largest = max(parts, key=lambda part: part.width * part.height)
+    box = largest.width * largest.height
+    if not (_SHEET_SIZE[0] * ink.size < box < _SHEET_SIZE[1] * ink.size and largest.area > _SHEET_FULLNESS * box):
+        return None
+    edge = round(_SHEET_EDGE * max(largest.width, largest.height))
+    rows = slice(largest.top + edge, largest.bottom - edge)
+    columns = slice(largest.left + edge, largest.right - edge)
+    return (rows, columns) if rows.start < rows.stop and columns.start < columns.stop else None
 
 
 def find_parts(ink: np.ndarray) -> tuple[np.ndarray, list[Part]]:
@@ -99,14 +126,16 @@ def find_parts(ink: np.ndarray) -> tuple[np.ndarray, list[Part]]:
         BlankImageError: if there is none.
     """
     counts = np.bincount(ink.ravel(), minlength=256)
-    # A few hot pixels of a photo are not its ink.
-    strongest = _quantile(counts, 0.998) if ink.size > 20_000 else float(ink.max())
+    # Single hot pixels of a photo are not its ink: three beside each other, as in a hairline, are.
+    strongest = min(255.0, 3.0 * float(cv2.blur(ink, (3, 3)).max())) if ink.size > _LARGE else float(ink.max())
     if strongest < _LEAST_CONTRAST:
         raise BlankImageError(
             f"the image is blank: its strongest contrast is {strongest:.0f} of 255, at least {_LEAST_CONTRAST:.0f} is needed"
         )
     mask = (ink > _threshold(counts, strongest)).astype(np.uint8)
     labels, parts = _parts(mask, ink)
+    if ink.size > _LARGE:
+        parts = [part for part in parts if part.area > _HOT_PIXELS]
     if not parts:
         raise BlankImageError("the image is blank: nothing stands out from the noise of its paper")
     return labels, parts

@@ -13,11 +13,13 @@ __all__ = ["find_ink", "shrink"]
 _PAPER_SIDE = 96
 # No stroke is wider than this share of the image's longer side; a digit cut out or drawn small may be one blot.
 _WIDEST_STROKE, _WIDEST_IN_SMALL, _SMALL_SIDE = 0.3, 0.6, 64
+# The plane through the paper is fitted again without what lies far from it, which is ink.
+_PLANE_FITS = 3
 # In darker places there is nothing but noise to make more of.
 _DARKEST_PAPER = 64
 
 
-def find_ink(image: np.ndarray) -> np.ndarray:
+def find_ink(image: np.ndarray, *, widest: float | None = None) -> np.ndarray:
     """How much each pixel differs from the paper around it, in the direction in which ink does.
 
     The paper's brightness is estimated everywhere, so that light gradients and soft shadows fall away. Colours count by
@@ -25,6 +27,8 @@ def find_ink(image: np.ndarray) -> np.ndarray:
 
     Args:
         image: uint8 ``(H, W)`` or ``(H, W, 3)``.
+        widest: how wide a stroke may be, as a share of the image's longer side; by default three tenths, more in small
+            images. What is wider is paper.
 
     Returns:
         uint8 ``(H, W)``: 0 is paper, 255 black ink on any paper.
@@ -38,7 +42,9 @@ def find_ink(image: np.ndarray) -> np.ndarray:
     colours, small = colours[:, :, agreeing], small[:, :, agreeing]
     if not ink_is_dark:
         colours, small = 255 - colours, 255 - small
-    paper = cv2.resize(_paper(small), colours.shape[1::-1], interpolation=cv2.INTER_LINEAR).reshape(colours.shape)
+    paper = cv2.resize(_paper(small, widest), colours.shape[1::-1], interpolation=cv2.INTER_LINEAR).reshape(
+        colours.shape
+    )
     # As a share of the light that the paper gives there: ink in a shadow is as black as ink beside it.
     ink = cv2.divide(cv2.subtract(paper, colours), np.maximum(paper, _DARKEST_PAPER), scale=255)
     return ink if ink.ndim == 2 else functools.reduce(cv2.max, cv2.split(ink))
@@ -61,6 +67,7 @@ def shrink(image: np.ndarray, side: int) -> np.ndarray:
 
 def _energies(small: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """For each channel, how much lies below and above the median of a wide neighbourhood, most of which is paper."""
+    small = _without_slope(small)
     reach = max(1, round(0.3 * max(small.shape)))
     # Mirrored: a dark line along the border stays a line.
     padded = _pad(small, reach, cv2.BORDER_REFLECT)
@@ -69,10 +76,29 @@ def _energies(small: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return (np.minimum(difference, 0) ** 2).sum(axis=(0, 1)), (np.maximum(difference, 0) ** 2).sum(axis=(0, 1))
 
 
-def _paper(small: np.ndarray) -> np.ndarray:
+def _without_slope(small: np.ndarray) -> np.ndarray:
+    """Each channel without the plane through its paper: lit from one side, half of the paper lies below any median."""
+    height, width, channels = small.shape
+    y, x = np.mgrid[-1 : 1 : height * 1j, -1 : 1 : width * 1j]
+    places = np.stack([np.ones(height * width), x.ravel(), y.ravel()], axis=1)
+    level = np.empty_like(small)
+    for channel in range(channels):
+        values = small[:, :, channel].ravel().astype(np.float64)
+        near = np.ones(len(values), dtype=np.bool_)
+        for _ in range(_PLANE_FITS):
+            plane = np.linalg.lstsq(places[near], values[near], rcond=None)[0]
+            distance = np.abs(values - places @ plane)
+            near = distance <= 2 * np.median(distance) + 1
+        flat = values - places[:, 1:] @ plane[1:]
+        level[:, :, channel] = np.clip(flat, 0, 255).astype(np.uint8).reshape(height, width)
+    return level
+
+
+def _paper(small: np.ndarray, widest: float | None) -> np.ndarray:
     """The paper under dark ink: what is left when everything narrower than a stroke can be is filled."""
     side = max(small.shape[:2])
-    reach = max(2, round((_WIDEST_STROKE if side > _SMALL_SIDE else _WIDEST_IN_SMALL) * side))
+    usual = _WIDEST_STROKE if side > _SMALL_SIDE else _WIDEST_IN_SMALL
+    reach = max(2, round((widest or usual) * side))
     # Continued: a slope of light mirrored at its dark end would be a valley, and be filled.
     padded = _pad(small, reach, cv2.BORDER_REPLICATE)
     if side == _PAPER_SIDE:

@@ -12,6 +12,9 @@ from mnistkit.calibration import Calibration
 
 __all__ = ["Prediction", "predictions_from"]
 
+# A picture of one digit has more of its ink in it than elsewhere.
+_LEAST_SHARE = 0.5
+
 
 @dataclass(frozen=True)
 class Prediction:
@@ -50,9 +53,16 @@ class Prediction:
 
 
 def predictions_from(
-    logits: Tensor, frames: np.ndarray, classes: Sequence[str], calibration: Calibration, reject: float | None = None
+    logits: Tensor,
+    frames: np.ndarray,
+    shares: Sequence[float],
+    classes: Sequence[str],
+    calibration: Calibration,
+    reject: float | None = None,
 ) -> list[Prediction]:
     """Predictions from logits ``(N, classes)`` and what the model saw, uint8 ``(N, C, H, W)``.
+
+    Of each image's ink, the model saw a share; if most of it is elsewhere, the image shows something else.
 
     Raises:
         ConfigError: if ``reject`` is no coverage, or the calibration knows none.
@@ -63,21 +73,24 @@ def predictions_from(
     # A model may tell more classes than were named.
     names = (*classes, *map(str, range(len(classes), logits.shape[1])))
     predictions = []
-    for row, frame, score, member in zip(
-        probabilities.tolist(), np.moveaxis(frames, 1, -1), scores.tolist(), membership.tolist(), strict=True
+    pictures = np.moveaxis(frames, 1, -1)
+    for row, frame, share, score, member in zip(
+        probabilities.tolist(), pictures, shares, scores.tolist(), membership.tolist(), strict=True
     ):
         label = max(range(len(row)), key=row.__getitem__)
         picture = frame[..., 0] if frame.shape[-1] == 1 else frame
         prediction = Prediction(label, names[label], row[label], tuple(row), picture, names)
-        if least is not None and not (score >= least and picture.any()):
-            prediction = replace(prediction, rejected=_reason(prediction, member))
+        if least is not None and not (score >= least and share >= _LEAST_SHARE and picture.any()):
+            prediction = replace(prediction, rejected=_reason(prediction, member, share))
         predictions.append(prediction)
     return predictions
 
 
-def _reason(prediction: Prediction, membership: float) -> str:
+def _reason(prediction: Prediction, membership: float, share: float) -> str:
     if not prediction.frame.any():
         return "there is no ink in it"
+    if share < _LEAST_SHARE:
+        return f"most of its ink lies elsewhere: what may be {prediction.name} has {share:.0%}"
     best, *others = prediction.top(2)
     # The likelier of the two reasons: that it is none of the classes, or that it is another one.
     if membership * prediction.confidence < 0.5 and 1 - membership >= membership * (1 - prediction.confidence):

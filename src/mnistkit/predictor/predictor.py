@@ -6,6 +6,7 @@ import itertools
 import os
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
 from importlib import resources
 from typing import BinaryIO, TypeVar, overload
 
@@ -20,7 +21,7 @@ from mnistkit.checkpoint import CheckpointFile, read_checkpoint, write_checkpoin
 from mnistkit.data import Augmentation, DigitDataset, Preprocessing, TensorLoader
 from mnistkit.device import resolve_device
 from mnistkit.errors import BlankImageError, CheckpointMismatchError, ConfigError, ImageError, unknown_name
-from mnistkit.imaging import WORK_SIDE, frame_image, frame_in_stages, image_files, load_image, to_numpy
+from mnistkit.imaging import WORK_SIDE, Stages, frame_image, frame_in_stages, image_files, load_image, to_numpy
 from mnistkit.models import model_spec
 from mnistkit.predictor.explanation import Explanation
 from mnistkit.predictor.prediction import Prediction, predictions_from
@@ -31,9 +32,8 @@ __all__ = ["Predictor"]
 
 _T = TypeVar("_T")
 
-_BATCH = 256
-# Pieces of ink in an image that are looked at, where the first turns out to be no digit.
-_MOST_CANDIDATES = 4
+# A network is no faster with more at once, and so many photos fit into any memory.
+_BATCH = 64
 _DIGITS = tuple("0123456789")
 # The weights that ship, by name; each is models/weights/NAME.safetensors, with a card beside it.
 _WEIGHTS = ("handwriting",)
@@ -215,7 +215,7 @@ class Predictor:
         """
         several = _as_list(image)
         if several is None:
-            return self._predict([self._frames(image, reject)], reject)[0]  # type: ignore[arg-type]  # _as_list knows sequences
+            return self._predict([self._look(image, reject)], reject)[0]  # type: ignore[arg-type]  # _as_list knows sequences
         predictions = []
         for position, result in enumerate(self.stream(several, reject=reject)):
             if isinstance(result, ImageError):
@@ -224,7 +224,7 @@ class Predictor:
         return predictions
 
     def stream(self, images: Iterable[ImageLike], *, reject: float | None = None) -> Iterator[Prediction | ImageError]:
-        """Read any number of images as they come, in batches, with the memory of a few hundred.
+        """Read any number of images as they come, in batches, with the memory of a few dozen.
 
         Args:
             images: such as :meth:`predict` takes one of.
@@ -239,19 +239,19 @@ class Predictor:
         if reject is not None:
             self.calibration.least_score(reject)
 
-        def frames_or_error(image: ImageLike) -> np.ndarray | ImageError:
+        def look_or_error(image: ImageLike) -> _Look | ImageError:
             try:
-                return self._frames(image, reject)
+                return self._look(image, reject)
             except ImageError as error:
                 return error
 
         # Decoding and framing leave Python's lock most of the time.
         with ThreadPoolExecutor(os.cpu_count()) as pool:
             for chunk in _chunks(images, _BATCH):
-                results = list(pool.map(frames_or_error, chunk))
-                read = iter(self._predict([frames for frames in results if not isinstance(frames, ImageError)], reject))
-                for result in results:
-                    yield result if isinstance(result, ImageError) else next(read)
+                looks = list(pool.map(look_or_error, chunk))
+                read = iter(self._predict([look for look in looks if not isinstance(look, ImageError)], reject))
+                for look in looks:
+                    yield look if isinstance(look, ImageError) else next(read)
 
     def explain(self, image: ImageLike) -> Explanation:
         """Read one image and keep every stage on the way, to see why it is read so.
@@ -267,15 +267,9 @@ class Predictor:
         >>> print(explanation.prediction.label, *explanation.stages)
         1 picture ink digit strokes frame
         """
-        pixels = self._load(image)
-        if self.preprocessing.framing == "mnist":
-            candidates = list(itertools.islice(frame_in_stages(pixels, size=self.preprocessing.size), self._candidates))
-            frames = np.stack([candidate.frame[None] for candidate in candidates])
-            stages = vars(candidates[self._choose(self.logits(frames))])
-        else:
-            frames = self._frames(pixels, None)
-            stages = {"picture": pixels, "frame": np.moveaxis(frames[0], 0, -1).squeeze()}
-        return Explanation(self._predict([frames], None)[0], stages)
+        looks = [self._look(image, None)]
+        prediction = self._predict(looks, None)[0]
+        return Explanation(prediction, looks[0].pictures)
 
     def read(self, image: ImageLike) -> Reading:
         """Read all the digits in a picture, line by line.
@@ -313,7 +307,7 @@ class Predictor:
             knows_none: whether the model was taught that "none of these" has logit 0.
             seed: of the augmentation.
         """
-        loader = TensorLoader(dataset, _BATCH, augment=augment, seed=seed, device=self.device)
+        loader = TensorLoader(dataset, 256, augment=augment, seed=seed, device=self.device)
         with torch.inference_mode():
             logits = torch.cat([self._network(images) for images, _ in loader])
         self.calibration = fit_calibration(logits, dataset.labels, knows_none=knows_none)
@@ -341,48 +335,68 @@ class Predictor:
             image, channels=3 if self.preprocessing.channels == 3 else 1, side=4 * max(self.preprocessing.size)
         )
 
-    @property
-    def _candidates(self) -> int:
-        """How many pieces of ink are looked at: only a model that knows what is no digit can choose among them."""
-        return _MOST_CANDIDATES if self.calibration.knows_none else 1
-
-    def _frames(self, image: ImageLike, reject: float | None) -> np.ndarray:
-        """What may be the digit in an image, the likeliest first, uint8 ``(candidates, C, H, W)``."""
+    def _look(self, image: ImageLike, reject: float | None) -> _Look:
         preparing = self.preprocessing
         try:
             pixels = self._load(image)
             if preparing.framing != "mnist":
-                return frame_image(pixels, size=preparing.size, framing=preparing.framing)[None]
+                frame = frame_image(pixels, size=preparing.size, framing=preparing.framing)
+                return _Look(frame, {"picture": pixels, "frame": np.moveaxis(frame, 0, -1).squeeze()})
             candidates = frame_in_stages(pixels, size=preparing.size)
-            return np.stack([stages.frame[None] for stages in itertools.islice(candidates, self._candidates)])
+            return _Look.at(next(candidates), candidates)
         except BlankImageError:
             if reject is None:
                 raise
-            return np.zeros((1, preparing.channels, *preparing.size), dtype=np.uint8)
+            return _Look(np.zeros((preparing.channels, *preparing.size), dtype=np.uint8), {})
 
-    def _choose(self, logits: Tensor) -> int:
-        """Which candidate is the digit: the first, unless that is none and another is one."""
+    def _predict(self, looks: list[_Look], reject: float | None) -> list[Prediction]:
+        """A prediction for each of a batch of images; a look that was no digit is replaced where another is one."""
+        if not looks:
+            return []
+        seen, logits = self._see([look.frame for look in looks])
+        if self.calibration.knows_none:
+            doubtful = torch.nonzero(self.calibration.scores(logits) < 0).flatten().tolist()
+            better = {number: look for number in doubtful if (look := self._look_again(looks[number])) is not None}
+            if better:
+                looks[:] = [better.get(number, look) for number, look in enumerate(looks)]
+                seen, logits = self._see([look.frame for look in looks])
+        shares = [look.share for look in looks]
+        return predictions_from(logits, seen.numpy(), shares, self.classes, self.calibration, reject)
+
+    def _look_again(self, look: _Look) -> _Look | None:
+        """At the candidate that is likeliest to be a digit; ``None`` if none is likelier than not."""
+        candidates = list(look.others)
+        if not candidates:
+            return None
+        _, logits = self._see([stages.frame[None] for stages in candidates])
         scores = self.calibration.scores(logits)
         best = int(scores.argmax())
-        return best if float(self.calibration.membership(logits[:1])) < 0.5 and float(scores[best]) > 0 else 0
+        return _Look.at(candidates[best], iter(())) if float(scores[best]) > 0 else None
 
-    def _predict(self, images: Sequence[np.ndarray], reject: float | None) -> list[Prediction]:
-        """A prediction for each image, from what :meth:`_frames` found in it."""
-        predictions = []
-        for chunk in _chunks(images, _BATCH):
-            seen = self.preprocessing.reshape(torch.from_numpy(np.concatenate(chunk)))
-            logits = self._logits(seen)
-            # Where the candidates of each image begin.
-            starts = np.cumsum([0, *map(len, chunk)])
-            chosen = [start + self._choose(logits[start:end]) for start, end in itertools.pairwise(starts.tolist())]
-            frames = seen[chosen].numpy()
-            predictions += predictions_from(logits[chosen], frames, self.classes, self.calibration, reject)
-        return predictions
+    def _see(self, frames: Sequence[np.ndarray]) -> tuple[Tensor, Tensor]:
+        seen = self.preprocessing.reshape(torch.from_numpy(np.stack(frames)))
+        return seen, self._logits(seen)
 
     def _logits(self, seen: Tensor) -> Tensor:
         with torch.inference_mode():
             logits: Tensor = self._network(self.preprocessing.normalize(seen.to(self.device)))
         return logits.cpu()
+
+
+@dataclass
+class _Look:
+    """An image on its way through the model: what the model sees, how that came about, and what else may be the digit."""
+
+    frame: np.ndarray
+    pictures: dict[str, np.ndarray]
+    share: float = 1.0
+    others: Iterator[Stages] = field(default_factory=lambda: iter(()))
+
+    @classmethod
+    def at(cls, stages: Stages, others: Iterator[Stages]) -> _Look:
+        """At a digit that was found in the image."""
+        names = ("picture", "ink", "digit", "strokes", "frame")
+        return cls(stages.frame[None], {name: getattr(stages, name) for name in names}, stages.share, others)
 
 
 def _shipped(name: str) -> CheckpointFile:
