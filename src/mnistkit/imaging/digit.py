@@ -127,7 +127,9 @@ def find_parts(ink: np.ndarray) -> tuple[np.ndarray, list[Part]]:
     """
     counts = np.bincount(ink.ravel(), minlength=256)
     # Single hot pixels of a photo are not its ink: three beside each other, as in a hairline, are.
-    strongest = min(255.0, 3.0 * float(cv2.blur(ink, (3, 3)).max())) if ink.size > _LARGE else float(ink.max())
+    strongest = float(ink.max())
+    if ink.size > _LARGE:
+        strongest = min(strongest, 3.0 * float(cv2.blur(ink, (3, 3)).max()))
     if strongest < _LEAST_CONTRAST:
         raise BlankImageError(
             f"the image is blank: its strongest contrast is {strongest:.0f} of 255, at least {_LEAST_CONTRAST:.0f} is needed"

@@ -55,14 +55,15 @@ class Prediction:
 def predictions_from(
     logits: Tensor,
     frames: np.ndarray,
-    shares: Sequence[float],
     classes: Sequence[str],
     calibration: Calibration,
     reject: float | None = None,
+    shares: Sequence[float] | None = None,
 ) -> list[Prediction]:
     """Predictions from logits ``(N, classes)`` and what the model saw, uint8 ``(N, C, H, W)``.
 
-    Of each image's ink, the model saw a share; if most of it is elsewhere, the image shows something else.
+    Of each image's ink the model saw a share, all of it if none are given; where most is elsewhere, the image shows
+    something else than one digit.
 
     Raises:
         ConfigError: if ``reject`` is no coverage, or the calibration knows none.
@@ -74,6 +75,7 @@ def predictions_from(
     names = (*classes, *map(str, range(len(classes), logits.shape[1])))
     predictions = []
     pictures = np.moveaxis(frames, 1, -1)
+    shares = [1.0] * len(frames) if shares is None else shares
     for row, frame, share, score, member in zip(
         probabilities.tolist(), pictures, shares, scores.tolist(), membership.tolist(), strict=True
     ):

@@ -361,7 +361,7 @@ class Predictor:
                 looks[:] = [better.get(number, look) for number, look in enumerate(looks)]
                 seen, logits = self._see([look.frame for look in looks])
         shares = [look.share for look in looks]
-        return predictions_from(logits, seen.numpy(), shares, self.classes, self.calibration, reject)
+        return predictions_from(logits, seen.numpy(), self.classes, self.calibration, reject, shares)
 
     def _look_again(self, look: _Look) -> _Look | None:
         """At the candidate that is likeliest to be a digit; ``None`` if none is likelier than not."""

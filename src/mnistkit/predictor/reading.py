@@ -144,7 +144,7 @@ def read_page(
         chosen = _best_path(pieces, candidates, calibration.scores(logits).tolist())
         if not chosen:
             continue
-        found = predictions_from(logits[chosen], frames[chosen], [1.0] * len(chosen), classes, calibration)
+        found = predictions_from(logits[chosen], frames[chosen], classes, calibration)
         for number, prediction in zip(chosen, found, strict=True):
             whole = candidates[number].whole
             edges = (whole.left, whole.top, whole.right, whole.bottom)
