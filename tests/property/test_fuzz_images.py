@@ -222,7 +222,8 @@ def numbers(generator, page):
             return array.T
         case 2 if array.ndim > 1:
             return array[:, ::2]
-        case 3 if array.ndim == 2:
+        # Five channels are none: it is a stack, and should not be one of thousands.
+        case 3 if array.ndim == 2 and array.size < 10_000:
             return np.broadcast_to(array[..., None], (*array.shape, generator.choice([1, 2, 3, 4, 5])))
         case 4:
             return np.ma.masked_array(array, mask=False)

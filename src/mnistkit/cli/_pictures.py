@@ -147,23 +147,24 @@ def _report(
 
 def _write_csv(path: Path, results: Iterable[tuple[Path, Prediction | ImageError]]) -> None:
     """A line for each picture as it is read; the file has its name only when it is complete."""
-    path.parent.mkdir(parents=True, exist_ok=True)
     unfinished = path.with_name(f".{path.name}.tmp")
     try:
-        with unfinished.open("w", newline="", encoding="utf-8") as file:
-            lines = csv.writer(file)
-            lines.writerow(_COLUMNS)
-            for name, result in results:
-                if isinstance(result, ImageError):
-                    lines.writerow([name, "", "", "", "", result])
-                else:
-                    confidence = f"{result.confidence:.6f}"
-                    lines.writerow([name, result.label, result.name, confidence, result.rejected or "", ""])
-        unfinished.replace(path)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            with unfinished.open("w", newline="", encoding="utf-8") as file:
+                lines = csv.writer(file)
+                lines.writerow(_COLUMNS)
+                for name, result in results:
+                    if isinstance(result, ImageError):
+                        lines.writerow([name, "", "", "", "", result])
+                    else:
+                        confidence = f"{result.confidence:.6f}"
+                        lines.writerow([name, result.label, result.name, confidence, result.rejected or "", ""])
+            unfinished.replace(path)
+        finally:
+            unfinished.unlink(missing_ok=True)
     except OSError as error:
         raise ConfigError(f"cannot write {path}: {error.strerror or error}") from error
-    finally:
-        unfinished.unlink(missing_ok=True)
 
 
 def _save(figure: Figure, path: Path) -> None:

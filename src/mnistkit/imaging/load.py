@@ -36,7 +36,7 @@ def image_files(folder: str | os.PathLike[str]) -> list[Path]:
         file
         for file in sorted(Path(folder).rglob("*"))
         # Not hidden ones: macOS leaves a "._7.png" beside each 7.png that it copies to a memory stick.
-        if file.suffix.lower() in IMAGE_SUFFIXES and not file.name.startswith(".")
+        if file.suffix.lower() in IMAGE_SUFFIXES and not file.name.startswith(".") and not file.is_dir()
     ]
 
 

@@ -25,8 +25,8 @@ _FAINTEST = 0.4
 _OVERLAP = 0.5
 # No digit is wider than this in units of its height, so that something wider may be two.
 _WIDEST = 0.7
-# A cut goes through at most so much ink, in the same units.
-_MOST_CUT = 0.35
+# A cut goes through at most so much ink, or where it is at most so high, in units of the part's height.
+_MOST_CUT, _HIGHEST_CUT = 0.35, 0.8
 # More parts than this are a texture, not writing.
 _MOST_PARTS = 500
 
@@ -183,20 +183,31 @@ def _stacked(pieces: list[Piece]) -> list[Piece]:
 
 
 def _cut(piece: Piece) -> list[Piece]:
-    """At the columns with the least ink, if it is wide enough to be two digits."""
+    """Where there is least ink, and at notches from above and below, if it is wide enough to be two digits."""
     if piece.width <= _WIDEST * piece.height:
         return [piece]
     least = max(2, round(_NARROWEST * piece.height))
     ink = piece.mask.sum(axis=0)
-    columns: list[int] = []
-    for column in range(least, piece.width - least + 1):
-        around = ink[column - least : column + least + 1]
-        # Through no more than two strokes, and of a valley only the first of its lowest columns.
-        if ink[column] == around.min() <= _MOST_CUT * piece.height and column - least >= (columns or [0])[-1]:
+    # Where two round digits touch there is much ink, but little height: from the highest pixel to the lowest.
+    bottom = piece.height - piece.mask[::-1].argmax(axis=0)
+    height = np.where(ink > 0, bottom - piece.mask.argmax(axis=0), 0)
+    columns = _valleys(ink, least, _MOST_CUT * piece.height)
+    for column in _valleys(height, least, _HIGHEST_CUT * piece.height):
+        if all(abs(column - other) >= least / 2 for other in columns):
             columns.append(column)
-    edges = [0, *columns, piece.width]
+    edges = [0, *sorted(columns), piece.width]
     slices = itertools.pairwise(edges)
     return [_slice(piece, left, right) for left, right in slices if piece.mask[:, left:right].any()]
+
+
+def _valleys(profile: np.ndarray, least: int, most: float) -> list[int]:
+    """Columns as low as any within ``least`` of them and no higher than ``most``; of equal neighbours the first."""
+    columns: list[int] = []
+    for column in range(least, len(profile) - least + 1):
+        around = profile[column - least : column + least + 1]
+        if profile[column] == around.min() <= most and column - least >= (columns or [0])[-1]:
+            columns.append(column)
+    return columns
 
 
 def _slice(piece: Piece, left: int, right: int) -> Piece:

@@ -81,11 +81,11 @@ class Reading:
         Raises:
             MissingExtraError: if matplotlib is not installed.
         """
-        from matplotlib.patches import Rectangle
-
         height, width = self.picture.shape[:2]
         size = 8.0 / max(height, width)
         figure = new_figure((max(3.0, size * width), max(1.6, size * height)), "Reading.figure()")
+        from matplotlib.patches import Rectangle
+
         axes = figure.subplots()
         axes.imshow(self.picture, cmap="gray", vmin=0, vmax=255)
         axes.set(xticks=[], yticks=[])

@@ -6,7 +6,7 @@ import PIL.ImageDraw
 import pytest
 
 from mnistkit.errors import BlankImageError, ConfigError
-from mnistkit.imaging import frame_image, load_image
+from mnistkit.imaging import WORK_SIDE, frame_image, frame_in_stages, frame_ink, load_image
 
 Resampling = PIL.Image.Resampling
 
@@ -230,3 +230,63 @@ def test_an_unknown_framing_is_refused_with_a_suggestion():
         ConfigError, match=r"unknown framing 'resise'; did you mean 'resize'\? Available: mnist, resize"
     ):
         frame_image(np.zeros((28, 28), np.uint8), framing="resise")
+
+
+def test_the_stages_lead_from_the_picture_to_the_frame():
+    picture = drawn_seven(12)
+    (stages,) = frame_in_stages(picture)
+    assert np.array_equal(stages.picture, picture)
+    assert stages.ink.shape == stages.digit.shape == picture.shape
+    assert np.array_equal(stages.digit > 0, stages.ink > 0)
+    # Cut out, whatever it was cut out of.
+    assert max(stages.strokes.shape) < 300
+    assert np.array_equal(stages.frame, frame_image(picture)[0])
+    assert {stage.dtype for stage in vars(stages).values()} == {np.dtype(np.uint8)}
+
+
+def test_a_large_picture_is_looked_at_in_a_smaller_size():
+    stages = next(frame_in_stages(drawn_seven(60, 1200)))
+    assert stages.picture.shape == stages.ink.shape == (WORK_SIDE, WORK_SIDE)
+
+
+def test_a_frame_of_mnists_goes_through_as_it_is(digits):
+    for digit in digits[::20]:
+        if max(box(digit)) == 20:
+            (stages,) = frame_in_stages(255 - digit)
+            assert np.array_equal(stages.frame, digit)
+            assert np.array_equal(stages.ink, digit)
+            assert stages.strokes.shape == box(digit)
+
+
+def test_each_piece_of_ink_makes_a_frame_of_its_own(digits):
+    first, second = digits[0], digits[70]
+    canvas = np.zeros((120, 160), np.uint8)
+    canvas[40:96, 20:76] = np.kron(first, np.ones((2, 2), np.uint8))
+    canvas[40:96, 100:156] = np.kron(second, np.ones((2, 2), np.uint8))
+    frames = [stages.frame for stages in frame_in_stages(canvas)]
+    assert len(frames) == 2
+    differences = [[np.abs(frame.astype(int) - digit).mean() for digit in (first, second)] for frame in frames]
+    assert {int(np.argmin(row)) for row in differences} == {0, 1}
+    assert max(min(row) for row in differences) < 8
+
+
+def test_chosen_ink_is_framed_all_of_it_and_nothing_else(digits):
+    ink = np.zeros((60, 90), np.uint8)
+    ink[4:32, 4:32], ink[20:48, 50:78] = digits[0], digits[70]
+    mask = np.zeros(ink.shape, bool)
+    mask[:, :40] = ink[:, :40] > 0
+    frame = frame_ink(ink, mask)
+    assert (frame.shape, frame.dtype) == ((1, 28, 28), np.uint8)
+    assert np.abs(frame[0].astype(int) - digits[0]).mean() < 5
+    assert frame_ink(ink, mask, size=(20, 40)).shape == (1, 20, 40)
+    both = frame_ink(ink, ink > 0)[0]
+    assert max(box(both)) == 20
+    assert np.abs(both.astype(int) - digits[0]).mean() > 15
+
+
+def test_a_single_pixel_of_ink_can_be_framed():
+    ink = np.zeros((9, 9), np.uint8)
+    ink[4, 4] = 3
+    frame = frame_ink(ink, ink > 0)
+    assert frame.max() == 255
+    assert max(box(frame[0])) <= 20

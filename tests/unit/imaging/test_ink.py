@@ -4,8 +4,8 @@ import PIL.ImageDraw
 import pytest
 
 from mnistkit.errors import BlankImageError
-from mnistkit.imaging import find_ink
-from mnistkit.imaging.digit import find_digit
+from mnistkit.imaging import find_ink, shrink
+from mnistkit.imaging.digit import find_candidates, find_digit, find_parts
 
 
 @pytest.fixture(scope="module")
@@ -195,3 +195,44 @@ def test_a_zero_that_fills_the_image_is_not_a_frame():
     PIL.ImageDraw.Draw(picture).ellipse((15, 8, 85, 92), outline=200, width=12)
     ink = np.asarray(picture).astype(np.uint8)
     assert np.array_equal(find_digit(ink), ink > 0)
+
+
+def test_the_candidates_come_likeliest_first_and_share_no_pixel():
+    """The scribble in the middle has most ink; the strip along the border comes after everything else."""
+    middle, side, strip = (40, 70, 40, 70), (35, 75, 88, 94), (0, 100, 0, 4)
+    ink = parts(middle, side, strip)
+    candidates = list(find_candidates(ink))
+    assert [
+        np.array_equal(mask, parts(box) > 0) for mask, box in zip(candidates, (middle, side, strip), strict=True)
+    ] == [True] * 3
+    assert sum(mask.sum() for mask in candidates) == (ink > 0).sum()
+    assert np.array_equal(find_digit(ink), candidates[0])
+
+
+def test_a_candidate_keeps_its_own_fragments():
+    first, second = parts((30, 70, 20, 40), (22, 27, 24, 44)), parts((30, 70, 75, 85), (22, 27, 76, 90))
+    candidates = list(find_candidates(np.maximum(first, second)))
+    assert [mask.tolist() for mask in candidates] == [(first > 0).tolist(), (second > 0).tolist()]
+
+
+def test_dust_is_no_candidate():
+    assert len(list(find_candidates(parts((30, 70, 40, 60), (5, 7, 90, 92))))) == 1
+
+
+def test_parts_know_their_box_and_their_ink():
+    labels, (part,) = find_parts(parts((0, 10, 40, 60)))
+    assert (part.top, part.bottom, part.left, part.right, part.width, part.height) == (0, 10, 40, 60, 20, 10)
+    assert (part.area, part.mass, part.peak) == (200, 200 * 200, 200)
+    # One of its two long sides, of an outline of 60.
+    assert part.contact == pytest.approx(20 / 60)
+    assert np.array_equal(labels == part.number, parts((0, 10, 40, 60)) > 0)
+
+
+@pytest.mark.parametrize(
+    ("shape", "side", "expected"), [((40, 80), 20, (10, 20)), ((900, 3, 3), 90, (90, 1, 3)), ((5, 5), 5, (5, 5))]
+)
+def test_shrinking_keeps_the_aspect_and_never_enlarges(shape, side, expected):
+    image = np.full(shape, 77, np.uint8)
+    assert shrink(image, side).shape == expected
+    assert (shrink(image, side) == 77).all()
+    assert shrink(image, 1000) is image

@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from mnistkit.errors import BlankImageError, ImageError
-from mnistkit.imaging import MAX_PIXELS, frame_image, load, load_image, to_numpy
+from mnistkit.imaging import MAX_PIXELS, frame_image, image_files, load, load_image, to_numpy
 
 
 @pytest.fixture(scope="module")
@@ -613,3 +613,55 @@ def test_a_tensor_gets_its_channels_last():
     assert to_numpy(torch.zeros(2, 3, 4, 5)).shape == (2, 4, 5, 3)
     marked = torch.arange(24).view(2, 3, 4)
     assert to_numpy(marked)[2, 3].tolist() == marked[:, 2, 3].tolist()
+
+
+def test_a_masked_array_is_read_as_the_array_that_it_is(digit):
+    masked = np.ma.masked_array(digit, mask=digit > 100)
+    assert np.array_equal(load_image(masked), digit)
+    assert np.array_equal(load_image(np.ma.masked_array(digit.astype(np.int64), mask=True)), digit)
+
+
+@pytest.mark.parametrize(
+    ("side", "scale"), [(None, 1), (5000, 1), (1600, 1), (800, 2), (801, 1), (400, 4), (300, 4), (200, 8), (10, 8)]
+)
+def test_a_large_jpeg_is_decoded_no_larger_than_needed(side, scale, digit):
+    picture = PIL.Image.fromarray(np.kron(digit, np.ones((43, 57), np.uint8))).resize((1600, 1200))
+    loaded = load_image(encode(picture, "JPEG", quality=95), side=side)
+    assert loaded.shape == (1200 // scale, 1600 // scale)
+    expected = np.asarray(picture.resize((1600 // scale, 1200 // scale), PIL.Image.Resampling.BOX))
+    assert np.abs(loaded.astype(int) - expected).mean() < 2
+
+
+def test_a_large_jpeg_decoded_smaller_is_turned_upright(digit):
+    upright = np.kron(np.pad(digit, ((3, 9), (0, 20))), np.ones((20, 20), np.uint8))
+    loaded = load_image(rotated(upright, 6, "JPEG"), side=240)
+    assert loaded.shape == (200, 240)
+    assert np.abs(loaded.astype(int) - upright[2::4, 2::4]).mean() < 8
+
+
+def test_other_formats_are_decoded_whole(digit):
+    for format in ("PNG", "TIFF", "BMP", "WEBP"):
+        assert load_image(encode(np.kron(digit, np.ones((20, 20), np.uint8)), format), side=28).shape == (560, 560)
+
+
+def test_the_images_of_a_folder_come_in_the_order_of_their_paths(tmp_path):
+    names = ["b.png", "a.JPG", "c/d.tiff", "c/a.webp", "B.bmp", "c/e/f.gif"]
+    for name in [*names, "notes.txt", ".hidden.png", "._b.png", "c/.x.jpg", "png", "x.png.txt"]:
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+    expected = sorted(tmp_path / name for name in names)
+    assert image_files(tmp_path) == image_files(str(tmp_path)) == expected
+    assert image_files(tmp_path / "none") == []
+
+
+def test_a_folder_with_the_name_of_a_picture_is_none(tmp_path):
+    (tmp_path / "album.png").mkdir()
+    (tmp_path / "album.png" / "1.png").touch()
+    assert image_files(tmp_path) == [tmp_path / "album.png" / "1.png"]
+
+
+@pytest.mark.parametrize("rows", [255, 256, 257, 600])
+def test_a_tall_picture_of_16_bits_is_scaled_whole(rows):
+    values = np.random.default_rng(0).integers(0, 65536, (rows, 3)).astype(np.uint16)
+    loaded = load_image(PIL.Image.fromarray(values))
+    assert np.array_equal(loaded, (values * (255 / 65535)).astype(np.uint8))

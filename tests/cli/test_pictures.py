@@ -1,0 +1,189 @@
+"""The commands `predict` and `read`, with the weights that ship."""
+
+import csv
+import json
+
+import numpy as np
+import PIL.Image
+import pytest
+
+from mnistkit import Predictor, cli
+
+
+@pytest.fixture
+def run(capsys):
+    """Runs a command; returns its exit code, standard output and standard error."""
+
+    def run(*arguments):
+        code = cli.main([str(argument) for argument in arguments])
+        return code, *capsys.readouterr()
+
+    return run
+
+
+@pytest.fixture(scope="module")
+def reader():
+    return Predictor(device="cpu")
+
+
+def save(path, pixels):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    PIL.Image.fromarray(pixels).save(path)
+    return path
+
+
+@pytest.fixture
+def album(tmp_path, mnist):
+    """A folder with three digits, the last of them in a folder below, and a letter to somebody."""
+    folder = tmp_path / "album"
+    for name, digit in (("1.png", 7), ("2.jpg", 4), ("more/3.bmp", 0)):
+        save(folder / name, 255 - np.pad(mnist.validation.only(digit).images[0, 0].numpy(), 10))
+    (folder / "dear.png").write_text("Dear Sir")
+    return folder
+
+
+@pytest.fixture
+def blank(tmp_path):
+    return save(tmp_path / "blank.png", np.full((50, 50), 240, np.uint8))
+
+
+def rows_of(path):
+    with path.open(newline="", encoding="utf-8") as file:
+        return list(csv.DictReader(file))
+
+
+def test_a_folder_is_read_in_order_and_what_is_unreadable_is_said(run, album):
+    code, output, error = run("predict", album)
+    assert code == 5
+    files = [line.partition(": ")[0] for line in output.splitlines()]
+    assert files == [str(album / name) for name in ("1.png", "2.jpg", "more/3.bmp")]
+    assert [line.partition(": ")[2][0] for line in output.splitlines()] == ["7", "4", "0"]
+    first, last = error.splitlines()
+    assert first.startswith(f"mnistkit: {album / 'dear.png'}: {album / 'dear.png'} is not an image that can be read")
+    assert last == "mnistkit: 1 of 4 pictures could not be read"
+
+
+def test_files_and_folders_can_be_mixed(run, album, blank):
+    (album / "dear.png").unlink()
+    code, output, error = run("predict", album / "more", album / "1.png", album)
+    assert (code, error) == (0, "")
+    assert [line.partition(": ")[2][0] for line in output.splitlines()] == ["0", "7", "7", "4", "0"]
+
+
+def test_an_empty_folder_is_an_error(run, tmp_path):
+    (tmp_path / "empty").mkdir()
+    code, output, error = run("predict", tmp_path / "empty")
+    assert (code, output) == (2, "")
+    assert error == f"mnistkit: there are no pictures in the folder {tmp_path / 'empty'}\n"
+
+
+def test_csv_has_a_line_for_each_picture(run, album, reader, tmp_path):
+    target = tmp_path / "new" / "out.csv"
+    code, output, error = run("predict", album, "--csv", target)
+    assert (code, output) == (5, "")
+    assert "4/4" in error
+    rows = rows_of(target)
+    assert list(rows[0]) == ["file", "label", "name", "confidence", "rejected", "error"]
+    assert [row["file"] for row in rows] == [str(album / name) for name in ("1.png", "2.jpg", "dear.png", "more/3.bmp")]
+    assert [row["label"] for row in rows] == ["7", "4", "", "0"]
+    assert "is not an image that can be read" in rows[2]["error"]
+    assert float(rows[0]["confidence"]) == pytest.approx(reader.predict(album / "1.png").confidence, abs=1e-4)
+    assert not any(row["rejected"] for row in rows)
+    assert list(target.parent.iterdir()) == [target]
+
+
+def test_csv_with_json_reports_the_counts(run, album, tmp_path):
+    code, output, _ = run("predict", album, "--csv", tmp_path / "out.csv", "--json")
+    assert code == 5
+    assert json.loads(output) == {"count": 4, "failed": 1, "csv": str(tmp_path / "out.csv")}
+
+
+def test_a_csv_file_that_cannot_be_written_leaves_nothing_behind(run, album, tmp_path):
+    (tmp_path / "taken").mkdir()
+    code, output, error = run("predict", album, "--csv", tmp_path / "taken")
+    assert (code, output) == (2, "")
+    assert error.splitlines()[-1].startswith(f"mnistkit: cannot write {tmp_path / 'taken'}: Is a directory")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["album", "taken"]
+
+
+def test_a_folder_for_the_csv_that_cannot_be_made_is_named(run, album, tmp_path):
+    target = album / "1.png" / "out.csv"
+    code, _, error = run("predict", album / "2.jpg", "--csv", target)
+    assert code == 2
+    assert f"mnistkit: cannot write {target}: " in error
+
+
+def test_an_interrupted_csv_does_not_replace_an_earlier_one(run, album, tmp_path, monkeypatch):
+    target = tmp_path / "out.csv"
+    target.write_text("yesterday's")
+
+    def interrupted(*arguments, **options):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Predictor, "stream", interrupted)
+    code, _, error = run("predict", album, "--csv", target)
+    assert (code, error) == (130, "mnistkit: interrupted\n")
+    assert target.read_text() == "yesterday's"
+
+
+def test_rejection_is_reported_everywhere(run, album, blank, tmp_path):
+    (album / "dear.png").unlink()
+    code, output, error = run("predict", album, blank, "--reject", "0.98")
+    assert (code, error) == (0, "")
+    assert output.splitlines()[-1] == f"{blank}: rejected: there is no ink in it"
+    assert "rejected" not in output.splitlines()[0]
+    run("predict", album, blank, "--reject", "0.98", "--csv", tmp_path / "out.csv")
+    assert [row["rejected"] for row in rows_of(tmp_path / "out.csv")] == ["", "", "", "there is no ink in it"]
+    _, output, _ = run("predict", album, blank, "--reject", "0.98", "--json")
+    assert [row["rejected"] for row in json.loads(output)["predictions"]] == [None] * 3 + ["there is no ink in it"]
+
+
+@pytest.mark.parametrize("options", [[], ["--csv", "out.csv"]])
+def test_a_share_that_is_none_is_refused(run, album, options, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    code, output, error = run("predict", album, "--reject", "1.5", *options)
+    assert (code, output) == (2, "")
+    assert error.splitlines()[-1].startswith("mnistkit: reject is 1.5, expected the share of good pictures to answer")
+    assert not (tmp_path / "out.csv").exists()
+
+
+def test_explanations_are_saved_as_pictures(run, album, tmp_path):
+    folder = tmp_path / "why"
+    code, _, _ = run("predict", album, "--explain", folder)
+    assert code == 5
+    assert sorted(path.name for path in folder.iterdir()) == ["1.png", "2.png", "3.png"]
+    for path in folder.iterdir():
+        with PIL.Image.open(path) as picture:
+            assert picture.width > 3 * picture.height
+
+
+def test_read_prints_the_lines_and_saves_the_figure(run, mnist, tmp_path):
+    digits = [
+        np.pad(255 - mnist.validation.only(digit).images[0, 0].numpy(), 6, constant_values=255)
+        for digit in (3, 1, 4, 7)
+    ]
+    lines = [np.concatenate(digits[:2], axis=1), np.concatenate(digits[2:], axis=1)]
+    page = save(tmp_path / "page.png", np.concatenate(lines))
+    assert run("read", page, "--figure", tmp_path / "new" / "boxes.png") == (0, "31\n47\n", "")
+    with PIL.Image.open(tmp_path / "new" / "boxes.png") as picture:
+        assert min(picture.size) > 100
+    code, output, _ = run("read", page, "--json")
+    report = json.loads(output)
+    assert (code, report["text"], report["lines"], report["file"]) == (0, "3147", ["31", "47"], str(page))
+    assert [digit["digit"] for digit in report["digits"]] == ["3", "1", "4", "7"]
+    assert [digit["line"] for digit in report["digits"]] == [0, 0, 1, 1]
+    assert all(0.5 < digit["confidence"] <= 1 and len(digit["box"]) == 4 for digit in report["digits"])
+
+
+def test_read_refuses_blank_paper_and_missing_files(run, blank, tmp_path):
+    code, output, error = run("read", blank)
+    assert (code, output) == (5, "")
+    assert error.startswith("mnistkit: the image is blank")
+    assert run("read", tmp_path / "no.png") == (5, "", f"mnistkit: there is no image file {tmp_path / 'no.png'}\n")
+
+
+def test_a_figure_that_cannot_be_saved_is_named(run, mnist, tmp_path):
+    page = save(tmp_path / "page.png", mnist.validation.images[0, 0].numpy())
+    code, _, error = run("read", page, "--figure", tmp_path / "boxes.docx")
+    assert code == 2
+    assert error.startswith(f"mnistkit: cannot write {tmp_path / 'boxes.docx'}: ")

@@ -1,0 +1,131 @@
+import cv2
+import numpy as np
+import pytest
+
+from mnistkit.errors import BlankImageError
+from mnistkit.imaging import Piece, find_lines, join
+
+
+def page(*boxes, shape=(200, 300), strength=200):
+    """Rectangles of ink, each (top, bottom, left, right)."""
+    ink = np.zeros(shape, np.uint8)
+    for top, bottom, left, right in boxes:
+        ink[top:bottom, left:right] = strength
+    return ink
+
+
+def box(piece):
+    return piece.top, piece.bottom, piece.left, piece.right
+
+
+def boxes(line):
+    return [box(piece) for piece in line]
+
+
+BARS = [(50, 90, 40, 50), (50, 90, 80, 90), (52, 88, 120, 130)]
+
+
+def test_a_line_is_read_from_left_to_right():
+    (line,) = find_lines(page(*BARS[::-1]))
+    assert boxes(line) == BARS
+    assert len({piece.stroke for piece in line}) == 3
+    assert [(piece.width, piece.height) for piece in line] == [(10, 40), (10, 40), (10, 36)]
+    assert all(piece.mask.all() and piece.mask.dtype == np.bool_ for piece in line)
+
+
+def test_lines_are_read_from_top_to_bottom():
+    lower = [(130, 170, 30, 40), (128, 168, 70, 80)]
+    lines = find_lines(page(*lower, *BARS))
+    assert [boxes(line) for line in lines] == [BARS, lower]
+
+
+@pytest.mark.parametrize("slope", [-1, 1])
+def test_a_line_may_rise_or_fall_across_the_page(slope):
+    steps = [(100 + slope * 15 * n, 140 + slope * 15 * n, 30 + 40 * n, 40 + 40 * n) for n in range(6)]
+    (line,) = find_lines(page(*steps, shape=(280, 300)))
+    assert boxes(line) == steps
+
+
+def test_dust_shadows_frames_and_the_edge_of_the_sheet_are_not_read():
+    ink = page(*BARS, (20, 23, 200, 203), (199, 200, 0, 300))
+    ink[60:80, 200:210] = 60
+    assert [boxes(line) for line in find_lines(ink)] == [BARS]
+    ink = page(*BARS)
+    cv2.rectangle(ink, (8, 8), (291, 191), 200, 3)
+    assert [boxes(line) for line in find_lines(ink)] == [BARS]
+
+
+def test_a_small_mark_far_from_every_digit_belongs_to_no_line():
+    assert [boxes(line) for line in find_lines(page(*BARS, (180, 188, 260, 268)))] == [BARS]
+
+
+def test_the_roof_of_a_five_is_joined_with_it():
+    (line,) = find_lines(page((50, 90, 40, 60), (38, 44, 44, 70)))
+    assert boxes(line) == [(38, 90, 40, 70)]
+    assert line[0].mask.sum() == 40 * 20 + 6 * 26
+
+
+def test_a_dash_beside_a_digit_stays_a_piece_of_its_own():
+    (line,) = find_lines(page(*BARS, (68, 72, 52, 64)))
+    assert (68, 72, 52, 64) in boxes(line)
+
+
+def circles(*centres, radius=20, thickness=6):
+    ink = np.zeros((100, 300), np.uint8)
+    for x in centres:
+        cv2.circle(ink, (x, 50), radius, 200, thickness)
+    return ink
+
+
+def test_two_zeros_that_touch_are_cut_between_them():
+    """Where they touch there is more ink than anywhere beside: only the notches above and below show it."""
+    (line,) = find_lines(circles(60, 104))
+    (seam,) = {piece.stroke for piece in line}
+    assert seam
+    edges = [piece.right for piece in line[:-1]]
+    assert any(abs(edge - 82) <= 2 for edge in edges)
+    assert np.array_equal(join(line).mask, circles(60, 104)[27:74, 37:128] > 0)
+
+
+def test_digits_joined_by_a_thin_stroke_are_cut_there():
+    ink = page((50, 90, 40, 60), (50, 90, 90, 110), (88, 90, 60, 90))
+    (line,) = find_lines(ink)
+    edges = [piece.right for piece in line[:-1]]
+    assert len(line) >= 2
+    assert all(60 <= edge <= 90 for edge in edges)
+    assert sum(piece.mask.sum() for piece in line) == (ink > 0).sum()
+
+
+def test_what_is_no_wider_than_a_digit_is_not_cut():
+    (line,) = find_lines(circles(60))
+    assert len(line) == 1 or all(piece.stroke == line[0].stroke for piece in line)
+    (line,) = find_lines(page((50, 90, 40, 44), (50, 90, 60, 64), (86, 90, 40, 64)))
+    assert boxes(line) == [(50, 90, 40, 64)]
+
+
+def test_many_specks_are_a_texture_of_which_only_the_largest_are_kept():
+    ink = np.zeros((400, 400), np.uint8)
+    ink[2:-2:4, 2:-2:4] = ink[3:-2:4, 2:-2:4] = 200
+    assert sum(map(len, find_lines(ink))) <= 500
+
+
+@pytest.mark.parametrize("ink", [page(), page((0, 200, 0, 12)), page((0, 200, 0, 300))], ids=["nothing", "edge", "all"])
+def test_a_page_without_writing_is_blank(ink):
+    with pytest.raises(BlankImageError, match="the image is blank"):
+        find_lines(ink)
+
+
+def test_joining_keeps_every_pixel_in_its_place():
+    first = Piece(10, 20, 13, 22, np.eye(2, 3, dtype=bool), 7)
+    second = Piece(12, 21, 14, 24, np.ones((3, 2), bool), 8)
+    both = join([first, second])
+    assert (box(both), both.stroke) == ((20, 24, 10, 14), 7)
+    assert both.mask.tolist() == [
+        [True, False, False, False],
+        [False, True, True, True],
+        [False, False, True, True],
+        [False, False, True, True],
+    ]
+    alone = join([first])
+    assert box(alone) == box(first)
+    assert np.array_equal(alone.mask, first.mask)

@@ -1,0 +1,206 @@
+import sys
+
+import cv2
+import numpy as np
+import pytest
+
+from mnistkit import Predictor, create_model
+from mnistkit.data import Preprocessing
+from mnistkit.data._letter_styles import LETTERS
+from mnistkit.errors import BlankImageError, ConfigError, ImageError, MissingExtraError
+
+COUNT = 40
+
+
+@pytest.fixture(scope="module")
+def reader():
+    return Predictor(device="cpu")
+
+
+def cut_out(digit):
+    rows, columns = digit.any(axis=1).nonzero()[0], digit.any(axis=0).nonzero()[0]
+    return digit[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
+
+
+def row(digits, gaps):
+    """Digits beside each other, ``gaps`` pixels apart; below 0 they overlap."""
+    digits = [cut_out(digit) for digit in digits]
+    ink = np.zeros((32, sum(digit.shape[1] for digit in digits) + sum(gaps)), np.uint8)
+    left = 0
+    for digit, gap in zip(digits, [*gaps, 0], strict=True):
+        top = (32 - digit.shape[0]) // 2
+        place = ink[top : top + digit.shape[0], left : left + digit.shape[1]]
+        np.maximum(place, digit, out=place)
+        left += digit.shape[1] + gap
+    return ink
+
+
+def paper(ink):
+    """Dark on grey, three times as large, with a margin."""
+    large = cv2.resize(np.pad(ink, 20), None, fx=3, fy=3, interpolation=cv2.INTER_CUBIC)
+    return (225 - 0.75 * large).astype(np.uint8)
+
+
+def spaced(digits, generator):
+    return paper(row(digits, generator.integers(4, 12, len(digits) - 1).tolist()))
+
+
+def as_they_are(digits, generator):
+    """White on black, in MNIST's own size."""
+    return np.pad(row(digits, generator.integers(4, 12, len(digits) - 1).tolist()), 10)
+
+
+def touching(digits, generator):
+    return paper(row(digits, (-generator.integers(1, 4, len(digits) - 1)).tolist()))
+
+
+def pair_touching(digits, generator):
+    return paper(row(digits, [6, -int(generator.integers(1, 4)), 6, 6]))
+
+
+def tilted(digits, generator):
+    flat = np.pad(spaced(digits, generator), 40, constant_values=225)
+    height, width = flat.shape
+    turn = cv2.getRotationMatrix2D((width / 2, height / 2), float(generator.uniform(-6, 6)), 1)
+    return cv2.warpAffine(flat, turn, (width, height), borderValue=225)
+
+
+def broken(digits, generator):
+    """Two rows of pixels are missing from the middle of the third digit."""
+    damaged = digits.copy()
+    rows = damaged[2].any(axis=1).nonzero()[0]
+    damaged[2, (rows[0] + rows[-1]) // 2 :][:2] = 0
+    return spaced(damaged, generator)
+
+
+def two_lines(digits, generator):
+    upper, lower = row(digits[:3], [6, 8]), row(digits[3:], [7])
+    width = max(upper.shape[1], lower.shape[1])
+    lines = [np.pad(line, ((0, 10), (0, width - line.shape[1]))) for line in (upper, lower)]
+    return paper(np.concatenate(lines))
+
+
+def strings(mnist, make, count=COUNT):
+    """Pictures of five validation digits each, and what they say."""
+    generator = np.random.default_rng(0)
+    images, labels = mnist.validation.images[:, 0].numpy(), mnist.validation.labels.numpy()
+    for _ in range(count):
+        chosen = generator.integers(0, len(images), 5)
+        yield make(images[chosen], generator), "".join(map(str, labels[chosen]))
+
+
+# Of 40 strings the weights that ship read two more of the first five kinds, and four more of the others.
+LEAST = {spaced: 36, as_they_are: 35, two_lines: 36, tilted: 36, pair_touching: 31, broken: 30, touching: 16}
+
+
+@pytest.mark.parametrize("make", LEAST, ids=lambda make: make.__name__)
+def test_whole_strings_are_read(make, reader, mnist):
+    right = sum(reader.read(picture).text == text for picture, text in strings(mnist, make))
+    assert right >= LEAST[make]
+
+
+def test_lines_are_told_apart(reader, mnist):
+    pairs = [(reader.read(picture), text) for picture, text in strings(mnist, two_lines)]
+    assert sum(reading.lines == (text[:3], text[3:]) for reading, text in pairs) >= 36
+    reading = next(reading for reading, text in pairs if reading.text == text)
+    assert str(reading) == "\n".join(reading.lines)
+    assert [digit.line for digit in reading.digits] == [0, 0, 0, 1, 1]
+
+
+def test_the_boxes_are_those_of_the_digits(reader, mnist):
+    digits = np.stack([mnist.validation.only(digit).images[0, 0].numpy() for digit in (7, 4, 2)])
+    picture = paper(row(digits, [8, 8]))
+    reading = reader.read(picture)
+    assert reading.text == "742"
+    left = 60.0
+    for digit, image in zip(reading.digits, digits, strict=True):
+        height, width = (3 * side for side in cut_out(image).shape)
+        top = 60 + 3 * ((96 - height) // 6)
+        assert digit.box == pytest.approx((left, top, left + width, top + height), abs=7)
+        left += width + 24
+        assert digit.confidence == digit.prediction.confidence > 0.9
+        assert digit.prediction.frame.shape == (28, 28)
+    assert np.array_equal(reading.picture[..., 0], picture)
+    assert reading.scale == 1.0
+
+
+def test_the_boxes_of_a_large_picture_are_in_its_own_pixels(reader, mnist):
+    _, (picture, text) = strings(mnist, spaced, 2)
+    small = reader.read(picture)
+    factor = 3500 // picture.shape[1]
+    large = reader.read(np.kron(picture, np.ones((factor, factor), np.uint8)))
+    assert small.text == large.text == text
+    assert max(large.picture.shape) == 1600
+    assert large.scale == pytest.approx(factor * picture.shape[1] / 1600, rel=1e-3)
+    for one, other in zip(small.digits, large.digits, strict=True):
+        assert np.array(other.box) / factor == pytest.approx(np.array(one.box), abs=4)
+
+
+def test_a_scribble_between_digits_is_left_out(reader, mnist):
+    digits = np.stack([mnist.validation.only(digit).images[0, 0].numpy() for digit in (3, 5)])
+    ink = row(digits, [60])
+    points = np.random.default_rng(5).integers((30, 4), (70, 28), (25, 2))
+    cv2.polylines(ink, [points.astype(np.int32)], False, 255, 1)
+    reading = reader.read(paper(ink))
+    assert (reading.text[0], reading.text[-1]) == ("3", "5")
+
+
+def test_what_holds_no_digit_gives_an_empty_reading(reader):
+    picture = np.full((200, 300), 230, np.uint8)
+    for stroke in LETTERS["E"]:
+        points = np.array(stroke.points) * (0.8, 1) + (80, 50)
+        cv2.polylines(picture, [points.astype(np.int32)], False, 30, 7, cv2.LINE_AA)
+    reading = reader.read(picture)
+    assert (reading.text, reading.lines, reading.digits, str(reading)) == ("", (), (), "")
+    assert reading.figure().axes[0].get_title() == "no digits"
+
+
+@pytest.mark.parametrize("blank", [np.full((60, 60), 230, np.uint8), np.zeros((5, 900), np.uint8)])
+def test_blank_paper_is_refused(blank, reader):
+    with pytest.raises(BlankImageError, match="the image is blank"):
+        reader.read(blank)
+
+
+def test_what_is_no_picture_is_refused(reader, tmp_path):
+    with pytest.raises(ImageError, match=f"there is no image file {tmp_path / 'no.png'}"):
+        reader.read(tmp_path / "no.png")
+
+
+def test_a_model_of_whole_pictures_cannot_look_for_digits():
+    model = Predictor(create_model("mlp"), Preprocessing((0.1,), (0.3,), framing="resize"), device="cpu")
+    with pytest.raises(
+        ConfigError, match=r"^this model reads whole pictures \(framing 'resize'\); .*on MNIST's frames$"
+    ):
+        model.read(np.zeros((28, 28), np.uint8))
+
+
+def test_the_figure_has_a_box_round_every_digit(reader, mnist):
+    (picture, _), *_ = strings(mnist, two_lines, 1)
+    reading = reader.read(picture)
+    figure = reading.figure()
+    (axes,) = figure.axes
+    assert axes.get_title() == " / ".join(reading.lines)
+    assert len(axes.patches) == len(axes.texts) == len(reading.digits)
+    for patch, label, digit in zip(axes.patches, axes.texts, reading.digits, strict=True):
+        left, top, right, bottom = digit.box
+        assert patch.get_bbox().bounds == pytest.approx((left, top, right - left, bottom - top))
+        assert label.get_text().startswith(digit.prediction.name)
+        # What is not sure is drawn otherwise, and says how sure it is.
+        assert ("%" in label.get_text()) == (digit.confidence < 0.9) == (patch.get_linestyle() == "--")
+    figure.canvas.draw()
+
+
+def test_without_matplotlib_the_pip_line_is_said(reader, mnist, monkeypatch):
+    (picture, _), *_ = strings(mnist, spaced, 1)
+    reading = reader.read(picture)
+    monkeypatch.setitem(sys.modules, "matplotlib.patches", None)
+    monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
+    with pytest.raises(
+        MissingExtraError, match=r"^Reading.figure\(\) needs matplotlib, .*pip install 'mnistkit\[plot\]'"
+    ):
+        reading.figure()
+
+
+def test_the_representation_leaves_out_the_pixels(reader, mnist):
+    (picture, _), *_ = strings(mnist, spaced, 1)
+    assert "array" not in repr(reader.read(picture))
