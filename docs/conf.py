@@ -54,6 +54,7 @@ html_theme = "furo"
 html_title = "mnistkit"
 html_context = {}
 html_static_path = ["_static"]
+html_favicon = "_static/favicon.svg"
 html_css_files = ["extra.css"]
 templates_path = ["_templates"]
 html_show_sphinx = False
