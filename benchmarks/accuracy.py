@@ -3,7 +3,7 @@
     python benchmarks/accuracy.py --seeds 5 --fashion-root FOLDER
 
 runs `mnistkit train` and the tutorials of `examples/` with each seed, keeps every test result in
-benchmarks/results/accuracy.json, and rewrites docs/results.md and the README's table from it. `--only NAME ...` measures
+benchmarks/results/accuracy.json, and rewrites docs/results.md and the READMEs' table from it. `--only NAME ...` measures
 some rows again; `--table` only rewrites the pages.
 """
 
@@ -23,7 +23,7 @@ from kept import ROOT
 from mnistkit.metrics import wilson_interval
 
 PAGE = ROOT / "docs" / "results.md"
-README = ROOT / "README.md"
+READMES = [ROOT / "README.md", ROOT / "README.zh-CN.md"]
 
 
 @dataclass(frozen=True)
@@ -138,7 +138,7 @@ def short_table(results: dict[str, list[list[int]]]) -> str:
 
 
 def write_pages(kept: dict[str, Any]) -> None:
-    """Put the figures into docs/results.md and the README."""
+    """Put the figures into docs/results.md and the README, in both languages."""
     PAGE.write_text(
         "# Results\n\n"
         "Everything was trained on training images and chosen on validation images; the test images were looked at once a "
@@ -148,7 +148,8 @@ def write_pages(kept: dict[str, Any]) -> None:
         f"Measured on {kept['machine']} by `python benchmarks/accuracy.py`, which also writes this page.\n"
     )
     begin = "<!-- results: begin, written by benchmarks/accuracy.py -->\n"
-    keeping.replace_between(README, begin, "<!-- results: end -->", short_table(kept["results"]) + "\n")
+    for readme in READMES:
+        keeping.replace_between(readme, begin, "<!-- results: end -->", short_table(kept["results"]) + "\n")
 
 
 def main() -> None:

@@ -114,7 +114,6 @@ def setup(app):
         there = [code for code in LANGUAGES if code == "en" or (HERE / "locale" / code).is_dir()]
         config.html_context |= {
             "languages": [(code, LANGUAGES[code]) for code in there],
-            "language": language,
             "to_english": "" if language == "en" else "../",
         }
 

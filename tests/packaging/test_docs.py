@@ -7,8 +7,11 @@ from pathlib import Path
 from urllib.parse import unquote, urldefrag
 
 import pytest
+from babel.messages.pofile import read_po
 
 ROOT = Path(__file__).parents[2]
+CATALOGUES = ROOT / "docs" / "locale" / "zh_CN" / "LC_MESSAGES"
+TRANSLATED = sorted(path.relative_to(CATALOGUES).with_suffix("").as_posix() for path in CATALOGUES.rglob("*.po"))
 
 
 @pytest.fixture(scope="module")
@@ -68,3 +71,54 @@ def test_every_link_within_the_pages_leads_somewhere(site):
                 broken.append(f"{page.relative_to(site)}: {link}")
     assert broken == []
     assert checked > 1000
+
+
+def test_start_page_and_quick_start_are_translated():
+    assert {"index", "quickstart"} <= set(TRANSLATED)
+
+
+@pytest.mark.parametrize("page", TRANSLATED)
+def test_a_catalogue_has_no_fuzzy_or_empty_text(page):
+    with (CATALOGUES / f"{page}.po").open("rb") as file:
+        messages = [message for message in read_po(file) if message.id]
+    assert messages
+    assert [message.id for message in messages if message.fuzzy or not message.string] == []
+
+
+@pytest.mark.parametrize("page", TRANSLATED)
+def test_a_translation_keeps_code_numbers_and_links(page):
+    """A role's title may be translated, its target may not; the order of a sentence may change."""
+    kept = re.compile(r"`+[^`<]*<?[\w./-]*>?`+|\d[\d,.]*\d|\d")
+    with (CATALOGUES / f"{page}.po").open("rb") as file:
+        for message in read_po(file):
+            if message.id and not message.id.startswith((":ref:", ":download:")):
+                assert sorted(kept.findall(message.string)) == sorted(kept.findall(message.id))
+
+
+@pytest.mark.processes
+def test_the_chinese_pages_have_no_english_text_left(site):
+    """Also none that was written after its translation."""
+
+    def texts(path):
+        html = path.read_text(encoding="utf-8")
+        article = html[html.index("<article") : html.index("</article>")]
+        found = re.findall(r"<(?:p|h[1-6])\b[^>]*>(.*?)</(?:p|h[1-6])>", article, re.DOTALL)
+        found += re.findall(r'\balt="([^"]+)"', article)
+        return {text for text in (re.sub(r"<[^>]+>", "", text) for text in found) if " " in text}
+
+    assert len(texts(site / "faq.html") & texts(site / "zh_CN" / "faq.html")) > 20  # which is in English only
+    for page in TRANSLATED:
+        assert 'lang="zh-CN"' in (site / "zh_CN" / f"{page}.html").read_text(encoding="utf-8").split(">")[1]
+        chinese = texts(site / "zh_CN" / f"{page}.html")
+        assert chinese
+        assert texts(site / f"{page}.html") & chinese == set()
+
+
+def test_both_readmes_have_the_same_code_table_and_links():
+    english, chinese = ((ROOT / name).read_text(encoding="utf-8") for name in ("README.md", "README.zh-CN.md"))
+    assert "](README.zh-CN.md)" in english
+    assert "](README.md)" in chinese
+    for kept in (r"```.*?```", r"<!-- results: begin.*results: end -->", r"^#+ ", r"^- ", r"\]\(docs/[^)]+\)"):
+        found = re.findall(kept, english, re.DOTALL | re.MULTILINE)
+        assert found
+        assert re.findall(kept, chinese, re.DOTALL | re.MULTILINE) == found
