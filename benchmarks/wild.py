@@ -285,15 +285,17 @@ def refused(predictor: Predictor, predictions: list[Prediction | ImageError]) ->
     if predictor.calibration.acceptance:
         thresholds["reject=0.98"] = predictor.calibration.least_score(0.98)
     figures: dict[str, object] = {}
+    calibration = predictor.calibration
     for kind, draw in NO_DIGITS.items():
-        generator = np.random.default_rng(0)
-        results = read_all(predictor, (draw(generator) for _ in range(520)))
-        # What has no ink at all is refused in any case.
-        found = [result.frame for result in results if isinstance(result, Prediction)]
-        scores = score(predictor.logits(np.stack(found)))
-        shares = {
-            name: 1 - float((scores >= least).double().sum()) / len(results) for name, least in thresholds.items()
-        }
+        shares = {}
+        for name, least in thresholds.items():
+            generator = np.random.default_rng(0)
+            predictor.calibration = dataclasses.replace(calibration, acceptance=((0.5, least), (0.99, least)))
+            results = list(predictor.stream((draw(generator) for _ in range(520)), reject=0.98))
+            # What cannot be read at all is refused, too.
+            answered = sum(isinstance(result, Prediction) and result.rejected is None for result in results)
+            shares[name] = 1 - answered / len(results)
+        predictor.calibration = calibration
         figures[kind] = shares
         print(f"{kind:>24}: refused", ", ".join(f"{share:.1%} at {name}" for name, share in shares.items()))
     return figures

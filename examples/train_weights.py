@@ -176,7 +176,12 @@ def describe(
 def figures(predictor: Predictor, dataset: DigitDataset) -> dict[str, object]:
     hits = predictor.logits(dataset.images.numpy()).argmax(1) == dataset.labels
     low, high = wilson_interval(int(hits.sum()), len(hits))
-    return {"correct": int(hits.sum()), "count": len(hits), "interval": [low, high]}
+    return {
+        "accuracy": float(hits.double().mean()),
+        "correct": int(hits.sum()),
+        "count": len(hits),
+        "interval": [low, high],
+    }
 
 
 if __name__ == "__main__":

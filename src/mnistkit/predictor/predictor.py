@@ -34,6 +34,8 @@ _T = TypeVar("_T")
 
 # A network is no faster with more at once, and so many photos fit into any memory.
 _BATCH = 64
+# In nats: what is looked at only because the first look found no digit is one with 95 %, or none.
+_SURE = 3.0
 _DIGITS = tuple("0123456789")
 # The weights that ship, by name; each is models/weights/NAME.safetensors, with a card beside it.
 _WEIGHTS = ("handwriting",)
@@ -364,14 +366,14 @@ class Predictor:
         return predictions_from(logits, seen.numpy(), self.classes, self.calibration, reject, shares)
 
     def _look_again(self, look: _Look) -> _Look | None:
-        """At the candidate that is likeliest to be a digit; ``None`` if none is likelier than not."""
+        """At the candidate that is likeliest to be a digit; ``None`` if none surely is: many looks find something."""
         candidates = list(look.others)
         if not candidates:
             return None
         _, logits = self._see([stages.frame[None] for stages in candidates])
         scores = self.calibration.scores(logits)
         best = int(scores.argmax())
-        return _Look.at(candidates[best], iter(())) if float(scores[best]) > 0 else None
+        return _Look.at(candidates[best], iter(())) if float(scores[best]) > _SURE else None
 
     def _see(self, frames: Sequence[np.ndarray]) -> tuple[Tensor, Tensor]:
         seen = self.preprocessing.reshape(torch.from_numpy(np.stack(frames)))
