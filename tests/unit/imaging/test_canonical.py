@@ -1,4 +1,5 @@
 import io
+import itertools
 
 import numpy as np
 import PIL.Image
@@ -234,14 +235,16 @@ def test_an_unknown_framing_is_refused_with_a_suggestion():
 
 def test_the_stages_lead_from_the_picture_to_the_frame():
     picture = drawn_seven(12)
-    (stages,) = frame_in_stages(picture)
+    stages = next(frame_in_stages(picture))
     assert np.array_equal(stages.picture, picture)
     assert stages.ink.shape == stages.digit.shape == picture.shape
     assert np.array_equal(stages.digit > 0, stages.ink > 0)
     # Cut out, whatever it was cut out of.
     assert max(stages.strokes.shape) < 300
     assert np.array_equal(stages.frame, frame_image(picture)[0])
-    assert {stage.dtype for stage in vars(stages).values()} == {np.dtype(np.uint8)}
+    assert stages.share == 1.0
+    pictures = (stages.picture, stages.ink, stages.digit, stages.strokes, stages.frame)
+    assert {picture.dtype for picture in pictures} == {np.dtype(np.uint8)}
 
 
 def test_a_large_picture_is_looked_at_in_a_smaller_size():
@@ -263,8 +266,7 @@ def test_each_piece_of_ink_makes_a_frame_of_its_own(digits):
     canvas = np.zeros((120, 160), np.uint8)
     canvas[40:96, 20:76] = np.kron(first, np.ones((2, 2), np.uint8))
     canvas[40:96, 100:156] = np.kron(second, np.ones((2, 2), np.uint8))
-    frames = [stages.frame for stages in frame_in_stages(canvas)]
-    assert len(frames) == 2
+    frames = [stages.frame for stages in itertools.islice(frame_in_stages(canvas), 2)]
     differences = [[np.abs(frame.astype(int) - digit).mean() for digit in (first, second)] for frame in frames]
     assert {int(np.argmin(row)) for row in differences} == {0, 1}
     assert max(min(row) for row in differences) < 8
