@@ -48,6 +48,9 @@ nitpick_ignore_regex = [
 locale_dirs = ["locale/"]
 gettext_compact = False
 gettext_uuid = False
+gettext_additional_targets = ["raw"]  # the gallery writes its titles as HTML
+# Chinese has no spaces: words of the field that the search would otherwise cut in pieces.
+html_search_options = {"dict": str(HERE / "locale" / "zh_CN" / "terms.txt")}
 LANGUAGES = {"en": "English", "zh_CN": "简体中文"}
 
 html_theme = "furo"

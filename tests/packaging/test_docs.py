@@ -73,8 +73,9 @@ def test_every_link_within_the_pages_leads_somewhere(site):
     assert checked > 1000
 
 
-def test_start_page_and_quick_start_are_translated():
-    assert {"index", "quickstart"} <= set(TRANSLATED)
+def test_start_page_quick_start_and_every_tutorial_have_a_catalogue():
+    tutorials = {f"tutorials/{path.stem}" for path in (ROOT / "examples" / "tutorials").glob("*.py")}
+    assert {"index", "quickstart", "tutorials/index", *tutorials} == set(TRANSLATED)
 
 
 @pytest.mark.parametrize("page", TRANSLATED)
@@ -114,6 +115,15 @@ def test_the_chinese_pages_have_no_english_text_left(site):
         assert texts(site / f"{page}.html") & chinese == set()
 
 
+@pytest.mark.processes
+def test_the_search_knows_chinese_words_and_the_gallery_chinese_titles(site):
+    index = (site / "zh_CN" / "searchindex.js").read_text(encoding="utf-8")
+    assert {"学习率", "断点续训", "全连接层"} <= set(re.findall(r"[\u4e00-\u9fff]+", index[index.index('"terms"') if '"terms"' in index else 0 :]))
+    titles = re.findall(r'thumbnail-title">([^<]+)<', (site / "zh_CN" / "tutorials" / "index.html").read_text())
+    assert len(titles) == 5
+    assert all(re.search(r"[\u4e00-\u9fff]", title) for title in titles)
+
+
 def test_both_readmes_have_the_same_code_table_and_links():
     english, chinese = ((ROOT / name).read_text(encoding="utf-8") for name in ("README.md", "README.zh-CN.md"))
     assert "](README.zh-CN.md)" in english
@@ -122,3 +132,5 @@ def test_both_readmes_have_the_same_code_table_and_links():
         found = re.findall(kept, english, re.DOTALL | re.MULTILINE)
         assert found
         assert re.findall(kept, chinese, re.DOTALL | re.MULTILINE) == found
+    names, chinese_names = (set(re.findall(r"(?<!`)`([^`\s][^`]*)`(?!`)", text)) for text in (english, chinese))
+    assert chinese_names == names
