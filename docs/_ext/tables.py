@@ -61,9 +61,18 @@ class ModelCard(Table):
 
     @staticmethod
     def shown(value):
-        if isinstance(value, dict) and "correct" in value:
-            return f"{value['correct']:,} of {value['count']:,}: {figure([[value['correct'], value['count']]])}"
-        return f"{value:.4g}" if isinstance(value, float) else f"{value:,}" if isinstance(value, int) else value
+        match value:
+            case {"correct": int(correct), "count": int(count)}:
+                return f"{correct:,} of {count:,}: {figure([[correct, count]])}"
+            case dict():
+                return "; ".join(f"{key}: {ModelCard.shown(entry)}" for key, entry in value.items())
+            case [correct, count]:
+                return f"{correct:,} of {count:,}"
+            case float():
+                return f"{value:.4g}"
+            case int():
+                return f"{value:,}"
+        return value
 
 
 class DatasetTable(Table):
