@@ -4,7 +4,8 @@
 
 makes the peers' environments and MNIST in their formats in FOLDER (once), then has each part's contestants take turns, keeps
 every figure in benchmarks/results/performance.json, and writes the page from it. `--only NAME ...` measures some parts again;
-`--table` only rewrites the page. Nothing else should run on the machine.
+`--table` only rewrites the page. Nothing else should run on the machine; where that cannot be, `--busy` measures the
+processor's seconds on one core, which others take little part in.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ import kept as keeping
 from speed import augmentation, data_pass, growth, inference, limits, loop, process
 from speed.environments import prepare_data
 from speed.page import BEGIN, END, PAGE, text
+from speed.timing import Clock
 
 PARTS: dict[str, Callable[[Path, int], dict[str, Any]]] = {
     "data": data_pass.measure,
@@ -37,9 +39,12 @@ def main() -> None:
     parser.add_argument("--cache", type=Path, default=Path.home() / ".cache" / "mnistkit-benchmarks")
     parser.add_argument("--runs", type=int, default=5)
     parser.add_argument("--only", nargs="+", choices=list(PARTS), default=list(PARTS))
+    parser.add_argument("--busy", action="store_true", help="something else runs: measure CPU seconds on one core")
     parser.add_argument("--table", action="store_true")
     options = parser.parse_args()
     kept = keeping.read("performance.json")
+    if options.busy:
+        Clock.use_one_core()
     if not options.table:
         prepare_data(options.cache)
         for name in options.only:

@@ -5,13 +5,12 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from speed.environments import here, prepare_data, python_of
-from speed.timing import alternate, median, part
+from speed.timing import Clock, alternate, median, part
 
 SCRIPTS = Path(__file__).with_name("peers")
 #: What is run, in whose environment, with which variables. What each does, and why, stands at the top of its script.
@@ -39,9 +38,9 @@ def measure(cache: Path, runs: int) -> dict[str, Any]:
 
         def run() -> float:
             command = [python, str(SCRIPTS / script), str(data), str(len(accuracies[name]))]
-            start = time.perf_counter()
+            start = Clock.now()
             done = subprocess.run(command, env=os.environ | variables, capture_output=True, text=True, check=False)
-            seconds = time.perf_counter() - start
+            seconds = Clock.now() - start
             if done.returncode:
                 raise SystemExit(f"{' '.join(command)} failed:\n{done.stderr[-3000:]}")
             accuracies[name].append(json.loads(done.stdout.splitlines()[-1])["accuracy"])

@@ -125,7 +125,7 @@ class MetricSums:
 
     def is_finite(self) -> bool:
         """Whether every loss added so far was a finite number; waits for the device."""
-        return "loss" not in self._sums or bool(torch.isfinite(self._sums["loss"]))
+        return "loss" not in self._sums or math.isfinite(self._sums["loss"])
 
     def compute(self) -> Evaluation:
         """The means of all that was added.

@@ -12,6 +12,8 @@ from mnistkit.errors import DataError, SplitLeakError
 
 __all__ = ["classification_loss", "datasets_in", "refuse_test_split"]
 
+_NO_LABEL = -(2**62)
+
 
 def datasets_in(data: object) -> Iterator[DigitDataset]:
     """The data sets inside a loader, a subset or a concatenation."""
@@ -50,12 +52,12 @@ def classification_loss(logits: Tensor, labels: Tensor) -> Tensor:
             f"got logits {tuple(logits.shape)} and {labels.dtype} labels {tuple(labels.shape)}, expected (N, classes) and "
             "integer (N,); for anything else give the Trainer a loss= of its own"
         )
-    # On a GPU looking would mean waiting for it, and its own assertion fires anyway.
-    if labels.device.type == "cpu" and len(labels):
+    try:
+        # No label is to be ignored, not even -100; on a GPU a wrong one fires torch's own assertion.
+        return F.cross_entropy(logits, labels, ignore_index=_NO_LABEL)
+    except IndexError as error:
         low, high = labels.aminmax()
-        if low < 0 or high >= logits.shape[1]:
-            raise DataError(
-                f"got labels from {low} to {high}, but the model has {logits.shape[1]} classes, 0 to "
-                f"{logits.shape[1] - 1}; create it with classes={int(high) + 1}, or number the labels from 0"
-            )
-    return F.cross_entropy(logits, labels)
+        raise DataError(
+            f"got labels from {low} to {high}, but the model has {logits.shape[1]} classes, 0 to "
+            f"{logits.shape[1] - 1}; create it with classes={int(high) + 1}, or number the labels from 0"
+        ) from error

@@ -49,7 +49,7 @@ class Updates:
         """Set the learning rate, unless the optimizers keep their own, and clear the gradients."""
         self.due = dict(self.optimizers)
         for optimizer in self.optimizers.values():
-            optimizer.zero_grad()
+            _clear(optimizer)
             if lr is not None:
                 for group in optimizer.param_groups:
                     group["lr"] = lr * group.get("lr_scale", 1.0)
@@ -84,8 +84,14 @@ class Updates:
         self.complete([optimizer])
         self.clip([optimizer])
         self._precision.step(optimizer)
-        optimizer.zero_grad()
+        _clear(optimizer)
 
 
 def _parameters(optimizer: torch.optim.Optimizer) -> list[nn.Parameter]:
     return [parameter for group in optimizer.param_groups for parameter in group["params"]]
+
+
+def _clear(optimizer: torch.optim.Optimizer) -> None:
+    # What `zero_grad` comes to, without the profiler's record that it makes of every call: that alone is 50 microseconds.
+    for parameter in _parameters(optimizer):
+        parameter.grad = None
