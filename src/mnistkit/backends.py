@@ -37,8 +37,10 @@ class CompiledModel(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         """The logits."""
-        logits = self._run(np.ascontiguousarray(images.detach().to("cpu", torch.float32).numpy()))
-        return torch.from_numpy(logits).to(images.device)
+        # Few and cheap steps: for a single image they weigh as much as the network.
+        array = np.asarray(images.detach().cpu().numpy(), dtype=np.float32, order="C")
+        logits = torch.from_numpy(self._run(array))
+        return logits if images.device.type == "cpu" else logits.to(images.device)
 
 
 def compile_model(model: nn.Module, backend: BackendName, input_shape: Sequence[int]) -> nn.Module:
