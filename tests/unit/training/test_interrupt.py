@@ -37,6 +37,14 @@ def trainer_of(*callbacks):
     return Trainer(create_model("softmax_regression"), callbacks=callbacks, batch_size=10, progress=False)
 
 
+@pytest.fixture(autouse=True)
+def interrupts_arrive():
+    """A shell starts what runs in its background with Ctrl-C ignored."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
 @pytest.fixture
 def train(small):
     return small.train.take_per_class(4)
