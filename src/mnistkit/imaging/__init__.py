@@ -1,5 +1,6 @@
 """From any picture to the frame that a model was trained on; numpy, Pillow and OpenCV, no torch."""
 
+from mnistkit.imaging.box import Box as Box
 from mnistkit.imaging.canonical import WORK_SIDE as WORK_SIDE
 from mnistkit.imaging.canonical import Stages as Stages
 from mnistkit.imaging.canonical import frame_image as frame_image

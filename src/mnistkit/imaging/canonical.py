@@ -78,6 +78,10 @@ class Stages:
     frame: np.ndarray
     share: float
 
+    def pictures(self) -> dict[str, np.ndarray]:
+        """All stages by name, in order."""
+        return {name: value for name, value in vars(self).items() if name != "share"}
+
 
 def frame_in_stages(image: np.ndarray, *, size: tuple[int, int] = (28, 28)) -> Iterator[Stages]:
     """Bring an image to MNIST's frame as :func:`frame_image` does, and keep what it was on the way.
@@ -92,9 +96,8 @@ def frame_in_stages(image: np.ndarray, *, size: tuple[int, int] = (28, 28)) -> I
     picture = shrink(image, WORK_SIDE)
     ink = find_ink(picture)
     strokes = _cut(ink, ink > 0)
-    box = round(min(size) * _BOX)
     # White on black, or the reverse, in the right size: a frame already, and nothing to gain.
-    if max(strokes.shape) == box and ink.max() >= _FULL_CONTRAST:
+    if max(strokes.shape) == _box(size) and ink.max() >= _FULL_CONTRAST:
         yield Stages(picture, ink, ink, strokes, _center(strokes, size), 1.0)
         return
     yield from _candidates(picture, ink, size)
@@ -104,10 +107,9 @@ def frame_in_stages(image: np.ndarray, *, size: tuple[int, int] = (28, 28)) -> I
 
 
 def _candidates(picture: np.ndarray, ink: np.ndarray, size: tuple[int, int]) -> Iterator[Stages]:
-    box = round(min(size) * _BOX)
     for mask, share in itertools.islice(find_candidates(ink), _MOST_PIECES):
         strokes = _strokes(ink, mask)
-        frame = _center(_fit(strokes, box), size)
+        frame = _fit_and_center(strokes, size)
         yield Stages(picture, ink, np.where(mask, ink, 0), strokes.astype(np.uint8), frame, share)
 
 
@@ -132,7 +134,7 @@ def frame_ink(ink: np.ndarray, mask: np.ndarray, *, size: tuple[int, int] = (28,
     Returns:
         uint8 ``(1, height, width)``, white ink on black.
     """
-    return _center(_fit(_strokes(ink, mask), round(min(size) * _BOX)), size)[None]
+    return _fit_and_center(_strokes(ink, mask), size)[None]
 
 
 def _strokes(ink: np.ndarray, mask: np.ndarray) -> np.ndarray:
@@ -178,6 +180,15 @@ def _disk(diameter: float) -> np.ndarray:
     side = max(1, round(diameter)) | 1
     disk: np.ndarray = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (side, side))
     return disk
+
+
+def _box(size: tuple[int, int]) -> int:
+    """The ink's longer side in a frame of this size."""
+    return round(min(size) * _BOX)
+
+
+def _fit_and_center(strokes: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    return _center(_fit(strokes, _box(size)), size)
 
 
 def _fit(ink: np.ndarray, box: int) -> np.ndarray:

@@ -9,6 +9,7 @@ import cv2
 import numpy as np
 
 from mnistkit.errors import BlankImageError
+from mnistkit.imaging.box import Box
 
 __all__ = ["Part", "find_candidates", "find_digit", "find_parts", "find_sheet", "is_frame"]
 
@@ -29,28 +30,22 @@ _LARGE, _HOT_PIXELS = 20_000, 2
 
 
 @dataclass(frozen=True)
-class Part:
-    """A connected piece of ink: its number, its box, its ink, and how much of its outline lies on the image's border."""
+class Part(Box):
+    """A connected piece of ink, and the box around it.
+
+    Attributes:
+        number: of it.
+        area: how many pixels it has.
+        mass: the sum of its ink.
+        peak: the strongest of it.
+        on_border: how many of its pixels lie on the image's border.
+    """
 
     number: int
-    left: int
-    top: int
-    right: int
-    bottom: int
     area: int
     mass: float
     peak: float
     on_border: int
-
-    @property
-    def width(self) -> int:
-        """In pixels."""
-        return self.right - self.left
-
-    @property
-    def height(self) -> int:
-        """In pixels."""
-        return self.bottom - self.top
 
     @property
     def contact(self) -> float:
@@ -107,10 +102,8 @@ def find_sheet(ink: np.ndarray) -> tuple[slice, slice] | None:
     box = largest.width * largest.height
     if not (_SHEET_SIZE[0] * ink.size < box < _SHEET_SIZE[1] * ink.size and largest.area > _SHEET_FULLNESS * box):
         return None
-    edge = round(_SHEET_EDGE * max(largest.width, largest.height))
-    rows = slice(largest.top + edge, largest.bottom - edge)
-    columns = slice(largest.left + edge, largest.right - edge)
-    return (rows, columns) if rows.start < rows.stop and columns.start < columns.stop else None
+    inside = largest.inside(round(_SHEET_EDGE * max(largest.width, largest.height)))
+    return inside.pixels if inside.width > 0 and inside.height > 0 else None
 
 
 def find_parts(ink: np.ndarray) -> tuple[np.ndarray, list[Part]]:
@@ -134,7 +127,7 @@ def find_parts(ink: np.ndarray) -> tuple[np.ndarray, list[Part]]:
         raise BlankImageError(
             f"the image is blank: its strongest contrast is {strongest:.0f} of 255, at least {_LEAST_CONTRAST:.0f} is needed"
         )
-    mask = (ink > _threshold(counts, strongest)).astype(np.uint8)
+    mask = (ink > _threshold(ink, counts, strongest)).astype(np.uint8)
     labels, parts = _parts(mask, ink)
     if ink.size > _LARGE:
         parts = [part for part in parts if part.area > _HOT_PIXELS]
@@ -143,9 +136,9 @@ def find_parts(ink: np.ndarray) -> tuple[np.ndarray, list[Part]]:
     return labels, parts
 
 
-def _threshold(counts: np.ndarray, strongest: float) -> float:
-    """From how many pixels there are of each strength."""
-    typical = max(_otsu(counts), 0.15 * strongest)
+def _threshold(ink: np.ndarray, counts: np.ndarray, strongest: float) -> float:
+    """From the ink, and how many pixels there are of each strength."""
+    typical = max(_otsu(ink[ink > 4]), 0.15 * strongest)
     paper = np.where(np.arange(256) <= 0.5 * typical, counts, 0)
     if not paper.any():  # a few pixels, all of them ink
         return _FAINTEST * typical
@@ -162,17 +155,12 @@ def _quantile(counts: np.ndarray, share: float) -> float:
     return float(np.searchsorted(counts.cumsum(), share * counts.sum()))
 
 
-def _otsu(counts: np.ndarray) -> float:
-    """The threshold that parts the visible pixels best (Otsu 1979); half of them if they are all alike."""
-    visible = np.flatnonzero(counts[5:]) + 5
-    if visible[0] == visible[-1]:
-        return 0.5 * float(visible[0])
-    levels = np.arange(5, 256)
-    below, total = counts[5:].cumsum(), counts[5:].sum()
-    sums = (counts[5:] * levels).cumsum()
-    with np.errstate(divide="ignore", invalid="ignore"):
-        between = (sums * total - sums[-1] * below) ** 2.0 / (below * (total - below))
-    return float(levels[np.nanargmax(np.where(np.isfinite(between), between, np.nan))])
+def _otsu(values: np.ndarray) -> float:
+    """The threshold that parts the values best (Otsu 1979); half of them if they are all alike."""
+    if np.ptp(values) == 0:
+        return 0.5 * float(values[0])
+    threshold, _ = cv2.threshold(values, 0, 255, cv2.THRESH_OTSU)
+    return float(threshold)
 
 
 def _parts(mask: np.ndarray, ink: np.ndarray) -> tuple[np.ndarray, list[Part]]:
@@ -186,12 +174,8 @@ def _parts(mask: np.ndarray, ink: np.ndarray) -> tuple[np.ndarray, list[Part]]:
     parts = []
     for number in range(1, count):
         left, top, width, height, area = (int(value) for value in boxes[number])
-        right, bottom = left + width, top + height
-        parts.append(
-            Part(
-                number, left, top, right, bottom, area, float(mass[number]), float(peak[number]), int(on_border[number])
-            )
-        )
+        ink_of_it = float(mass[number]), float(peak[number])
+        parts.append(Part(left, top, left + width, top + height, number, area, *ink_of_it, int(on_border[number])))
     return labels, parts
 
 
@@ -201,7 +185,7 @@ def is_frame(part: Part, labels: np.ndarray) -> bool:
     if part.width < 0.6 * width or part.height < 0.6 * height:
         return False
     rim = max(2, round(0.08 * max(part.width, part.height)))
-    inside = labels[part.top + rim : part.bottom - rim, part.left + rim : part.right - rim] == part.number
+    inside = labels[part.inside(rim).pixels] == part.number
     return int(inside.sum()) < 0.15 * part.area
 
 
@@ -229,16 +213,11 @@ def _with_fragments(digit: Part, parts: list[Part], shape: tuple[int, ...]) -> l
         and part.peak >= 0.4 * digit.peak
         and not (large and part.on_border and not digit.on_border)
     ]
-    left, top, right, bottom = digit.left, digit.top, digit.right, digit.bottom
+    found: Box = digit
     chosen = [digit.number]
-    while near := [
-        part
-        for part in waiting
-        if max(part.left - right, left - part.right, part.top - bottom, top - part.bottom) <= reach
-    ]:
+    while near := [part for part in waiting if found.distance(part) <= reach]:
         for part in near:
             chosen.append(part.number)
             waiting.remove(part)
-            left, top = min(left, part.left), min(top, part.top)
-            right, bottom = max(right, part.right), max(bottom, part.bottom)
+            found = found.around(part)
     return chosen

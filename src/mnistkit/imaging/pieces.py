@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from mnistkit.errors import BlankImageError
+from mnistkit.imaging.box import Box
 from mnistkit.imaging.digit import Part, find_parts, is_frame
 
 __all__ = ["Piece", "find_lines", "join"]
@@ -32,44 +33,27 @@ _MOST_PARTS = 500
 
 
 @dataclass(frozen=True)
-class Piece:
-    """A part of the ink.
+class Piece(Box):
+    """A part of the ink, and the box around it.
 
     Attributes:
-        left: of its box, in pixels.
-        top: likewise.
-        right: likewise, the first column that is no longer in it.
-        bottom: likewise, the first row.
-        mask: which pixels of the box belong to it, bool ``(bottom - top, right - left)``.
+        mask: which pixels of the box belong to it, bool ``(height, width)``.
         stroke: pieces of one number hang together on the paper.
     """
 
-    left: int
-    top: int
-    right: int
-    bottom: int
     mask: np.ndarray
     stroke: int
-
-    @property
-    def width(self) -> int:
-        """In pixels."""
-        return self.right - self.left
-
-    @property
-    def height(self) -> int:
-        """In pixels."""
-        return self.bottom - self.top
 
 
 def join(pieces: Sequence[Piece]) -> Piece:
     """Several pieces as one."""
-    left, top = min(piece.left for piece in pieces), min(piece.top for piece in pieces)
-    right, bottom = max(piece.right for piece in pieces), max(piece.bottom for piece in pieces)
-    mask = np.zeros((bottom - top, right - left), dtype=np.bool_)
+    box: Box = pieces[0]
     for piece in pieces:
-        mask[piece.top - top : piece.bottom - top, piece.left - left : piece.right - left] |= piece.mask
-    return Piece(left, top, right, bottom, mask, pieces[0].stroke)
+        box = box.around(piece)
+    mask = np.zeros((box.height, box.width), dtype=np.bool_)
+    for piece in pieces:
+        mask[piece.moved(-box.left, -box.top).pixels] |= piece.mask
+    return Piece(*box.edges, mask, pieces[0].stroke)
 
 
 def find_lines(ink: np.ndarray) -> list[list[Piece]]:
@@ -133,8 +117,8 @@ def _group_into_lines(parts: list[Part]) -> list[list[Part]]:
     anchors = [(line, part) for line in lines for part in line]
     for part in parts:
         if part.height < 0.5 * height:
-            line, nearest = min(anchors, key=lambda anchor: _distance(part, anchor[1]))
-            if _distance(part, nearest) <= 0.5 * height:
+            line, nearest = min(anchors, key=lambda anchor: part.distance(anchor[1]))
+            if part.distance(nearest) <= 0.5 * height:
                 line.append(part)
     return lines
 
@@ -143,31 +127,18 @@ def _rows(part: Part) -> tuple[int, int]:
     return part.top, part.bottom
 
 
+def _columns(piece: Piece) -> tuple[int, int]:
+    return piece.left, piece.right
+
+
 def _shared(first: tuple[int, int], second: tuple[int, int]) -> float:
     """How much two intervals overlap, as a share of the shorter one."""
     overlap = min(first[1], second[1]) - max(first[0], second[0])
     return overlap / min(first[1] - first[0], second[1] - second[0])
 
 
-def _distance(first: Part, second: Part) -> int:
-    """Between two boxes, along the axis where they are farther apart."""
-    return max(
-        first.left - second.right, second.left - first.right, first.top - second.bottom, second.top - first.bottom
-    )
-
-
 def _pieces(line: list[Part], labels: np.ndarray) -> list[Piece]:
-    whole = [
-        Piece(
-            part.left,
-            part.top,
-            part.right,
-            part.bottom,
-            labels[part.top : part.bottom, part.left : part.right] == part.number,
-            part.number,
-        )
-        for part in line
-    ]
+    whole = [Piece(*part.edges, labels[part.pixels] == part.number, part.number) for part in line]
     pieces = [cut for piece in _stacked(whole) for cut in _cut(piece)]
     return sorted(pieces, key=lambda piece: piece.left + piece.right)
 
@@ -176,7 +147,7 @@ def _stacked(pieces: list[Piece]) -> list[Piece]:
     """Those that stand over each other joined: the roof of a 5, a broken stroke."""
     joined: list[Piece] = []
     for piece in sorted(pieces, key=lambda piece: -piece.width):
-        over = [other for other in joined if _shared((other.left, other.right), (piece.left, piece.right)) > _OVERLAP]
+        over = [other for other in joined if _shared(_columns(other), _columns(piece)) > _OVERLAP]
         joined = [other for other in joined if not any(other is one for one in over)]
         joined.append(join([piece, *over]))
     return joined
@@ -214,6 +185,5 @@ def _slice(piece: Piece, left: int, right: int) -> Piece:
     mask = piece.mask[:, left:right]
     rows = np.flatnonzero(mask.any(axis=1))
     top, bottom = int(rows[0]), int(rows[-1]) + 1
-    return Piece(
-        piece.left + left, piece.top + top, piece.left + right, piece.top + bottom, mask[top:bottom], piece.stroke
-    )
+    box = Box(left, top, right, bottom).moved(piece.left, piece.top)
+    return Piece(*box.edges, mask[top:bottom], piece.stroke)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -12,7 +11,7 @@ import numpy as np
 from torch import Tensor
 
 from mnistkit.calibration import Calibration
-from mnistkit.imaging import Piece, find_ink, find_lines, frame_ink, join, shrink
+from mnistkit.imaging import Box, Piece, find_ink, find_lines, frame_ink, join, shrink
 from mnistkit.predictor.explanation import new_figure
 from mnistkit.predictor.prediction import Prediction, predictions_from
 
@@ -146,9 +145,7 @@ def read_page(
             continue
         found = predictions_from(logits[chosen], frames[chosen], classes, calibration)
         for number, prediction in zip(chosen, found, strict=True):
-            whole = candidates[number].whole
-            edges = (whole.left, whole.top, whole.right, whole.bottom)
-            left, top, right, bottom = (edge * scale for edge in edges)
+            left, top, right, bottom = (edge * scale for edge in candidates[number].whole.edges)
             digits.append(ReadDigit(prediction, (left, top, right, bottom), len(lines)))
         lines.append("".join(prediction.name for prediction in found))
     return Reading(tuple(lines), tuple(digits), picture, scale)
@@ -158,15 +155,17 @@ def _candidates(pieces: Sequence[Piece]) -> list[_Candidate]:
     """All neighbours that may be one digit together."""
     height = float(np.median([piece.height for piece in pieces]))
     candidates = []
-    for start, count in itertools.product(range(len(pieces)), range(1, _MOST_PIECES + 1)):
-        whole = join(pieces[start : start + count])
-        if start + count <= len(pieces) and (count == 1 or whole.width <= _WIDEST * max(height, whole.height)):
-            candidates.append(_Candidate(start, start + count, whole))
+    for start in range(len(pieces)):
+        box: Box = pieces[start]
+        for end in range(start + 1, min(start + _MOST_PIECES, len(pieces)) + 1):
+            box = box.around(pieces[end - 1])
+            if end == start + 1 or box.width <= _WIDEST * max(height, box.height):
+                candidates.append(_Candidate(start, end, join(pieces[start:end])))
     return candidates
 
 
 def _frame(piece: Piece, ink: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    return frame_ink(ink[piece.top : piece.bottom, piece.left : piece.right], piece.mask, size=size)
+    return frame_ink(ink[piece.pixels], piece.mask, size=size)
 
 
 def _best_path(pieces: Sequence[Piece], candidates: Sequence[_Candidate], scores: Sequence[float]) -> list[int]:
@@ -175,17 +174,19 @@ def _best_path(pieces: Sequence[Piece], candidates: Sequence[_Candidate], scores
     A Viterbi search over the pieces: every one of them belongs to one digit, at the cost of ``-log p`` of that digit, or
     is left out.
     """
+    ending: dict[int, list[int]] = {end: [] for end in range(1, len(pieces) + 1)}
+    for number, candidate in enumerate(candidates):
+        ending[candidate.end].append(number)
     best: list[tuple[float, list[int]]] = [(0.0, [])]
-    for end in range(1, len(pieces) + 1):
+    for end, numbers in ending.items():
         ways = []
-        for number, candidate in enumerate(candidates):
-            if candidate.end != end:
-                continue
-            cost, path = best[candidate.start]
-            if candidate.start and pieces[candidate.start].stroke == pieces[candidate.start - 1].stroke:
+        for number in numbers:
+            start = candidates[number].start
+            cost, path = best[start]
+            if start and pieces[start].stroke == pieces[start - 1].stroke:
                 cost += _CUT
             ways.append((cost + _surprise(scores[number]), [*path, number]))
-            if candidate.start == end - 1:
+            if start == end - 1:
                 # What is left out is judged by itself: the worse a digit it is alone, the cheaper.
                 ways.append((cost + _surprise(-scores[number]) + _LEFT_OUT, path))
         best.append(min(ways, key=lambda way: way[0]))
