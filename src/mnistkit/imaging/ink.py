@@ -13,8 +13,8 @@ __all__ = ["find_ink", "shrink"]
 _PAPER_SIDE = 96
 # No stroke is wider than this share of the image's longer side; a digit cut out or drawn small may be one blot.
 _WIDEST_STROKE, _WIDEST_IN_SMALL, _SMALL_SIDE = 0.3, 0.6, 64
-# The plane through the paper is fitted again without what lies far from it, which is ink.
-_PLANE_FITS = 3
+# The plane through the paper is fitted to an image this small, again and again without what lies far from it: ink.
+_PLANE_SIDE, _PLANE_FITS = 32, 3
 # In darker places there is nothing but noise to make more of.
 _DARKEST_PAPER = 64
 
@@ -78,20 +78,26 @@ def _energies(small: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 def _without_slope(small: np.ndarray) -> np.ndarray:
     """Each channel without the plane through its paper: lit from one side, half of the paper lies below any median."""
-    height, width, channels = small.shape
-    y, x = np.mgrid[-1 : 1 : height * 1j, -1 : 1 : width * 1j]
-    places = np.stack([np.ones(height * width), x.ravel(), y.ravel()], axis=1)
+    coarse = shrink(small, _PLANE_SIDE)
+    near_places, all_places = _places(coarse), _places(small)
     level = np.empty_like(small)
-    for channel in range(channels):
-        values = small[:, :, channel].ravel().astype(np.float64)
+    for channel in range(small.shape[2]):
+        values = coarse[:, :, channel].ravel().astype(np.float64)
         near = np.ones(len(values), dtype=np.bool_)
         for _ in range(_PLANE_FITS):
-            plane = np.linalg.lstsq(places[near], values[near], rcond=None)[0]
-            distance = np.abs(values - places @ plane)
+            plane = np.linalg.lstsq(near_places[near], values[near], rcond=None)[0]
+            distance = np.abs(values - near_places @ plane)
             near = distance <= 2 * np.median(distance) + 1
-        flat = values - places[:, 1:] @ plane[1:]
-        level[:, :, channel] = np.clip(flat, 0, 255).astype(np.uint8).reshape(height, width)
+        slope = (all_places[:, 1:] @ plane[1:]).reshape(small.shape[:2])
+        level[:, :, channel] = np.clip(small[:, :, channel] - slope, 0, 255).astype(np.uint8)
     return level
+
+
+def _places(image: np.ndarray) -> np.ndarray:
+    """1, x and y of each pixel, from -1 to 1, ``(H * W, 3)``."""
+    height, width = image.shape[:2]
+    y, x = np.mgrid[-1 : 1 : height * 1j, -1 : 1 : width * 1j]
+    return np.stack([np.ones(height * width), x.ravel(), y.ravel()], axis=1)
 
 
 def _paper(small: np.ndarray, widest: float | None) -> np.ndarray:
