@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from mnistkit._atomic import replacing
 from mnistkit.cli._output import print_json, print_text
 from mnistkit.errors import ConfigError, ImageError
 
@@ -147,22 +148,16 @@ def _report(
 
 def _write_csv(path: Path, results: Iterable[tuple[Path, Prediction | ImageError]]) -> None:
     """A line for each picture as it is read; the file has its name only when it is complete."""
-    unfinished = path.with_name(f".{path.name}.tmp")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            with unfinished.open("w", newline="", encoding="utf-8") as file:
-                lines = csv.writer(file)
-                lines.writerow(_COLUMNS)
-                for name, result in results:
-                    if isinstance(result, ImageError):
-                        lines.writerow([name, "", "", "", "", result])
-                    else:
-                        confidence = f"{result.confidence:.6f}"
-                        lines.writerow([name, result.label, result.name, confidence, result.rejected or "", ""])
-            unfinished.replace(path)
-        finally:
-            unfinished.unlink(missing_ok=True)
+        with replacing(path) as unfinished, unfinished.open("w", newline="", encoding="utf-8") as file:
+            lines = csv.writer(file)
+            lines.writerow(_COLUMNS)
+            for name, result in results:
+                if isinstance(result, ImageError):
+                    lines.writerow([name, "", "", "", "", result])
+                else:
+                    confidence = f"{result.confidence:.6f}"
+                    lines.writerow([name, result.label, result.name, confidence, result.rejected or "", ""])
     except OSError as error:
         raise ConfigError(f"cannot write {path}: {error.strerror or error}") from error
 
