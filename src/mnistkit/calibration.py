@@ -12,13 +12,13 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from mnistkit.errors import ConfigError, DataError
+from mnistkit.reliability import calibration
 from mnistkit.types import JsonValue
 
 __all__ = ["Calibration", "expected_calibration_error", "fit_calibration"]
 
 # Shares of good pictures that may be refused, for which the least score is kept; between them it is interpolated.
 _REFUSED = (0.001, 0.002, 0.005, 0.01, 0.02, 0.03, 0.05, 0.1, 0.2, 0.3, 0.5)
-_BINS = 15
 
 
 @dataclass(frozen=True)
@@ -106,7 +106,7 @@ def _pair(value: JsonValue) -> tuple[float, float] | None:
     return None
 
 
-def expected_calibration_error(probabilities: Tensor, labels: Tensor, *, bins: int = _BINS) -> float:
+def expected_calibration_error(probabilities: Tensor, labels: Tensor, *, bins: int = 15) -> float:
     """How far confidence is from accuracy, on average (Naeini et al. 2015): 15 bins of equal width, by default.
 
     Args:
@@ -118,11 +118,8 @@ def expected_calibration_error(probabilities: Tensor, labels: Tensor, *, bins: i
     >>> round(expected_calibration_error(probabilities, torch.tensor([0, 1])), 6)
     0.4
     """
-    confidence, predicted = probabilities.double().max(1)
-    # Right edges belong to their bin.
-    number = (confidence * bins).ceil().long().clamp(1, bins) - 1
-    gaps = torch.zeros(bins, dtype=torch.float64).index_add_(0, number, (predicted == labels).double() - confidence)
-    return float(gaps.abs().sum()) / len(labels)
+    confidence, predicted = probabilities.double().cpu().max(1)
+    return calibration(confidence.numpy(), (predicted == labels.cpu()).numpy(), bins).error
 
 
 def fit_calibration(logits: Tensor, labels: Tensor, *, knows_none: bool = False) -> Calibration:
@@ -150,11 +147,11 @@ def fit_calibration(logits: Tensor, labels: Tensor, *, knows_none: bool = False)
 
     temperature = _minimum(loss, 0.05, 20.0)
     before, after = (expected_calibration_error((logits / value).softmax(1), labels) for value in (1.0, temperature))
-    calibration = Calibration(temperature if after <= before else 1.0, knows_none)
+    fitted = Calibration(temperature if after <= before else 1.0, knows_none)
     right = logits.argmax(1) == labels
-    scores = calibration.scores(logits[right]) if right.any() else calibration.scores(logits)
+    scores = fitted.scores(logits[right]) if right.any() else fitted.scores(logits)
     acceptance = [(1 - share, float(scores.quantile(share))) for share in reversed(_REFUSED)]
-    return Calibration(calibration.temperature, knows_none, tuple(acceptance))
+    return Calibration(fitted.temperature, knows_none, tuple(acceptance))
 
 
 def _minimum(function: Callable[[float], float], low: float, high: float) -> float:

@@ -4,12 +4,9 @@ from mnistkit.evaluation.comparison import Comparison as Comparison
 from mnistkit.evaluation.comparison import compare as compare
 from mnistkit.evaluation.corruptions import CORRUPTIONS as CORRUPTIONS
 from mnistkit.evaluation.corruptions import corrupt as corrupt
-from mnistkit.evaluation.figures import Calibration as Calibration
-from mnistkit.evaluation.figures import CalibrationBin as CalibrationBin
 from mnistkit.evaluation.figures import ClassFigures as ClassFigures
 from mnistkit.evaluation.figures import ConfusedPair as ConfusedPair
 from mnistkit.evaluation.figures import Outcome as Outcome
-from mnistkit.evaluation.figures import calibration as calibration
 from mnistkit.evaluation.inference import evaluate as evaluate
 from mnistkit.evaluation.perturbations import PERTURBATIONS as PERTURBATIONS
 from mnistkit.evaluation.perturbations import Perturbation as Perturbation
@@ -23,3 +20,6 @@ from mnistkit.evaluation.repetition import repeat as repeat
 from mnistkit.evaluation.report import Report as Report
 from mnistkit.evaluation.suspects import SuspectLabel as SuspectLabel
 from mnistkit.evaluation.suspects import suspect_labels as suspect_labels
+from mnistkit.reliability import Calibration as Calibration
+from mnistkit.reliability import CalibrationBin as CalibrationBin
+from mnistkit.reliability import calibration as calibration

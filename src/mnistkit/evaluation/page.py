@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING
 import PIL.Image
 
 from mnistkit.data import DigitDataset
-from mnistkit.evaluation.figures import Calibration, ClassFigures, ConfusedPair, Outcome, percent
+from mnistkit.evaluation.figures import ClassFigures, ConfusedPair, Outcome, percent
+from mnistkit.reliability import Calibration
 
 if TYPE_CHECKING:
     from mnistkit.evaluation.report import Report

@@ -13,8 +13,10 @@ from mnistkit.data import DigitDataset
 from mnistkit.errors import ConfigError, DataError
 from mnistkit.evaluation import figures
 from mnistkit.evaluation._files import plain, read_json, write_json
-from mnistkit.evaluation.figures import Calibration, ClassFigures, ConfusedPair, Outcome, percent
+from mnistkit.evaluation.figures import ClassFigures, ConfusedPair, Outcome, percent
 from mnistkit.metrics import wilson_interval
+from mnistkit.reliability import Calibration
+from mnistkit.reliability import calibration as sort_into_bins
 from mnistkit.types import JsonValue, PathLike
 
 __all__ = ["Report"]
@@ -126,7 +128,7 @@ class Report:
     @functools.cached_property
     def calibration(self) -> Calibration:
         """Accuracy against confidence in 15 bins of equal width, and the expected calibration error."""
-        return figures.calibration(self.confidences, self.hits)
+        return sort_into_bins(self.confidences, self.hits)
 
     @functools.cached_property
     def mistakes(self) -> tuple[Outcome, ...]:
