@@ -78,7 +78,7 @@ def train(options: argparse.Namespace) -> None:
 
     if options.fast:
         _refuse_what_is_decided(options)
-    output = options.output or Path("runs") / ("fast_cnn" if options.fast else options.model)
+    output = options.output or Path("runs") / _model_name(options)
     if len(set(options.seed)) < len(options.seed):
         raise ConfigError(f"--seed {' '.join(map(str, options.seed))}: give each seed once")
     folders = [output if len(options.seed) == 1 else output / f"seed-{seed}" for seed in options.seed]
@@ -133,7 +133,7 @@ def _train_one(options: argparse.Namespace, seed: int, folder: Path) -> tuple[di
     best = Trainer(load_model(checkpoint.best_path), device=options.device, precision=precision, progress=False)
     test = best.evaluate(data.test)
     report = {
-        "model": options.model if not options.fast else "fast_cnn",
+        "model": _model_name(options),
         "dataset": options.dataset,
         "seed": seed,
         "epochs": len(history),
@@ -143,6 +143,11 @@ def _train_one(options: argparse.Namespace, seed: int, folder: Path) -> tuple[di
         "test": evaluation_row(test),
     }
     return report, test
+
+
+def _model_name(options: argparse.Namespace) -> str:
+    name: str = "fast_cnn" if options.fast else options.model
+    return name
 
 
 def _trainer(options: argparse.Namespace, data: DigitDataset, callbacks: Sequence[Callback], seed: int) -> Trainer:

@@ -81,7 +81,7 @@ def find_learning_rate(
     shared[id(trainer._hooks)] = None  # fit makes new ones, of the callbacks above
     states = snapshot.generators(trainer.device)
     probe = copy.deepcopy(trainer, shared)
-    # On the instance, before any method of a subclass.
+    # On the instance, before any method of a subclass; type checkers refuse to see a method assigned.
     setattr(probe, "learning_rate", lambda step, _: start * (end / start) ** (step / (steps - 1)))  # noqa: B010
     try:
         # A loss that is no number any more is how many a sweep ends.

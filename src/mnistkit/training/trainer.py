@@ -11,6 +11,7 @@ from typing import Literal, TypeAlias, cast, final
 import torch
 from torch import Tensor, nn
 
+from mnistkit._modules import evaluating
 from mnistkit.data import Augmentation
 from mnistkit.device import resolve_device
 from mnistkit.distributed import World
@@ -290,18 +291,12 @@ class Trainer:
         self.world = World.current(self.device)
         model = self.inference_model.to(self.device)
         loader, sums = self._loader(data, training=False), MetricSums(self.device)
-        modes = [(module, module.training) for module in model.modules()]
         self._call("on_eval_start")
-        try:
-            model.eval()
+        # Not inference mode: a subclass may want gradients of the images, to attack or to explain.
+        with evaluating(model), torch.no_grad():
             self.world.broadcast(model.buffers())
-            # Not inference mode: a subclass may want gradients of the images, to attack or to explain.
-            with torch.no_grad():
-                for batch in loader.batches():
-                    sums.update(self.evaluation_step(batch), batch.labels)
-        finally:
-            for module, training in modes:
-                module.training = training
+            for batch in loader.batches():
+                sums.update(self.evaluation_step(batch), batch.labels)
         sums.merge(self.world)
         self.evaluation = sums.compute()
         self._call("on_eval_end")
