@@ -6,7 +6,6 @@ import itertools
 import os
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
 from importlib import resources
 from typing import BinaryIO, TypeVar, overload
 
@@ -21,9 +20,10 @@ from mnistkit.checkpoint import CheckpointFile, read_checkpoint, write_checkpoin
 from mnistkit.data import Augmentation, DigitDataset, Preprocessing, TensorLoader
 from mnistkit.device import resolve_device
 from mnistkit.errors import BlankImageError, CheckpointMismatchError, ConfigError, ImageError, unknown_name
-from mnistkit.imaging import WORK_SIDE, Stages, frame_image, frame_in_stages, image_files, load_image, to_numpy
+from mnistkit.imaging import load_image
 from mnistkit.models import model_spec
 from mnistkit.predictor.explanation import Explanation
+from mnistkit.predictor.look import Look, images_in, look_at
 from mnistkit.predictor.prediction import Prediction, predictions_from
 from mnistkit.predictor.reading import Reading, read_page
 from mnistkit.types import ImageLike, PathLike
@@ -215,9 +215,9 @@ class Predictor:
             BlankImageError: if one has no ink, unless such are to be rejected.
             ConfigError: for a ``reject`` that is no share, or a model that was never calibrated.
         """
-        several = _as_list(image)
+        several = images_in(image)
         if several is None:
-            return self._predict([self._look(image, reject)], reject)[0]  # type: ignore[arg-type]  # _as_list knows sequences
+            return self._predict([self._look(image, reject)], reject)[0]  # type: ignore[arg-type]  # images_in knows sequences
         predictions = []
         for position, result in enumerate(self.stream(several, reject=reject)):
             if isinstance(result, ImageError):
@@ -241,7 +241,7 @@ class Predictor:
         if reject is not None:
             self.calibration.least_score(reject)
 
-        def look_or_error(image: ImageLike) -> _Look | ImageError:
+        def look_or_error(image: ImageLike) -> Look | ImageError:
             try:
                 return self._look(image, reject)
             except ImageError as error:
@@ -329,51 +329,39 @@ class Predictor:
         with_channels = (batch if batch.ndim == 4 else batch[:, None] for batch in batches)
         return torch.cat([self._logits(torch.from_numpy(batch)) for batch in with_channels])
 
-    def _load(self, image: ImageLike) -> np.ndarray:
-        if self.preprocessing.framing == "mnist":
-            # The ink may stand out by its colour alone.
-            return load_image(image, channels=3, side=WORK_SIDE)
-        return load_image(
-            image, channels=3 if self.preprocessing.channels == 3 else 1, side=4 * max(self.preprocessing.size)
-        )
-
-    def _look(self, image: ImageLike, reject: float | None) -> _Look:
-        preparing = self.preprocessing
+    def _look(self, image: ImageLike, reject: float | None) -> Look:
         try:
-            pixels = self._load(image)
-            if preparing.framing != "mnist":
-                frame = frame_image(pixels, size=preparing.size, framing=preparing.framing)
-                return _Look(frame, {"picture": pixels, "frame": np.moveaxis(frame, 0, -1).squeeze()})
-            candidates = frame_in_stages(pixels, size=preparing.size)
-            return _Look.at(next(candidates), candidates)
+            return look_at(image, self.preprocessing)
         except BlankImageError:
             if reject is None:
                 raise
-            return _Look(np.zeros((preparing.channels, *preparing.size), dtype=np.uint8), {})
+            return Look.blank(self.preprocessing)
 
-    def _predict(self, looks: list[_Look], reject: float | None) -> list[Prediction]:
+    @torch.inference_mode()  # all of it: what the model puts out may be written to in this mode only
+    def _predict(self, looks: list[Look], reject: float | None) -> list[Prediction]:
         """A prediction for each of a batch of images; a look that was no digit is replaced where another is one."""
         if not looks:
             return []
         seen, logits = self._see([look.frame for look in looks])
         if self.calibration.knows_none:
-            doubtful = torch.nonzero(self.calibration.scores(logits) < 0).flatten().tolist()
-            better = {number: look for number in doubtful if (look := self._look_again(looks[number])) is not None}
-            if better:
-                looks[:] = [better.get(number, look) for number, look in enumerate(looks)]
-                seen, logits = self._see([look.frame for look in looks])
+            for number in torch.nonzero(self.calibration.scores(logits) < 0).flatten().tolist():
+                if (better := self._look_again(looks[number])) is not None:
+                    looks[number], seen[number], logits[number] = better
         shares = [look.share for look in looks]
         return predictions_from(logits, seen.numpy(), self.classes, self.calibration, reject, shares)
 
-    def _look_again(self, look: _Look) -> _Look | None:
-        """At the candidate that is likeliest to be a digit; ``None`` if none surely is: many looks find something."""
+    def _look_again(self, look: Look) -> tuple[Look, Tensor, Tensor] | None:
+        """At the candidate that is likeliest to be a digit, what the model sees there and its logits.
+
+        ``None`` if none surely is one: many looks find something.
+        """
         candidates = list(look.others)
         if not candidates:
             return None
-        _, logits = self._see([stages.frame[None] for stages in candidates])
+        seen, logits = self._see([stages.frame[None] for stages in candidates])
         scores = self.calibration.scores(logits)
         best = int(scores.argmax())
-        return _Look.at(candidates[best], iter(())) if float(scores[best]) > _SURE else None
+        return (Look.at(candidates[best]), seen[best], logits[best]) if float(scores[best]) > _SURE else None
 
     def _see(self, frames: Sequence[np.ndarray]) -> tuple[Tensor, Tensor]:
         seen = self.preprocessing.reshape(torch.from_numpy(np.stack(frames)))
@@ -385,22 +373,6 @@ class Predictor:
         return logits.cpu()
 
 
-@dataclass
-class _Look:
-    """An image on its way through the model: what the model sees, how that came about, and what else may be the digit."""
-
-    frame: np.ndarray
-    pictures: dict[str, np.ndarray]
-    share: float = 1.0
-    others: Iterator[Stages] = field(default_factory=lambda: iter(()))
-
-    @classmethod
-    def at(cls, stages: Stages, others: Iterator[Stages]) -> _Look:
-        """At a digit that was found in the image."""
-        names = ("picture", "ink", "digit", "strokes", "frame")
-        return cls(stages.frame[None], {name: getattr(stages, name) for name in names}, stages.share, others)
-
-
 def _shipped(name: str) -> CheckpointFile:
     with resources.as_file(resources.files("mnistkit.models") / "weights" / f"{name}.safetensors") as path:
         return read_checkpoint(path)
@@ -410,16 +382,3 @@ def _chunks(items: Iterable[_T], size: int) -> Iterator[list[_T]]:
     iterator = iter(items)
     while chunk := list(itertools.islice(iterator, size)):
         yield chunk
-
-
-def _as_list(image: ImageLike | Sequence[ImageLike]) -> Sequence[ImageLike] | None:
-    """The images of a list, a stack or a folder; ``None`` for a single one."""
-    if isinstance(image, (str, os.PathLike)):
-        # Path.is_dir raises for a name that no file can have.
-        return image_files(image) if os.path.isdir(image) else None  # noqa: PTH112
-    if isinstance(image, Sequence) and not isinstance(image, (bytes, bytearray, memoryview)):
-        return image
-    if isinstance(image, np.ndarray):
-        # Three dimensions are a stack, unless the last has the size of channels.
-        return list(image) if image.ndim == 4 or (image.ndim == 3 and image.shape[2] > 4) else None
-    return list(to_numpy(image)) if getattr(image, "ndim", 0) == 4 and hasattr(image, "detach") else None
