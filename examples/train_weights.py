@@ -29,12 +29,12 @@ from mnistkit import (
     TensorLoader,
     Trainer,
     create_model,
+    evaluate,
     load_mnist,
     seed_everything,
 )
 from mnistkit.callbacks import EMA
 from mnistkit.data import concatenate, draw_digits, draw_distractors
-from mnistkit.metrics import wilson_interval
 from mnistkit.seeding import derive_seed
 from mnistkit.training import OneCycle
 from mnistkit.types import Batch, StepOutput
@@ -174,13 +174,12 @@ def describe(
 
 
 def figures(predictor: Predictor, dataset: DigitDataset) -> dict[str, object]:
-    hits = predictor.logits(dataset.images.numpy()).argmax(1) == dataset.labels
-    low, high = wilson_interval(int(hits.sum()), len(hits))
+    report = evaluate(predictor, dataset)
     return {
-        "accuracy": float(hits.double().mean()),
-        "correct": int(hits.sum()),
-        "count": len(hits),
-        "interval": [low, high],
+        "accuracy": report.accuracy,
+        "correct": report.correct,
+        "count": report.count,
+        "interval": list(report.interval),
     }
 
 

@@ -46,6 +46,15 @@ def _networks(name: str, cache: Path) -> dict[str, Network]:
     }
 
 
+def _side_by_side(timed: Callable[[Network], Callable[[], float]], cache: Path, runs: int) -> dict[str, list[float]]:
+    """One way to time networks, for all of them; those of one model take turns."""
+    figures: dict[str, list[float]] = {}
+    for name in ("lenet5", "example_cnn"):
+        networks = _networks(name, cache)
+        figures |= alternate({title: timed(network) for title, network in networks.items()}, runs)
+    return figures
+
+
 def measure(cache: Path, runs: int) -> dict[str, Any]:
     """Microseconds for one image, the median of 300 in each run."""
     image = np.random.default_rng(0).standard_normal((1, *SHAPE), np.float32)
@@ -62,14 +71,10 @@ def measure(cache: Path, runs: int) -> dict[str, Any]:
 
         return run
 
-    figures: dict[str, list[float]] = {}
-    for name in ("lenet5", "example_cnn"):
-        networks = _networks(name, cache)
-        figures |= alternate({title: latency(network) for title, network in networks.items()}, runs)
     return part(
         "One 28x28 image, network alone",
         "µs",
-        figures,
+        _side_by_side(latency, cache, runs),
         "lenet5, onnxruntime itself",
         "at most 1.3 x onnxruntime's own latency",
     )
@@ -89,14 +94,10 @@ def measure_throughput(cache: Path, runs: int) -> dict[str, Any]:
 
         return run
 
-    figures: dict[str, list[float]] = {}
-    for name in ("lenet5", "example_cnn"):
-        networks = _networks(name, cache)
-        figures |= alternate({title: throughput(network) for title, network in networks.items()}, runs)
     return part(
         "10,000 prepared images, batches of 256",
         "images/s",
-        figures,
+        _side_by_side(throughput, cache, runs),
         "lenet5, onnxruntime itself",
         "at least onnxruntime's throughput",
     )
