@@ -41,7 +41,9 @@ class ModelTable(Table):
         results = json.loads(RESULTS.read_text(encoding="utf-8"))["results"]
         cards = [card(Path(path.name).stem) for path in WEIGHTS.iterdir() if path.name.endswith(".json")]
         measured = {model: figure(results[row]) for model, row in MEASURED.items() if row in results}
-        measured |= {found["model"]: figure([[found["mnist test"]["correct"], found["mnist test"]["count"]]]) for found in cards}
+        measured |= {
+            found["model"]: figure([[found["mnist test"]["correct"], found["mnist test"]["count"]]]) for found in cards
+        }
         rows = []
         for name in list_models():
             layers = inspect.getdoc(model_factory(name)).splitlines()[0].rstrip(".")

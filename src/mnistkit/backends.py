@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import Literal, TypeAlias, get_args
 
 import numpy as np
@@ -122,7 +123,11 @@ def _openvino(model: nn.Module, input_shape: Sequence[int]) -> Callable[[np.ndar
         "PERFORMANCE_HINT": "LATENCY",
         "INFERENCE_NUM_THREADS": torch.get_num_threads(),
     }
-    compiled = openvino.Core().compile_model(openvino.convert_model(_exported(model, input_shape)), "CPU", settings)
+    program = openvino.convert_model(_exported(model, input_shape))
+    # It gives the thread that it is loaded in a stack for signals, and may leave that thread with one that was freed:
+    # there, the next Ctrl-C would end in a segmentation fault.
+    with ThreadPoolExecutor(1) as another_thread:
+        compiled = another_thread.submit(openvino.Core().compile_model, program, "CPU", settings).result()
 
     def run(images: np.ndarray) -> np.ndarray:
         logits: np.ndarray = compiled(images)[0]

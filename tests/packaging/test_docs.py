@@ -54,6 +54,8 @@ def test_tables_and_pictures_come_from_the_package(site):
     models = (site / "models.html").read_text()
     assert "1,007,590" in models
     assert "4,978 of 5,000" in models
+    # In the table of models and on the card.
+    assert models.count("99.53% [99.38%, 99.65%]") == 2
     assert "CC BY-SA 4.0" in (site / "data.html").read_text()
     frames = (site / "frames.html").read_text()
     assert frames.count('class="picture only-dark') == frames.count('class="picture only-light') == 2

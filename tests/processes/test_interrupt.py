@@ -1,7 +1,10 @@
 """Ctrl-C in `mnistkit train`, and going on afterwards."""
 
 import json
+import os
 import signal
+import subprocess
+import sys
 
 import pytest
 
@@ -38,3 +41,33 @@ def test_ctrl_c_saves_says_how_to_go_on_and_the_resumed_run_is_the_uninterrupted
     assert len(resumed["history"]) == 20
     assert resumed["history"] == straight["history"]
     assert resumed["test"] == straight["test"]
+
+
+PREDICT_AND_INTERRUPT = """
+import signal, sys
+from mnistkit import Predictor, load_mnist
+
+image = load_mnist().test.images[0].numpy()
+predictors = [Predictor(backend=sys.argv[1]) for _ in range(2)]
+while predictors:
+    predictors[0].predict(image)
+    del predictors[0]
+signal.signal(signal.SIGINT, signal.default_int_handler)
+try:
+    signal.raise_signal(signal.SIGINT)
+except KeyboardInterrupt:
+    print("interrupted")
+"""
+
+
+@pytest.mark.parametrize("backend", ["torch", "onnx", "openvino"])
+def test_ctrl_c_interrupts_whatever_program_computes(backend):
+    """OpenVINO left the thread that loaded it with a stack for signals that was gone."""
+    done = subprocess.run(
+        [sys.executable, "-c", PREDICT_AND_INTERRUPT, backend],
+        env=os.environ | {"OMP_NUM_THREADS": "1"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, done.stdout) == (0, "interrupted\n"), done.stderr

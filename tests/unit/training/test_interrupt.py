@@ -13,13 +13,6 @@ from mnistkit.training import Callback
 from mnistkit.training.interrupt import InterruptGuard
 
 
-@pytest.fixture(autouse=True)
-def _default_handler():
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    yield
-    signal.signal(signal.SIGINT, before)
-
-
 def interrupting(hook, *, at=1, times=1):
     """A callback in which Ctrl-C is pressed."""
 
