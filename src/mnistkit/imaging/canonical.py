@@ -16,8 +16,9 @@ import cv2
 import numpy as np
 
 from mnistkit.errors import BlankImageError, ConfigError, unknown_name
-from mnistkit.imaging.digit import find_candidates, find_sheet
+from mnistkit.imaging.digit import find_candidates
 from mnistkit.imaging.ink import find_ink, shrink
+from mnistkit.imaging.sheet import find_inset, find_sheet, is_sheet, on_sheet
 
 __all__ = ["WORK_SIDE", "Stages", "frame_image", "frame_in_stages", "frame_ink"]
 
@@ -94,16 +95,27 @@ def frame_in_stages(image: np.ndarray, *, size: tuple[int, int] = (28, 28)) -> I
         BlankImageError: if there is no ink to frame.
     """
     picture = shrink(image, WORK_SIDE)
+    if (inset := find_inset(picture)) is not None:
+        yield from _candidates_on(picture[inset.pixels], size)
     ink = find_ink(picture)
     strokes = _cut(ink, ink > 0)
     # White on black, or the reverse, in the right size: a frame already, and nothing to gain.
     if max(strokes.shape) == _box(size) and ink.max() >= _FULL_CONTRAST:
         yield Stages(picture, ink, ink, strokes, _center(strokes, size), 1.0)
         return
-    yield from _candidates(picture, ink, size)
-    for other_picture, other_ink in _other_opinions(picture, ink):
-        with contextlib.suppress(BlankImageError):
-            yield from _candidates(other_picture, other_ink, size)
+    candidates = _candidates(picture, ink, size)
+    first = next(candidates)
+    if is_sheet(first.digit):
+        yield from _candidates_on(on_sheet(picture, first.digit), size)
+    yield first
+    yield from candidates
+    yield from _other_opinions(picture, ink, size)
+
+
+def _candidates_on(picture: np.ndarray, size: tuple[int, int], *, widest: float | None = None) -> Iterator[Stages]:
+    """As a second look finds them: none on empty paper."""
+    with contextlib.suppress(BlankImageError):
+        yield from _candidates(picture, find_ink(picture, widest=widest), size)
 
 
 def _candidates(picture: np.ndarray, ink: np.ndarray, size: tuple[int, int]) -> Iterator[Stages]:
@@ -113,14 +125,14 @@ def _candidates(picture: np.ndarray, ink: np.ndarray, size: tuple[int, int]) -> 
         yield Stages(picture, ink, np.where(mask, ink, 0), strokes.astype(np.uint8), frame, share)
 
 
-def _other_opinions(picture: np.ndarray, ink: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """What may be ink if the first opinion found no digit: pictures, and their ink."""
+def _other_opinions(picture: np.ndarray, ink: np.ndarray, size: tuple[int, int]) -> Iterator[Stages]:
+    """What may be the digit if the first opinion on what is ink showed none."""
     # Only the strongest: the rest is a stain or a sheet.
-    yield picture, np.where(ink > _STRONG * float(ink.max()), ink, 0).astype(np.uint8)
+    yield from _candidates(picture, np.where(ink > _STRONG * float(ink.max()), ink, 0).astype(np.uint8), size)
     # Only what is thin: the rest is a shadow.
-    yield picture, find_ink(picture, widest=_THIN_PEN)
+    yield from _candidates_on(picture, size, widest=_THIN_PEN)
     if (sheet := find_sheet(ink)) is not None:
-        yield picture[sheet], find_ink(picture[sheet])
+        yield from _candidates_on(picture[sheet.pixels], size)
 
 
 def frame_ink(ink: np.ndarray, mask: np.ndarray, *, size: tuple[int, int] = (28, 28)) -> np.ndarray:

@@ -11,7 +11,7 @@ import numpy as np
 from mnistkit.errors import BlankImageError
 from mnistkit.imaging.box import Box
 
-__all__ = ["Part", "find_candidates", "find_digit", "find_parts", "find_sheet", "is_frame"]
+__all__ = ["Part", "find_candidates", "find_digit", "find_parts", "is_frame"]
 
 # Less contrast than this is paper, light and noise, not writing.
 _LEAST_CONTRAST = 16.0
@@ -21,8 +21,6 @@ _SIGMAS = 4.0
 _FAINTEST, _FAINTEST_ON_FLAT_PAPER = 0.35, 0.12
 # What has less ink than this share of the likeliest candidate's is dust.
 _LEAST_MASS = 0.01
-# A sheet takes these shares of the picture, least and most; so much of its box; and so much of its side is its edge.
-_SHEET_SIZE, _SHEET_FULLNESS, _SHEET_EDGE = (0.04, 0.95), 0.6, 0.05
 # An image this small is a digit cut out or drawn to fill it, and may well touch the border.
 _SMALL_SIDE = 64
 # In an image of more pixels, as cameras make them, parts of so few are the camera's noise.
@@ -84,26 +82,6 @@ def find_candidates(ink: np.ndarray) -> Iterator[tuple[np.ndarray, float]]:
         belongs = np.zeros(labels.max() + 1, dtype=np.bool_)
         belongs[chosen] = True
         yield belongs[labels], min(1.0, sum(part.mass for part in parts if belongs[part.number]) / everything)
-
-
-def find_sheet(ink: np.ndarray) -> tuple[slice, slice] | None:
-    """Where a sheet of paper lies on a ground of another colour, without its edges; ``None`` if none does.
-
-    Against that ground all of the sheet counts as ink: one part, as full as its box.
-
-    Args:
-        ink: uint8 ``(H, W)``, as :func:`find_ink` gives it.
-
-    Raises:
-        BlankImageError: if nothing stands out from the paper.
-    """
-    _, parts = find_parts(ink)
-    largest = max(parts, key=lambda part: part.width * part.height)
-    box = largest.width * largest.height
-    if not (_SHEET_SIZE[0] * ink.size < box < _SHEET_SIZE[1] * ink.size and largest.area > _SHEET_FULLNESS * box):
-        return None
-    inside = largest.inside(round(_SHEET_EDGE * max(largest.width, largest.height)))
-    return inside.pixels if inside.width > 0 and inside.height > 0 else None
 
 
 def find_parts(ink: np.ndarray) -> tuple[np.ndarray, list[Part]]:
