@@ -57,8 +57,8 @@ class Predictor:
         calibration: how the logits are read; :meth:`calibrate` measures it.
 
     Raises:
-        ConfigError: for a model without preprocessing, or preprocessing that no picture can go through: MNIST's framing
-            of colour, or 2 channels; for an unknown backend.
+        ConfigError: for a model without preprocessing or the reverse; for preprocessing that no picture can go through:
+            MNIST's framing of colour, or 2 channels; for an unknown backend.
         MissingExtraError: for a backend that is not installed.
     """
 
@@ -73,9 +73,13 @@ class Predictor:
         backend: BackendName = "torch",
     ) -> None:
         if model is None:
+            if preprocessing is not None:
+                raise ConfigError(
+                    "preprocessing= goes with a model: the weights that ship have their own; give model=, too"
+                )
             shipped = _shipped(_WEIGHTS[0])
-            model, preprocessing = shipped.build(), shipped.preprocessing
-            classes, calibration = shipped.classes, shipped.calibration
+            model, preprocessing, classes = shipped.build(), shipped.preprocessing, shipped.classes
+            calibration = calibration or shipped.calibration
         if preprocessing is None:
             raise ConfigError(
                 "a model needs preprocessing=, that of its training: dataset.preprocessing, or "
@@ -95,22 +99,26 @@ class Predictor:
         self._network = compile_model(self.model, backend, preprocessing.input_shape)
 
     @classmethod
-    def from_pretrained(cls, name: str = "handwriting", *, device: str | torch.device = "auto") -> Predictor:
+    def from_pretrained(
+        cls, name: str = "handwriting", *, device: str | torch.device = "auto", backend: BackendName = "torch"
+    ) -> Predictor:
         """A predictor with weights from the package.
 
         Args:
             name: ``"handwriting"``: pictures of digits as people write, draw, scan and photograph them.
             device: see :func:`mnistkit.resolve_device`.
+            backend: as for :class:`Predictor`.
 
         Raises:
-            ConfigError: for an unknown name.
+            ConfigError: for an unknown name or backend.
+            MissingExtraError: for a backend that is not installed.
 
         >>> Predictor.from_pretrained().classes
         ('0', '1', '2', '3', '4', '5', '6', '7', '8', '9')
         """
         if name not in _WEIGHTS:
             raise ConfigError(unknown_name("weights", name, _WEIGHTS))
-        return cls._from_file(_shipped(name), None, _DIGITS, device)
+        return cls._from_file(_shipped(name), None, _DIGITS, device, backend)
 
     @classmethod
     def from_checkpoint(
@@ -158,7 +166,7 @@ class Predictor:
         model: nn.Module | None,
         classes: Sequence[str],
         device: str | torch.device,
-        backend: BackendName = "torch",
+        backend: BackendName,
     ) -> Predictor:
         return cls(
             content.build(model),

@@ -515,6 +515,19 @@ def test_unknown_weights_get_a_suggestion():
         Predictor.from_pretrained("handwritting")
 
 
+def test_preprocessing_without_its_model_is_not_ignored(mnist):
+    with pytest.raises(ConfigError, match=r"^preprocessing= goes with a model: the weights that ship have their own; "):
+        Predictor(preprocessing=mnist.test.preprocessing)
+
+
+def test_the_weights_that_ship_take_another_calibration_and_another_program(mnist):
+    calibration = Calibration(temperature=2.0)
+    assert Predictor(calibration=calibration).calibration is calibration
+    image = mnist.test.images[0].numpy()
+    onnx = Predictor.from_pretrained(backend="onnx").predict(image[0])
+    np.testing.assert_allclose(onnx.probabilities, Predictor().predict(image[0]).probabilities, atol=1e-5)
+
+
 def test_a_model_of_ones_own_needs_preprocessing():
     with pytest.raises(
         ConfigError, match=r"^a model needs preprocessing=, that of its training: dataset.preprocessing, or "
