@@ -14,7 +14,7 @@ import dataclasses
 import io
 import json
 import math
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TypeAlias
 
@@ -22,6 +22,7 @@ import cv2
 import numpy as np
 import PIL.Image
 import PIL.ImageDraw
+import PIL.ImageFont
 import torch
 
 from mnistkit import Predictor, load_mnist
@@ -30,6 +31,9 @@ from mnistkit.errors import ImageError
 from mnistkit.imaging import load_image
 from mnistkit.metrics import wilson_interval
 from mnistkit.predictor import Prediction
+
+# Those that nobody takes for a digit.
+LETTERS = "ACDEFGHJKLMNPQRTUVWXYadefhjkmnprtuwxy"
 
 Change: TypeAlias = Callable[[np.ndarray], np.ndarray | bytes]
 
@@ -58,6 +62,9 @@ def main() -> None:
     parser.add_argument(
         "--refuse", action="store_true", help="how much of what is no digit is refused at 98 %% coverage"
     )
+    parser.add_argument(
+        "--fonts", nargs="+", type=Path, default=[], metavar="FILE", help="with --refuse, also letters of these fonts"
+    )
     parser.add_argument("--mnist", type=int, default=0, metavar="N", help="also the first N of MNIST's test images")
     parser.add_argument("--output", type=Path, help="all figures as JSON")
     parser.add_argument(
@@ -81,7 +88,7 @@ def main() -> None:
     if options.strings:
         report["strings"] = strings(predictor, read_csv(*options.strings))
     if options.refuse:
-        report["refused"] = refused(predictor, predictions)
+        report["refused"] = refused(predictor, predictions, options.fonts)
     if options.mnist:
         report["mnist"] = mnist(predictor, options.mnist, with_changes=options.changed)
     if options.card:
@@ -291,7 +298,9 @@ def strings(predictor: Predictor, pictures: list[Picture]) -> dict[str, object]:
     return {"correct": correct, "count": len(pictures)}
 
 
-def refused(predictor: Predictor, predictions: list[Prediction | ImageError]) -> dict[str, object]:
+def refused(
+    predictor: Predictor, predictions: list[Prediction | ImageError], fonts: Sequence[Path]
+) -> dict[str, object]:
     """Of what is no digit, by another pen than the one in training: at ``reject=0.98``, and where 98 % of these pass."""
     read = [prediction for prediction in predictions if isinstance(prediction, Prediction)]
     score = predictor.calibration.scores
@@ -301,7 +310,8 @@ def refused(predictor: Predictor, predictions: list[Prediction | ImageError]) ->
         thresholds["reject=0.98"] = predictor.calibration.least_score(0.98)
     figures: dict[str, object] = {}
     calibration = predictor.calibration
-    for kind, draw in NO_DIGITS.items():
+    no_digits = NO_DIGITS | ({"letters of fonts": lettering(fonts)} if fonts else {})
+    for kind, draw in no_digits.items():
         shares = {}
         for name, least in thresholds.items():
             generator = np.random.default_rng(0)
@@ -319,10 +329,29 @@ def refused(predictor: Predictor, predictions: list[Prediction | ImageError]) ->
 def letter(generator: np.random.Generator) -> np.ndarray:
     """A letter that nobody takes for a digit, in one of OpenCV's fonts, slanted and bent, dark on light paper."""
     fonts = (cv2.FONT_HERSHEY_SIMPLEX, cv2.FONT_HERSHEY_DUPLEX, cv2.FONT_HERSHEY_SCRIPT_SIMPLEX)
-    character = str(generator.choice(list("ACDEFGHJKLMNPQRTUVWXYadefhjkmnprtuwxy")))
     picture = np.full((200, 200), 230, dtype=np.uint8)
+    character = str(generator.choice(list(LETTERS)))
     font = fonts[generator.integers(len(fonts))]
     cv2.putText(picture, character, (60, 140), font, 4.0, 40, int(generator.integers(4, 14)), cv2.LINE_AA)
+    return bent(picture, generator)
+
+
+def lettering(fonts: Sequence[Path]) -> Callable[[np.random.Generator], np.ndarray]:
+    """Such a letter in one of these fonts."""
+    loaded = [PIL.ImageFont.truetype(font, 110) for font in fonts]
+
+    def draw(generator: np.random.Generator) -> np.ndarray:
+        picture = PIL.Image.new("L", (200, 200), 230)
+        character = str(generator.choice(list(LETTERS)))
+        font = loaded[generator.integers(len(loaded))]
+        PIL.ImageDraw.Draw(picture).text((100, 100), character, 40, font, anchor="mm")
+        return bent(np.asarray(picture), generator)
+
+    return draw
+
+
+def bent(picture: np.ndarray, generator: np.random.Generator) -> np.ndarray:
+    """As an unsteady hand would, with a slant of its own."""
     shift = generator.normal(0, 6, (2, 4, 4)).astype(np.float32)
     field = np.stack([cv2.resize(plane, (200, 200), interpolation=cv2.INTER_CUBIC) for plane in shift])
     y, x = np.mgrid[:200, :200].astype(np.float32)
