@@ -5,6 +5,8 @@ import sys
 import warnings
 from pathlib import Path
 
+import sphinx.search.zh
+
 import mnistkit
 from mnistkit.errors import DownloadError
 
@@ -107,7 +109,14 @@ sphinx_gallery_conf = {
 warnings.filterwarnings("ignore", message="Matplotlib is currently using agg")
 
 
+class SearchChinese(sphinx.search.zh.SearchChinese):
+    """Latin words in Chinese pages are stemmed as English; Sphinx 9.0 asks for a stemmer of this language's own name."""
+
+    language_name = "English"
+
+
 def setup(app):
+    app.add_search_language(SearchChinese)
     """What depends on the language that is built, and on whether the tutorials are run."""
 
     def configure(_, config):

@@ -10,6 +10,8 @@ from urllib.parse import unquote, urldefrag
 import pytest
 from babel.messages.pofile import read_po
 
+from mnistkit.metrics import wilson_interval
+
 ROOT = Path(__file__).parents[2]
 CATALOGUES = ROOT / "docs" / "locale" / "zh_CN" / "LC_MESSAGES"
 TRANSLATED = sorted(path.relative_to(CATALOGUES).with_suffix("").as_posix() for path in CATALOGUES.rglob("*.po"))
@@ -53,9 +55,12 @@ def test_the_documentation_builds_without_a_warning(site):
 def test_tables_and_pictures_come_from_the_package(site):
     models = (site / "models.html").read_text()
     assert "1,007,590" in models
-    assert "4,978 of 5,000" in models
+    card = json.loads((ROOT / "src/mnistkit/models/weights/handwriting.json").read_text())
+    validation, test = card["mnist validation"], card["mnist test"]
+    assert f"{validation['correct']:,} of {validation['count']:,}" in models
+    low, high = wilson_interval(test["correct"], test["count"])
     # In the table of models and on the card.
-    assert models.count("99.53% [99.38%, 99.65%]") == 2
+    assert models.count(f"{test['accuracy']:.2%} [{low:.2%}, {high:.2%}]") == 2
     assert "CC BY-SA 4.0" in (site / "data.html").read_text()
     frames = (site / "frames.html").read_text()
     assert frames.count('class="picture only-dark') == frames.count('class="picture only-light') == 2
@@ -123,6 +128,13 @@ def test_the_chinese_pages_have_no_english_text_left(site):
 
 
 @pytest.mark.processes
+@pytest.mark.parametrize("language", [".", "zh_CN"])
+def test_the_search_has_the_stemmer_that_it_asks_for(site, language):
+    script = (site / language / "_static" / "language_data.js").read_text(encoding="utf-8")
+    (asked,) = re.findall(r"window\.Stemmer = (\w+);", script)
+    assert re.search(rf"(var |class |function ){asked}\b", script)
+
+
 def test_the_search_knows_chinese_words_and_the_gallery_chinese_titles(site):
     written = (site / "zh_CN" / "searchindex.js").read_text(encoding="utf-8")
     index = json.loads(written.removeprefix("Search.setIndex(").removesuffix(")"))
