@@ -18,7 +18,7 @@ import numpy as np
 from mnistkit.errors import BlankImageError, ConfigError, unknown_name
 from mnistkit.imaging.digit import find_candidates
 from mnistkit.imaging.ink import find_ink, shrink
-from mnistkit.imaging.sheet import find_inset, find_sheet, is_sheet, on_sheet
+from mnistkit.imaging.sheet import cut_inset, find_sheet, is_sheet, on_sheet
 
 __all__ = ["WORK_SIDE", "Stages", "frame_image", "frame_in_stages", "frame_ink"]
 
@@ -95,8 +95,8 @@ def frame_in_stages(image: np.ndarray, *, size: tuple[int, int] = (28, 28)) -> I
         BlankImageError: if there is no ink to frame.
     """
     picture = shrink(image, WORK_SIDE)
-    if (inset := find_inset(picture)) is not None:
-        yield from _candidates_on(picture[inset.pixels], size)
+    if (inset := cut_inset(picture)) is not None:
+        yield from _candidates_on(inset, size)
     ink = find_ink(picture)
     strokes = _cut(ink, ink > 0)
     # White on black, or the reverse, in the right size: a frame already, and nothing to gain.

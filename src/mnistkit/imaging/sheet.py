@@ -8,7 +8,7 @@ import numpy as np
 from mnistkit.imaging.box import Box
 from mnistkit.imaging.digit import find_parts
 
-__all__ = ["find_inset", "find_sheet", "is_sheet", "on_sheet"]
+__all__ = ["cut_inset", "find_sheet", "is_sheet", "on_sheet"]
 
 # Flat ground, even after compression, differs by no more than this; and a photo has more in so many of its pixels.
 _FLAT, _OTHER = 3, 0.5
@@ -24,31 +24,34 @@ _EDGE = 0.05
 _CROOKED, _STRAIGHT = 0.02, 0.97
 
 
-def find_inset(picture: np.ndarray) -> Box | None:
-    """Where a photo lies on ground of a single colour, without its edges; ``None`` if none does.
+def cut_inset(picture: np.ndarray) -> np.ndarray | None:
+    """A photo or a sheet that lies on ground of a single colour, without its edges; ``None`` if none does.
 
     A photo differs from the ground nearly everywhere, and so along all of its sides and in most of its middle. Of what is
     drawn on such ground, no digit does both.
 
     Args:
         picture: uint8 ``(H, W)`` or ``(H, W, 3)``.
+
+    Returns:
+        uint8 ``(h, w)`` or ``(h, w, 3)``.
     """
     corners = picture[[0, 0, -1, -1], [0, -1, 0, -1]].astype(np.int16)
     ground = corners[0]
     if np.abs(corners - ground).max() > _FLAT:
         return None
     low, high = (np.atleast_1d(ground + change).astype(np.float64) for change in (-_FLAT, _FLAT))
-    other = cv2.inRange(picture, low, high) == 0
-    left, top, width, height = cv2.boundingRect(other.astype(np.uint8))
-    if (height, width) == picture.shape[:2]:
-        return None
+    other = cv2.bitwise_not(cv2.inRange(picture, low, high))
+    left, top, width, height = cv2.boundingRect(other)
     # Its outermost pixels may be half ground.
     box = Box(left, top, left + width, top + height).inside(1)
     if min(box.width, box.height) < _LEAST_SIDE:
         return None
-    inside = other[box.pixels]
+    inside = other[box.pixels] > 0
     lines = (inside[0], inside[-1], inside[:, 0], inside[:, -1], inside)
-    return box.inside(1) if all(line.mean() >= _OTHER for line in lines) else None
+    if (height, width) != other.shape and all(line.mean() >= _OTHER for line in lines):
+        return picture[box.inside(1).pixels]
+    return on_sheet(picture, other, edge=2) if is_sheet(other) else None
 
 
 def find_sheet(ink: np.ndarray) -> Box | None:
@@ -77,35 +80,46 @@ def is_sheet(ink: np.ndarray) -> bool:
     Args:
         ink: uint8 ``(H, W)``, 0 where it is not.
     """
+    if np.count_nonzero(ink) < _SIZE[0] * ink.size:
+        return False
     outline = _outline(ink)
-    corners = cv2.approxPolyDP(outline, _CROOKED * cv2.arcLength(outline, closed=True), closed=True)
     area = cv2.contourArea(outline)
+    if area > _SIZE[1] * ink.size:
+        return False
+    corners = cv2.approxPolyDP(outline, _CROOKED * cv2.arcLength(outline, closed=True), closed=True)
     if len(corners) != 4 or cv2.contourArea(corners) < _STRAIGHT * area or np.count_nonzero(ink) < _FULLNESS * area:
         return False
     _, sides, _ = cv2.minAreaRect(corners)
     return min(sides) >= max(_LEAST_SIDE, _NARROWEST * max(sides))
 
 
-def on_sheet(picture: np.ndarray, ink: np.ndarray) -> np.ndarray:
-    """What lies on a sheet: its part of the picture without the edges, and paper of its colour around.
+def on_sheet(picture: np.ndarray, ink: np.ndarray, *, edge: int | None = None) -> np.ndarray:
+    """What lies on a sheet: its part of the picture without the edges, and its paper continued around.
 
     Args:
         picture: uint8 ``(H, W)`` or ``(H, W, 3)``.
         ink: the sheet's own, uint8 ``(H, W)``, 0 where it is not.
+        edge: how wide its edges are, in pixels; by default a share of its side.
 
     Returns:
         uint8 ``(h, w)`` or ``(h, w, 3)``.
     """
     filled = cv2.fillConvexPoly(np.zeros(picture.shape[:2], dtype=np.uint8), _outline(ink), 1)
     left, top, width, height = cv2.boundingRect(filled)
-    edge = 2 * round(_EDGE * max(width, height)) + 1
+    reach = 2 * (round(_EDGE * max(width, height)) if edge is None else edge) + 1
     # Beyond the picture is no sheet, either.
-    within = cv2.erode(filled, np.ones((edge, edge), np.uint8), borderValue=0) > 0
+    within = cv2.erode(filled, np.ones((reach, reach), np.uint8), borderValue=0) > 0
     box = Box(left, top, left + width, top + height)
-    sheet = picture[box.pixels].copy()
-    paper = np.median(picture[within], axis=0).astype(np.uint8)
-    sheet[~within[box.pixels]] = paper
-    return sheet
+    sheet, within = picture[box.pixels], within[box.pixels]
+    if not within.any():
+        return sheet
+    # Each pixel beyond its edge takes the colour of the nearest within: light and shade go on there.
+    ground = (~within).astype(np.uint8)
+    _, nearest = cv2.distanceTransformWithLabels(ground, cv2.DIST_L2, cv2.DIST_MASK_5, labelType=cv2.DIST_LABEL_PIXEL)
+    colours = np.zeros((int(nearest.max()) + 1, *sheet.shape[2:]), dtype=np.uint8)
+    colours[nearest[within]] = sheet[within]
+    continued: np.ndarray = colours[nearest]
+    return continued
 
 
 def _outline(ink: np.ndarray) -> np.ndarray:
