@@ -303,11 +303,10 @@ def refused(
 ) -> dict[str, object]:
     """Of what is no digit, by another pen than the one in training: at ``reject=0.98``, and where 98 % of these pass."""
     read = [prediction for prediction in predictions if isinstance(prediction, Prediction)]
-    score = predictor.calibration.scores
-    kept = score(predictor.logits(np.stack([prediction.frame for prediction in read])))
+    kept = predictor.calibration.evidence(predictor.logits(np.stack([prediction.frame for prediction in read])))
     thresholds = {"98 % of these": float(kept.quantile(0.02))}
     if predictor.calibration.acceptance:
-        thresholds["reject=0.98"] = predictor.calibration.least_score(0.98)
+        thresholds["reject=0.98"] = predictor.calibration.least_evidence(0.98)
     figures: dict[str, object] = {}
     calibration = predictor.calibration
     no_digits = NO_DIGITS | ({"letters of fonts": lettering(fonts)} if fonts else {})

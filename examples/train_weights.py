@@ -105,6 +105,12 @@ def main() -> None:
     parser.add_argument("--output", type=Path, default=Path("weights"), help="folder for checkpoints and figures")
     parser.add_argument("--resume", action="store_true", help="go on where the run in that folder stopped")
     parser.add_argument("--threads", type=int, help="of the processor; by default as many as torch likes")
+    parser.add_argument(
+        "--trained",
+        type=Path,
+        metavar="FILE",
+        help="weights with their card: only measure anew how they are to be read",
+    )
     parser.add_argument("--final", action="store_true", help="look at the test set, once, when all is done")
     options = parser.parse_args()
     if options.threads:
@@ -119,6 +125,41 @@ def main() -> None:
     distractors = draw_distractors(few, validation, seed=seed, split="validation")
     print(train, validation, drawn, distractors, sep="\n")
 
+    if options.trained:
+        predictor = Predictor.from_checkpoint(options.trained)
+        card = json.loads(options.trained.with_suffix(".json").read_text())
+    else:
+        others = draw_distractors(options.drawn, mnist[: options.images], seed=2 * options.seed)
+        trainer = fit(options, train, validation, others, Watch(drawn, distractors))
+        predictor = Predictor(trainer.inference_model, mnist.preprocessing)
+        card = {
+            "model": "handwriting_cnn",
+            "parameters": sum(parameter.numel() for parameter in predictor.model.parameters()),
+            "trained on": f"{len(train):,} images ({train.name}; {train.source}) and {len(others):,} distractors",
+            "recipe": RECIPE,
+            "epochs": options.epochs,
+            "seed": options.seed,
+            "seconds": round(trainer.seconds),
+        }
+    # The confidence is to be right for images as unlike clean ones as what comes in practice.
+    predictor.calibrate(concatenate(validation, drawn), augment=AUGMENT, knows_none=True)
+    options.output.mkdir(parents=True, exist_ok=True)
+    predictor.save(options.output / "handwriting.safetensors")
+    card |= describe(predictor, validation, drawn, distractors)
+    if options.final:
+        card["mnist test"] = figures(predictor, test)
+    (options.output / "handwriting.json").write_text(json.dumps(card, indent=1) + "\n")
+    print(json.dumps(card, indent=1))
+
+
+def fit(
+    options: argparse.Namespace,
+    train: DigitDataset,
+    validation: DigitDataset,
+    distractors: DigitDataset,
+    watch: Watch,
+) -> Trainer:
+    """The recipe."""
     checkpoint = Checkpoint(options.output)
     trainer = DigitOrNot(
         # On a processor, convolutions are a quarter faster with the channels of each pixel side by side.
@@ -128,44 +169,27 @@ def main() -> None:
         loss=digit_or_not,
         batch_size=128,
         augment=AUGMENT,
-        callbacks=[EMA(0.998), Watch(drawn, distractors), checkpoint, CSVLogger(options.output / "history.csv")],
+        callbacks=[EMA(0.998), watch, checkpoint, CSVLogger(options.output / "history.csv")],
         seed=options.seed,
     )
-    trainer.distractors = draw_distractors(options.drawn, mnist[: options.images], seed=2 * options.seed)
+    trainer.distractors = distractors
     resume = checkpoint.last_path if options.resume else None
     trainer.fit(train, validation, epochs=options.epochs, resume=resume)
-    predictor = Predictor(trainer.inference_model, mnist.preprocessing)
-    # As unlike clean images as what comes in practice, so that the confidence is right there.
-    predictor.calibrate(concatenate(validation, drawn), augment=AUGMENT, knows_none=True)
-    predictor.save(options.output / "handwriting.safetensors")
-    card = describe(predictor, train, trainer.distractors, validation, drawn, distractors)
-    card |= {"recipe": RECIPE, "epochs": options.epochs, "seed": options.seed, "seconds": round(trainer.seconds)}
-    if options.final:
-        card["mnist test"] = figures(predictor, test)
-    (options.output / "handwriting.json").write_text(json.dumps(card, indent=1) + "\n")
-    print(json.dumps(card, indent=1))
+    return trainer
 
 
 def describe(
-    predictor: Predictor,
-    train: DigitDataset,
-    others: DigitDataset,
-    validation: DigitDataset,
-    drawn: DigitDataset,
-    distractors: DigitDataset,
+    predictor: Predictor, validation: DigitDataset, drawn: DigitDataset, distractors: DigitDataset
 ) -> dict[str, object]:
-    """The card: what the weights come from, what they reach and what they cannot do."""
-    refused = predictor.calibration.scores(predictor.logits(distractors.images.numpy()))
+    """The card's other part: what the weights reach and what they cannot do."""
+    found = predictor.calibration.evidence(predictor.logits(distractors.images.numpy()))
     return {
-        "model": "handwriting_cnn",
-        "parameters": sum(parameter.numel() for parameter in predictor.model.parameters()),
-        "trained on": f"{len(train):,} images ({train.name}; {train.source}) and {len(others):,} distractors",
         "licence": "MIT; MNIST's images are CC BY-SA 3.0",
         "temperature": predictor.calibration.temperature,
         "mnist validation": figures(predictor, validation),
         "drawn validation": figures(predictor, drawn),
         "distractors refused at reject=0.98": float(
-            (refused < predictor.calibration.least_score(0.98)).double().mean()
+            (found < predictor.calibration.least_evidence(0.98)).double().mean()
         ),
         "limits": "One digit to a picture (read() finds several), upright within about 25 degrees. Letters that are written "
         "like digits (O, I, l, S, Z, b, g, q) are read as digits. Digits of other scripts, outlined and dotted ones were "

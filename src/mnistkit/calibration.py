@@ -17,7 +17,7 @@ from mnistkit.types import JsonValue
 
 __all__ = ["Calibration", "expected_calibration_error", "fit_calibration"]
 
-# Shares of good pictures that may be refused, for which the least score is kept; between them it is interpolated.
+# Shares of good pictures that may be refused, for which the least evidence is kept; between them it is interpolated.
 _REFUSED = (0.001, 0.002, 0.005, 0.01, 0.02, 0.03, 0.05, 0.1, 0.2, 0.3, 0.5)
 
 
@@ -26,12 +26,13 @@ class Calibration:
     """How a model's logits are to be read; it travels with the weights.
 
     The *score* of an answer is its log-odds, in nats, against all others. A model that was taught what is none of its
-    classes (``knows_none``) has one more answer, "none of these", of the fixed logit 0.
+    classes (``knows_none``) has one more answer, "none of these", of the fixed logit 0; the *evidence* for an answer is its
+    log-odds against that one alone.
 
     Attributes:
         temperature: logits are divided by it (Guo et al. 2017, equation 9).
         knows_none: whether "none of these" has logit 0.
-        acceptance: pairs of a coverage and the least score at which that share of good pictures is answered.
+        acceptance: pairs of a coverage and the least evidence at which that share of good pictures is answered.
     """
 
     temperature: float = 1.0
@@ -51,14 +52,22 @@ class Calibration:
             others = F.pad(others, (0, 1))
         return best - others.logsumexp(1)
 
+    def evidence(self, logits: Tensor) -> Tensor:
+        """What an answer is given for, float64 ``(N,)``: the log-odds of the likeliest class against "none of these".
+
+        The largest logit (Hendrycks et al. 2022, section 3): a digit that may be one of two has much of it, a letter has
+        little. Of a model that does not know "none of these", it is the score.
+        """
+        return (logits.double() / self.temperature).amax(1) if self.knows_none else self.scores(logits)
+
     def membership(self, logits: Tensor) -> Tensor:
         """The probability that it is any of the classes, float64 ``(N,)``; all 1 if the model does not know."""
         if not self.knows_none:
             return torch.ones(len(logits), dtype=torch.float64, device=logits.device)
         return (logits.double() / self.temperature).logsumexp(1).sigmoid()
 
-    def least_score(self, coverage: float) -> float:
-        """The score from which on answers are given so that this share of good pictures gets one.
+    def least_evidence(self, coverage: float) -> float:
+        """The evidence from which on answers are given so that this share of good pictures gets one.
 
         Raises:
             ConfigError: for a coverage that is no share, or where none were measured.
@@ -72,8 +81,8 @@ class Calibration:
                 "this model does not know how sure it must be to answer: call predictor.calibrate(validation) first, or "
                 "use the weights that ship, Predictor()"
             )
-        coverages, scores = zip(*self.acceptance, strict=True)
-        return float(np.interp(coverage, coverages, scores))
+        coverages, evidence = zip(*self.acceptance, strict=True)
+        return float(np.interp(coverage, coverages, evidence))
 
     def to_json(self) -> dict[str, JsonValue]:
         """As JSON can hold it."""
@@ -99,10 +108,10 @@ class Calibration:
 
 
 def _pair(value: JsonValue) -> tuple[float, float] | None:
-    """A coverage and its least score, if that is what it is."""
+    """A coverage and its least evidence, if that is what it is."""
     match value:
-        case [float(coverage), float(score)] if 0 < coverage < 1 and math.isfinite(score):
-            return coverage, score
+        case [float(coverage), float(evidence)] if 0 < coverage < 1 and math.isfinite(evidence):
+            return coverage, evidence
     return None
 
 
@@ -122,15 +131,18 @@ def expected_calibration_error(probabilities: Tensor, labels: Tensor, *, bins: i
     return calibration(confidence.numpy(), (predicted == labels.cpu()).numpy(), bins).error
 
 
-def fit_calibration(logits: Tensor, labels: Tensor, *, knows_none: bool = False) -> Calibration:
+def fit_calibration(
+    logits: Tensor, labels: Tensor, *, good: Tensor | None = None, knows_none: bool = False
+) -> Calibration:
     """Find the temperature of the least negative log-likelihood, and what to expect of good pictures.
 
     The temperature stays 1 where a better likelihood would cost calibration. Fit on validation data, never on training
     data: of that a model is too sure.
 
     Args:
-        logits: ``(N, classes)``, of pictures like those to come.
+        logits: ``(N, classes)``, of pictures like those to come, bad ones among them.
         labels: int64 ``(N,)``.
+        good: logits ``(N, classes)`` of good pictures with the same labels, if the others are not.
         knows_none: whether the model was taught that "none of these" has logit 0.
 
     Raises:
@@ -140,7 +152,12 @@ def fit_calibration(logits: Tensor, labels: Tensor, *, knows_none: bool = False)
         raise DataError(
             f"got logits {tuple(logits.shape)} and labels {tuple(labels.shape)}, expected (N, classes) and (N,)"
         )
-    logits, labels = logits.detach().double().cpu(), labels.cpu()
+    good = logits if good is None else good
+    if good.shape != logits.shape:
+        raise DataError(
+            f"got logits {tuple(good.shape)} of good pictures, expected {tuple(logits.shape)}, as of the others"
+        )
+    logits, labels, good = logits.detach().double().cpu(), labels.cpu(), good.detach().double().cpu()
 
     def loss(temperature: float) -> float:
         return float(F.cross_entropy(logits / temperature, labels))
@@ -148,9 +165,9 @@ def fit_calibration(logits: Tensor, labels: Tensor, *, knows_none: bool = False)
     temperature = _minimum(loss, 0.05, 20.0)
     before, after = (expected_calibration_error((logits / value).softmax(1), labels) for value in (1.0, temperature))
     fitted = Calibration(temperature if after <= before else 1.0, knows_none)
-    right = logits.argmax(1) == labels
-    scores = fitted.scores(logits[right]) if right.any() else fitted.scores(logits)
-    acceptance = [(1 - share, float(scores.quantile(share))) for share in reversed(_REFUSED)]
+    right = good.argmax(1) == labels
+    evidence = fitted.evidence(good[right]) if right.any() else fitted.evidence(good)
+    acceptance = [(1 - share, float(evidence.quantile(share))) for share in reversed(_REFUSED)]
     return Calibration(fitted.temperature, knows_none, tuple(acceptance))
 
 

@@ -111,7 +111,7 @@ def fitted():
 def test_a_threshold_gives_its_coverage_of_the_data_it_was_fitted_on(coverage, knows_none, fitted):
     logits, labels, calibration = fitted[knows_none]
     right = logits.argmax(1) == labels
-    answered = calibration.scores(logits[right]) >= calibration.least_score(coverage)
+    answered = calibration.evidence(logits[right]) >= calibration.least_evidence(coverage)
     assert answered.double().mean().item() == pytest.approx(coverage, abs=1 / right.sum().item())
 
 
@@ -121,20 +121,35 @@ def test_only_what_is_read_rightly_counts_as_a_good_picture():
     logits = torch.stack([logits, torch.zeros(400)], 1)
     labels = torch.cat([torch.zeros(100), torch.ones(300)]).long()
     calibration = fit_calibration(logits, labels)
-    answered = calibration.scores(logits[:100]) >= calibration.least_score(0.5)
+    answered = calibration.evidence(logits[:100]) >= calibration.least_evidence(0.5)
     assert answered.double().mean().item() == pytest.approx(0.5, abs=0.011)
+
+
+def test_the_thresholds_are_those_of_good_pictures_and_the_temperature_that_of_all():
+    logits, labels = sample(4000, 1.5, seed=4)
+    changed = logits / 3
+    fitted = fit_calibration(changed, labels, good=logits, knows_none=True)
+    assert fitted.temperature == fit_calibration(changed, labels).temperature
+    right = logits.argmax(1) == labels
+    answered = fitted.evidence(logits[right]) >= fitted.least_evidence(0.9)
+    assert answered.double().mean().item() == pytest.approx(0.9, abs=0.001)
+
+
+def test_good_pictures_have_the_labels_of_the_others():
+    with pytest.raises(DataError, match=r"^got logits \(3, 2\) of good pictures, expected \(4, 2\), as of the others$"):
+        fit_calibration(torch.zeros(4, 2), torch.zeros(4).long(), good=torch.zeros(3, 2))
 
 
 def test_a_model_that_is_never_right_can_be_calibrated():
     calibration = fit_calibration(torch.tensor([[3.0, 0.0], [2.0, 0.0]]), torch.tensor([1, 1]))
-    assert math.isfinite(calibration.least_score(0.98))
+    assert math.isfinite(calibration.least_evidence(0.98))
 
 
 def test_thresholds_rise_as_coverage_falls_and_are_interpolated():
-    assert HALVES.least_score(0.98) == 1.0
-    assert HALVES.least_score(0.94) == pytest.approx(2.0)
-    assert HALVES.least_score(0.1) == 6.0
-    assert HALVES.least_score(0.9999) == -2.0
+    assert HALVES.least_evidence(0.98) == 1.0
+    assert HALVES.least_evidence(0.94) == pytest.approx(2.0)
+    assert HALVES.least_evidence(0.1) == 6.0
+    assert HALVES.least_evidence(0.9999) == -2.0
     fitted = fit_calibration(*sample(1000, 1.0))
     coverages, scores = zip(*fitted.acceptance, strict=True)
     assert list(coverages) == sorted(coverages)
@@ -145,12 +160,12 @@ def test_thresholds_rise_as_coverage_falls_and_are_interpolated():
 def test_a_coverage_is_a_share(coverage):
     message = f"^reject is {coverage}, expected the share of good pictures to answer, between 0 and 1, such as 0.98$"
     with pytest.raises(ConfigError, match=message):
-        HALVES.least_score(coverage)
+        HALVES.least_evidence(coverage)
 
 
 def test_without_measured_thresholds_nothing_can_be_rejected():
     with pytest.raises(ConfigError) as caught:
-        Calibration().least_score(0.98)
+        Calibration().least_evidence(0.98)
     assert str(caught.value) == (
         "this model does not know how sure it must be to answer: call predictor.calibrate(validation) first, or use the "
         "weights that ship, Predictor()"
@@ -233,6 +248,13 @@ def test_none_counts_among_the_others():
     assert Calibration().scores(logits).item() == pytest.approx(5.0)
     # Against the sum of exp(-3) and exp(0).
     assert Calibration(knows_none=True).scores(logits).item() == pytest.approx(2 - math.log(math.exp(-3) + 1))
+
+
+def test_evidence_is_against_none_and_of_a_model_that_does_not_know_it_the_score():
+    """Between two digits there is no certainty, but as much evidence as for one."""
+    logits = torch.tensor([[4.0, 4.0], [4.0, -9.0], [-3.0, -2.0]])
+    assert Calibration(2.0, knows_none=True).evidence(logits).tolist() == [2.0, 2.0, -1.0]
+    assert torch.equal(Calibration(2.0).evidence(logits), Calibration(2.0).scores(logits))
 
 
 def test_a_calibration_is_frozen():

@@ -68,21 +68,21 @@ def predictions_from(
     Raises:
         ConfigError: if ``reject`` is no coverage, or the calibration knows none.
     """
-    least = None if reject is None else calibration.least_score(reject)
+    least = None if reject is None else calibration.least_evidence(reject)
     probabilities = calibration.probabilities(logits).cpu()
-    scores, membership = calibration.scores(logits).cpu(), calibration.membership(logits).cpu()
+    evidence, membership = calibration.evidence(logits).cpu(), calibration.membership(logits).cpu()
     # A model may tell more classes than were named.
     names = (*classes, *map(str, range(len(classes), logits.shape[1])))
     predictions = []
     pictures = np.moveaxis(frames, 1, -1)
     shares = [1.0] * len(frames) if shares is None else shares
-    for row, frame, share, score, member in zip(
-        probabilities.tolist(), pictures, shares, scores.tolist(), membership.tolist(), strict=True
+    for row, frame, share, found, member in zip(
+        probabilities.tolist(), pictures, shares, evidence.tolist(), membership.tolist(), strict=True
     ):
         label = max(range(len(row)), key=row.__getitem__)
         picture = frame[..., 0] if frame.shape[-1] == 1 else frame
         prediction = Prediction(label, names[label], row[label], tuple(row), picture, names)
-        if least is not None and not (score >= least and share >= _LEAST_SHARE and picture.any()):
+        if least is not None and not (found >= least and share >= _LEAST_SHARE and picture.any()):
             prediction = replace(prediction, rejected=_reason(prediction, member, share))
         predictions.append(prediction)
     return predictions

@@ -247,7 +247,7 @@ class Predictor:
             ConfigError: as for :meth:`predict`, before the first image is read.
         """
         if reject is not None:
-            self.calibration.least_score(reject)
+            self.calibration.least_evidence(reject)
 
         def look_or_error(image: ImageLike) -> Look | ImageError:
             try:
@@ -311,16 +311,21 @@ class Predictor:
         """Measure on validation images how the logits are to be read, and do so from now on.
 
         Args:
-            dataset: validation images, prepared as the model's.
+            dataset: validation images, prepared as the model's: good pictures, of which ``reject`` is to answer a share.
             augment: changes them as pictures of real handwriting would: without it the confidence is right for clean
                 images only.
             knows_none: whether the model was taught that "none of these" has logit 0.
             seed: of the augmentation.
         """
-        loader = TensorLoader(dataset, 256, augment=augment, seed=seed, device=self.device)
-        with torch.inference_mode():
-            logits = torch.cat([self._network(images) for images, _ in loader])
-        self.calibration = fit_calibration(logits, dataset.labels, knows_none=knows_none)
+
+        def logits_of(augmentation: Augmentation | None) -> Tensor:
+            loader = TensorLoader(dataset, 256, augment=augmentation, seed=seed, device=self.device)
+            with torch.inference_mode():
+                return torch.cat([self._network(images) for images, _ in loader])
+
+        good = logits_of(None)
+        changed = good if augment is None else logits_of(augment)
+        self.calibration = fit_calibration(changed, dataset.labels, good=good, knows_none=knows_none)
         return self.calibration
 
     def logits(self, frames: np.ndarray) -> Tensor:

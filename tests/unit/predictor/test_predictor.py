@@ -490,8 +490,8 @@ def distractors(mnist):
 
 
 def test_the_card_says_how_many_distractors_are_refused(card, shipped, distractors):
-    scores = shipped.calibration.scores(shipped.logits(distractors.images.numpy()))
-    refused = (scores < shipped.calibration.least_score(0.98)).double().mean().item()
+    evidence = shipped.calibration.evidence(shipped.logits(distractors.images.numpy()))
+    refused = (evidence < shipped.calibration.least_evidence(0.98)).double().mean().item()
     assert refused == pytest.approx(card["distractors refused at reject=0.98"], abs=0.02)
 
 
@@ -539,12 +539,10 @@ def test_a_model_of_ones_own_needs_preprocessing():
 
 
 def test_good_digits_are_answered_at_about_the_coverage_asked_for(shipped, mnist):
-    """Clean digits are surer than the changed ones that the coverage was measured on."""
-    images = mnist.validation.images[:300]
-    answered = {c: sum(p.rejected is None for p in shipped.predict(images, reject=c)) / 300 for c in (0.5, 0.9, 0.98)}
-    assert answered[0.98] >= 0.97
-    assert answered[0.9] >= 0.88
-    assert 0.4 < answered[0.5] < answered[0.9] <= answered[0.98]
+    images = mnist.validation.images[:1000]
+    answered = {c: sum(p.rejected is None for p in shipped.predict(images, reject=c)) / 1000 for c in (0.5, 0.9, 0.98)}
+    assert answered == {c: pytest.approx(c, abs=0.05) for c in (0.5, 0.9, 0.98)}
+    assert answered[0.98] >= 0.96
 
 
 @pytest.mark.parametrize("kind", ["letter", "sign", "scribble", "print", "texture", "pair", "part"])
