@@ -1,5 +1,6 @@
 """What every test, and every example in a docstring, starts from."""
 
+import os
 import socket
 
 import pytest
@@ -7,8 +8,9 @@ import torch
 
 import mnistkit
 
-# Several test processes share the cores, and one thread each is both faster and repeatable.
+# Several test processes share the cores, and one thread each is both faster and repeatable; so for those that they start.
 torch.set_num_threads(1)
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 
 @pytest.fixture(autouse=True)
