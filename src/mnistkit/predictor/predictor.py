@@ -212,8 +212,9 @@ class Predictor:
                 :func:`mnistkit.imaging.load_image`. Several: a list of these, an array ``(N, H, W)`` or
                 ``(N, H, W, C)``, a tensor ``(N, C, H, W)``, or the path of a folder. (Type checkers cannot see that a
                 path is a folder's: ``predict(image_files(folder))``, from ``mnistkit.imaging``, is the same for them.)
-            reject: the share of good pictures that should get an answer, such as 0.98: what is less certain than that
-                takes, or blank, comes back with ``Prediction.rejected`` set.
+            reject: the share of good pictures that should get an answer, such as 0.98: what looks less like a digit than
+                that takes, or is blank, comes back with ``Prediction.rejected`` set. How sure the model is of which
+                digit it is, ``Prediction.confidence`` says.
 
         Returns:
             A prediction; for several images a list in their order.

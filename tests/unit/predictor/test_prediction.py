@@ -96,9 +96,15 @@ def test_the_reason_of_a_rejection_is_the_likelier_one():
     none = 1 / (1 + math.exp(-4))
     assert judged(-4.0, classes="a").rejected == f"it looks like none of the classes ({none:.1%}; if it is one, a)"
     assert judged(-8.0, -9.0).rejected.startswith("it looks like none of the classes (100.0%; if it is one, a)")
-    assert judged(6.0, 5.9).rejected == "it may be a (52.5%) or b (47.5%)"
     # None has 18 % of it, and b 41 %.
     assert judged(0.8, 0.79).rejected == "it may be a (50.2%) or b (49.8%)"
+
+
+def test_what_surely_is_a_digit_is_answered_even_if_it_may_be_one_of_two():
+    """How sure the model is between the two is its confidence."""
+    prediction = judged(6.0, 5.9)
+    assert prediction.rejected is None
+    assert prediction.confidence == pytest.approx(0.525, abs=1e-3)
 
 
 def test_a_model_of_one_class_that_knows_no_none_is_just_not_sure():
