@@ -95,8 +95,16 @@ def frame_in_stages(image: np.ndarray, *, size: tuple[int, int] = (28, 28)) -> I
         BlankImageError: if there is no ink to frame.
     """
     picture = shrink(image, WORK_SIDE)
+    looks = _looks(picture, size)
     if (inset := cut_inset(picture)) is not None:
-        yield from _candidates_on(inset, size)
+        looks = itertools.chain(_if_any(_candidates(inset, find_ink(inset), size)), looks)
+    yield next(looks)
+    # Something was found: no further look can make the picture a blank one.
+    yield from _if_any(looks)
+
+
+def _looks(picture: np.ndarray, size: tuple[int, int]) -> Iterator[Stages]:
+    """At one picture; the first raises BlankImageError if there is nothing."""
     ink = find_ink(picture)
     strokes = _cut(ink, ink > 0)
     # White on black, or the reverse, in the right size: a frame already, and nothing to gain.
@@ -106,16 +114,18 @@ def frame_in_stages(image: np.ndarray, *, size: tuple[int, int] = (28, 28)) -> I
     candidates = _candidates(picture, ink, size)
     first = next(candidates)
     if is_sheet(first.digit):
-        yield from _candidates_on(on_sheet(picture, first.digit), size)
+        sheet = on_sheet(picture, first.digit)
+        yield from _if_any(_candidates(sheet, find_ink(sheet), size))
     yield first
     yield from candidates
-    yield from _other_opinions(picture, ink, size)
+    for other_picture, other_ink in _other_opinions(picture, ink):
+        yield from _if_any(_candidates(other_picture, other_ink, size))
 
 
-def _candidates_on(picture: np.ndarray, size: tuple[int, int], *, widest: float | None = None) -> Iterator[Stages]:
-    """As a second look finds them: none on empty paper."""
+def _if_any(looks: Iterator[Stages]) -> Iterator[Stages]:
+    """Until there is nothing more to see."""
     with contextlib.suppress(BlankImageError):
-        yield from _candidates(picture, find_ink(picture, widest=widest), size)
+        yield from looks
 
 
 def _candidates(picture: np.ndarray, ink: np.ndarray, size: tuple[int, int]) -> Iterator[Stages]:
@@ -125,14 +135,14 @@ def _candidates(picture: np.ndarray, ink: np.ndarray, size: tuple[int, int]) -> 
         yield Stages(picture, ink, np.where(mask, ink, 0), strokes.astype(np.uint8), frame, share)
 
 
-def _other_opinions(picture: np.ndarray, ink: np.ndarray, size: tuple[int, int]) -> Iterator[Stages]:
-    """What may be the digit if the first opinion on what is ink showed none."""
+def _other_opinions(picture: np.ndarray, ink: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """What may be ink if the first opinion showed no digit: pictures, and their ink."""
     # Only the strongest: the rest is a stain or a sheet.
-    yield from _candidates(picture, np.where(ink > _STRONG * float(ink.max()), ink, 0).astype(np.uint8), size)
+    yield picture, np.where(ink > _STRONG * float(ink.max()), ink, 0).astype(np.uint8)
     # Only what is thin: the rest is a shadow.
-    yield from _candidates_on(picture, size, widest=_THIN_PEN)
+    yield picture, find_ink(picture, widest=_THIN_PEN)
     if (sheet := find_sheet(ink)) is not None:
-        yield from _candidates_on(picture[sheet.pixels], size)
+        yield picture[sheet.pixels], find_ink(picture[sheet.pixels])
 
 
 def frame_ink(ink: np.ndarray, mask: np.ndarray, *, size: tuple[int, int] = (28, 28)) -> np.ndarray:

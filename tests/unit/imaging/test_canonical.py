@@ -292,3 +292,24 @@ def test_a_single_pixel_of_ink_can_be_framed():
     frame = frame_ink(ink, ink > 0)
     assert frame.max() == 255
     assert max(box(frame[0])) <= 20
+
+
+def faint_lines_and_a_hot_pixel():
+    """The strongest ink is two pixels of the camera's noise."""
+    picture = np.full((300, 300), 220, np.uint8)
+    picture[40:260:12, 40:260] = picture[41:260:12, 40:260] = 185
+    picture[20, 20:22] = 0
+    return picture
+
+
+def a_card_a_little_lighter_than_its_ground():
+    """The whole is light on dark, and so faint that it is blank; on the card there is a dark stroke."""
+    page = np.full((300, 300), 100, np.uint8)
+    page[120:180, 120:180] = 106
+    page[135:165, 150:152] = 88
+    return page
+
+
+@pytest.mark.parametrize("draw", [faint_lines_and_a_hot_pixel, a_card_a_little_lighter_than_its_ground])
+def test_once_something_is_found_no_further_look_calls_the_picture_blank(draw):
+    assert list(frame_in_stages(draw()))
