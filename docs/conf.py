@@ -116,8 +116,8 @@ class SearchChinese(sphinx.search.zh.SearchChinese):
 
 
 def setup(app):
-    app.add_search_language(SearchChinese)
     """What depends on the language that is built, and on whether the tutorials are run."""
+    app.add_search_language(SearchChinese)
 
     def configure(_, config):
         if str(config.overrides.get("plot_gallery", "1")) not in ("0", "False"):

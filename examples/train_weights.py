@@ -119,17 +119,19 @@ def main() -> None:
     seed_everything(options.seed)
     mnist, validation, test = load_mnist()
     # Even seeds to train, odd ones to validate: no run validates on digits that another was trained on.
-    train = concatenate(mnist[: options.images], draw_digits(options.drawn, seed=2 * options.seed))
     few, seed = max(10, options.drawn * 3 // 20), 2 * options.seed + 1
     drawn = draw_digits(few, seed=seed, split="validation")
     distractors = draw_distractors(few, validation, seed=seed, split="validation")
-    print(train, validation, drawn, distractors, sep="\n")
+    print(validation, drawn, distractors, sep="\n")
 
     if options.trained:
         predictor = Predictor.from_checkpoint(options.trained)
         card = json.loads(options.trained.with_suffix(".json").read_text())
     else:
-        others = draw_distractors(options.drawn, mnist[: options.images], seed=2 * options.seed)
+        source, seed = mnist[: options.images], 2 * options.seed
+        train = concatenate(source, draw_digits(options.drawn, seed=seed))
+        others = draw_distractors(options.drawn, source, seed=seed)
+        print(train, others, sep="\n")
         trainer = fit(options, train, validation, others, Watch(drawn, distractors))
         predictor = Predictor(trainer.inference_model, mnist.preprocessing)
         card = {

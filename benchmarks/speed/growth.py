@@ -18,7 +18,7 @@ COUNTS = (1_000, 10_000, 100_000, 1_000_000)
 # Each in a process of its own: the highest memory use of a process never falls again. MNIST is repeated as often as need be.
 TRAIN = """
 import json, resource, sys, time
-from mnistkit import Augment, DigitDataset, Trainer, create_model, load_mnist
+from mnistkit import Augment, Trainer, create_model, load_mnist
 from mnistkit.data import concatenate
 
 what, count = sys.argv[1], int(sys.argv[2])
@@ -48,11 +48,10 @@ predictor.predict(images[0])
 array = np.resize(images, (count, 28, 28)) if what == "array" else None
 start = time.perf_counter()
 if what == "array":
-    read = sum(1 for _ in predictor.stream(array))
+    assert sum(1 for _ in predictor.stream(array)) == count
 else:
-    read = count if main(["predict", folder, "--csv", folder + ".csv", "--json"]) == 0 else 0
+    assert main(["predict", folder, "--csv", folder + ".csv", "--json"]) == 0
 seconds = time.perf_counter() - start
-assert read == count
 print(json.dumps([1e6 * seconds / count, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024]))
 """
 
@@ -83,10 +82,9 @@ def measure(cache: Path, runs: int) -> dict[str, Any]:  # noqa: ARG001  (all par
         figures[title], memory[title] = [microseconds], f"{megabytes:,.0f} MB"
         print(f"  {title}: {microseconds:.1f} µs an image, {megabytes:.0f} MB", flush=True)
 
-    for count in COUNTS:
-        run(f"train, {count:,} images", TRAIN, "train", str(count))
-    for count in COUNTS:
-        run(f"evaluate, {count:,} images", TRAIN, "evaluate", str(count))
+    for what in ("train", "evaluate"):
+        for count in COUNTS:
+            run(f"{what}, {count:,} images", TRAIN, what, str(count))
     for count in COUNTS:
         run(f"Predictor.stream, an array of {count:,}", READ, "array", str(count), "")
     for count in COUNTS:
