@@ -143,10 +143,11 @@ def _otsu(values: np.ndarray) -> float:
 
 def _parts(mask: np.ndarray, ink: np.ndarray) -> tuple[np.ndarray, list[Part]]:
     count, labels, boxes, _ = cv2.connectedComponentsWithStats(mask, connectivity=8)
-    mass = np.bincount(labels.ravel(), weights=ink.ravel(), minlength=count)
-    peak = np.zeros(count)
-    inked = labels > 0
-    np.maximum.at(peak, labels[inked].astype(np.intp), ink[inked])
+    inked = np.flatnonzero(mask)
+    numbers, strengths = labels.ravel()[inked].astype(np.intp), ink.ravel()[inked]
+    mass = np.bincount(numbers, weights=strengths, minlength=count)
+    peak = np.zeros(count, dtype=np.uint8)
+    np.maximum.at(peak, numbers, strengths)
     border = np.concatenate([labels[0], labels[-1], labels[1:-1, 0], labels[1:-1, -1]])
     on_border = np.bincount(border, minlength=count)
     parts = []

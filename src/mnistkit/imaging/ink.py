@@ -15,6 +15,8 @@ _PAPER_SIDE = 96
 _WIDEST_STROKE, _WIDEST_IN_SMALL, _SMALL_SIDE = 0.3, 0.6, 64
 # The plane through the paper is fitted to an image this small, again and again without what lies far from it: ink.
 _PLANE_SIDE, _PLANE_FITS = 32, 3
+# Pixels of flat paper differ by no more, after compression.
+_FLAT = 3
 # In darker places there is nothing but noise to make more of.
 _DARKEST_PAPER = 64
 
@@ -34,17 +36,20 @@ def find_ink(image: np.ndarray, *, widest: float | None = None) -> np.ndarray:
         uint8 ``(H, W)``: 0 is paper, 255 black ink on any paper.
     """
     colours = image[:, :, None] if image.ndim == 2 else image[:, :, :1] if _is_grey(image) else image
+    flat = None if widest else _flat_paper(colours)
     small = shrink(colours, _PAPER_SIDE)
-    dark, light = _energies(small)
+    dark, light = _energies(*_levelled(small)) if flat is None else _energies(small, flat)
     ink_is_dark = bool(dark.sum() > light.sum())
     # Where a channel says otherwise, it shows a faint opposite of the ink, which would lie around it as a rim.
     agreeing = (dark > light) == ink_is_dark
     colours, small = colours[:, :, agreeing], small[:, :, agreeing]
     if not ink_is_dark:
         colours, small = 255 - colours, 255 - small
-    paper = cv2.resize(_paper(small, widest), colours.shape[1::-1], interpolation=cv2.INTER_LINEAR).reshape(
-        colours.shape
-    )
+    if flat is None:
+        paper = cv2.resize(_paper(small, widest), colours.shape[1::-1], interpolation=cv2.INTER_LINEAR)
+        paper = paper.reshape(colours.shape)
+    else:
+        paper = np.full_like(colours, flat[agreeing] if ink_is_dark else 255 - flat[agreeing])
     # As a share of the light that the paper gives there: ink in a shadow is as black as ink beside it.
     ink = cv2.divide(cv2.subtract(paper, colours), np.maximum(paper, _DARKEST_PAPER), scale=255)
     return ink if ink.ndim == 2 else functools.reduce(cv2.max, cv2.split(ink))
@@ -65,39 +70,70 @@ def shrink(image: np.ndarray, side: int) -> np.ndarray:
     return cv2.resize(image, size, interpolation=cv2.INTER_AREA).reshape(size[1], size[0], *image.shape[2:])
 
 
-def _energies(small: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """For each channel, how much lies below and above the median of a wide neighbourhood, most of which is paper."""
+def _flat_paper(colours: np.ndarray) -> np.ndarray | None:
+    """The paper of a drawing, uint8 ``(C,)``: one value in most of each channel; ``None`` for any other picture.
+
+    An overexposed photo may have that, too, with a shadow beside it: there, most of the rest lies between paper and ink.
+    In a drawing only the edges of strokes do.
+    """
+    flat = np.empty(colours.shape[2], dtype=np.uint8)
+    for channel, values in enumerate(cv2.split(colours)):
+        counts = np.bincount(values.ravel(), minlength=256)
+        paper = int(counts.argmax())
+        if counts[paper] <= values.size / 2:
+            return None
+        distances = np.bincount(np.abs(np.arange(256) - paper), counts)
+        half = max(int(np.flatnonzero(distances)[-1]) // 2, _FLAT)
+        if distances[_FLAT + 1 : half + 1].sum() > distances[half + 1 :].sum():
+            return None
+        flat[channel] = paper
+    return flat
+
+
+def _levelled(small: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """An image evenly lit, and the median of a wide neighbourhood of each pixel, most of which is paper."""
     small = _without_slope(small)
     reach = max(1, round(0.3 * max(small.shape)))
     # Mirrored: a dark line along the border stays a line.
     padded = _pad(small, reach, cv2.BORDER_REFLECT)
     median = np.dstack([cv2.medianBlur(channel, 2 * reach + 1) for channel in cv2.split(padded)])
-    difference = small.astype(np.float32) - median[reach:-reach, reach:-reach]
+    return small, median[reach:-reach, reach:-reach]
+
+
+def _energies(small: np.ndarray, paper: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """For each channel, how much lies below and above the paper."""
+    difference = small.astype(np.float32) - paper
     return (np.minimum(difference, 0) ** 2).sum(axis=(0, 1)), (np.maximum(difference, 0) ** 2).sum(axis=(0, 1))
 
 
 def _without_slope(small: np.ndarray) -> np.ndarray:
     """Each channel without the plane through its paper: lit from one side, half of the paper lies below any median."""
     coarse = shrink(small, _PLANE_SIDE)
-    near_places, all_places = _places(coarse), _places(small)
+    places, everywhere = _places(*coarse.shape[:2]), _places(*small.shape[:2])
     level = np.empty_like(small)
     for channel in range(small.shape[2]):
-        values = coarse[:, :, channel].ravel().astype(np.float64)
-        near = np.ones(len(values), dtype=np.bool_)
-        for _ in range(_PLANE_FITS):
-            plane = np.linalg.lstsq(near_places[near], values[near], rcond=None)[0]
-            distance = np.abs(values - near_places @ plane)
-            near = distance <= 2 * np.median(distance) + 1
-        slope = (all_places[:, 1:] @ plane[1:]).reshape(small.shape[:2])
-        level[:, :, channel] = np.clip(small[:, :, channel] - slope, 0, 255).astype(np.uint8)
+        plane = _fit_plane(places, coarse[:, :, channel].ravel().astype(np.float64))
+        slope = (plane[1:] @ everywhere[1:]).reshape(small.shape[:2])
+        level[:, :, channel] = np.clip(small[:, :, channel] - slope, 0, 255)
     return level
 
 
-def _places(image: np.ndarray) -> np.ndarray:
-    """1, x and y of each pixel, from -1 to 1, ``(H * W, 3)``."""
-    height, width = image.shape[:2]
+def _fit_plane(places: np.ndarray, values: np.ndarray) -> np.ndarray:
+    """Its three coefficients, by the normal equations: of three unknowns they are exact enough, and quick."""
+    plane, near = np.zeros(len(places)), np.ones(len(values))
+    for _ in range(_PLANE_FITS):
+        weighted = places * near
+        plane = np.linalg.lstsq(weighted @ places.T, weighted @ values, rcond=None)[0]
+        distance = np.abs(values - plane @ places)
+        near = (distance <= 2 * np.median(distance) + 1).astype(np.float64)
+    return plane
+
+
+@functools.lru_cache(maxsize=16)
+def _places(height: int, width: int) -> np.ndarray:
+    """1, x and y of each pixel, from -1 to 1, ``(3, height * width)``."""
     y, x = np.mgrid[-1 : 1 : height * 1j, -1 : 1 : width * 1j]
-    return np.stack([np.ones(height * width), x.ravel(), y.ravel()], axis=1)
+    return np.stack([np.ones(height * width), x.ravel(), y.ravel()])
 
 
 def _paper(small: np.ndarray, widest: float | None) -> np.ndarray:

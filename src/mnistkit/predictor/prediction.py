@@ -69,23 +69,31 @@ def predictions_from(
         ConfigError: if ``reject`` is no coverage, or the calibration knows none.
     """
     least = None if reject is None else calibration.least_evidence(reject)
-    probabilities = calibration.probabilities(logits).cpu()
-    evidence, membership = calibration.evidence(logits).cpu(), calibration.membership(logits).cpu()
     # A model may tell more classes than were named.
     names = (*classes, *map(str, range(len(classes), logits.shape[1])))
-    predictions = []
     pictures = np.moveaxis(frames, 1, -1)
+    predictions = [
+        Prediction(_largest(row), names[_largest(row)], max(row), tuple(row), _without_channel(picture), names)
+        for row, picture in zip(calibration.probabilities(logits).tolist(), pictures, strict=True)
+    ]
+    if least is None:
+        return predictions
     shares = [1.0] * len(frames) if shares is None else shares
-    for row, frame, share, found, member in zip(
-        probabilities.tolist(), pictures, shares, evidence.tolist(), membership.tolist(), strict=True
-    ):
-        label = max(range(len(row)), key=row.__getitem__)
-        picture = frame[..., 0] if frame.shape[-1] == 1 else frame
-        prediction = Prediction(label, names[label], row[label], tuple(row), picture, names)
-        if least is not None and not (found >= least and share >= _LEAST_SHARE and picture.any()):
-            prediction = replace(prediction, rejected=_reason(prediction, member, share))
-        predictions.append(prediction)
-    return predictions
+    evidence, membership = calibration.evidence(logits).tolist(), calibration.membership(logits).tolist()
+    return [
+        prediction
+        if found >= least and share >= _LEAST_SHARE and prediction.frame.any()
+        else replace(prediction, rejected=_reason(prediction, member, share))
+        for prediction, found, member, share in zip(predictions, evidence, membership, shares, strict=True)
+    ]
+
+
+def _largest(row: Sequence[float]) -> int:
+    return max(range(len(row)), key=row.__getitem__)
+
+
+def _without_channel(picture: np.ndarray) -> np.ndarray:
+    return picture[..., 0] if picture.shape[-1] == 1 else picture
 
 
 def _reason(prediction: Prediction, membership: float, share: float) -> str:

@@ -358,8 +358,8 @@ class Predictor:
             return []
         seen, logits = self._see([look.frame for look in looks])
         if self.calibration.knows_none:
-            for number in torch.nonzero(self.calibration.scores(logits) < 0).flatten().tolist():
-                if (better := self._look_again(looks[number])) is not None:
+            for number, score in enumerate(self.calibration.scores(logits).tolist()):
+                if score < 0 and (better := self._look_again(looks[number])) is not None:
                     looks[number], seen[number], logits[number] = better
         shares = [look.share for look in looks]
         return predictions_from(logits, seen.numpy(), self.classes, self.calibration, reject, shares)

@@ -71,6 +71,23 @@ def test_light_from_one_side_falls_away(turned):
     assert ink.max() < 20
 
 
+def test_ink_on_flat_paper_is_whole_however_wide_and_wherever_it_lies():
+    image = np.full((120, 100), 255, np.uint8)
+    image[:50, 20:80] = 40  # as wide as paper may be, and on the border
+    assert np.array_equal(find_ink(image), np.where(image < 255, 215, 0))
+    assert np.array_equal(find_ink(255 - image), np.where(image < 255, 215, 0))
+
+
+def test_the_shadow_of_an_overexposed_photo_is_no_ink():
+    light = np.tile(np.linspace(2.2, 0.6, 200), (160, 1))
+    photo = np.minimum(light * 255, 255).astype(np.uint8)
+    photo[60:100, 40:48] //= 3
+    assert (photo == 255).mean() > 0.5
+    ink = find_ink(photo)
+    assert (ink[60:100, 40:48] > 100).all()
+    assert ink[:50].max() < 60
+
+
 def test_ink_may_stand_out_by_its_colour_alone():
     image = np.full((60, 60, 3), (0, 130, 0), np.uint8)
     image[15:45, 28:34] = (255, 0, 0)
