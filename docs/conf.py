@@ -11,7 +11,7 @@ import mnistkit
 from mnistkit.errors import DownloadError
 
 HERE = Path(__file__).parent
-sys.path.insert(0, str(HERE / "_ext"))
+sys.path[:0] = [str(HERE / "_ext"), str(HERE.parent / "benchmarks")]
 
 project = "mnistkit"
 author = "The mnistkit developers"

@@ -31,18 +31,16 @@ def _networks(name: str, cache: Path) -> dict[str, Network]:
     session = onnxruntime.InferenceSession(str(file), options, providers=["CPUExecutionProvider"])
     onnx, openvino = (compile_model(model, backend, SHAPE) for backend in ("onnx", "openvino"))
 
-    def of(network: torch.nn.Module) -> Network:
-        def run(images: np.ndarray) -> object:
-            with torch.inference_mode():
-                return network(torch.from_numpy(images))
-
-        return run
+    def with_torch(images: np.ndarray) -> object:
+        with torch.inference_mode():
+            return model(torch.from_numpy(images))
 
     return {
         f"{name}, onnxruntime itself": lambda images: session.run(None, {"images": images}),
-        f"{name}, torch": of(model),
-        f"{name}, backend onnx": of(onnx),
-        f"{name}, backend openvino": of(openvino),
+        f"{name}, torch": with_torch,
+        # These have no gradients to turn off.
+        f"{name}, backend onnx": lambda images: onnx(torch.from_numpy(images)),
+        f"{name}, backend openvino": lambda images: openvino(torch.from_numpy(images)),
     }
 
 

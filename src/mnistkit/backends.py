@@ -39,9 +39,9 @@ class CompiledModel(nn.Module):
     def forward(self, images: Tensor) -> Tensor:
         """The logits."""
         # Few and cheap steps: for a single image they weigh as much as the network.
-        array = np.asarray(images.detach().cpu().numpy(), dtype=np.float32, order="C")
+        array = np.asarray(images.numpy(force=True), dtype=np.float32, order="C")
         logits = torch.from_numpy(self._run(array))
-        return logits if images.device.type == "cpu" else logits.to(images.device)
+        return logits if images.is_cpu else logits.to(images.device)
 
 
 def compile_model(model: nn.Module, backend: BackendName, input_shape: Sequence[int]) -> nn.Module:
@@ -106,7 +106,7 @@ def _onnx(model: nn.Module, input_shape: Sequence[int]) -> Callable[[np.ndarray]
     session = onnxruntime.InferenceSession(data, options, providers=["CPUExecutionProvider"])
 
     def run(images: np.ndarray) -> np.ndarray:
-        logits: np.ndarray = session.run(None, {"images": images})[0]
+        logits: np.ndarray = session.run(["logits"], {"images": images})[0]
         return logits
 
     return run
