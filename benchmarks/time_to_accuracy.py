@@ -39,7 +39,7 @@ def measure(target: str, seed: int, *, validation: bool) -> tuple[float, float]:
 def text(kept: dict[str, Any]) -> str:
     """A line for each target."""
     lines = [
-        "| target | mean | every seed | {kept['clock']} of training, median | lowest to highest |",
+        f"| target | mean | every seed | {kept['clock']} of training, median | lowest to highest |",
         "|---|---|---|---|---|",
     ]
     for target, runs in kept["results"].items():

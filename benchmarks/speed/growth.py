@@ -26,7 +26,8 @@ train = load_mnist(validation=0).train
 whole, rest = divmod(count, len(train))
 data = concatenate(*[train] * whole, *([train[:rest]] if rest else []))
 trainer = Trainer(create_model("mlp", hidden=(64,)), augment=Augment(rotate=10, shift=2), batch_size=64, progress=False)
-trainer.evaluate(train[:1000])
+# The first optimizer of a process imports torch's compiler, for a second.
+trainer.fit(train[:64], epochs=1)
 start = time.perf_counter()
 if what == "train":
     trainer.fit(data, epochs=1)

@@ -73,7 +73,7 @@ def predictions_from(
     names = (*classes, *map(str, range(len(classes), logits.shape[1])))
     pictures = np.moveaxis(frames, 1, -1)
     predictions = [
-        Prediction(_largest(row), names[_largest(row)], max(row), tuple(row), _without_channel(picture), names)
+        _likeliest(row, picture, names)
         for row, picture in zip(calibration.probabilities(logits).tolist(), pictures, strict=True)
     ]
     if least is None:
@@ -88,12 +88,10 @@ def predictions_from(
     ]
 
 
-def _largest(row: Sequence[float]) -> int:
-    return max(range(len(row)), key=row.__getitem__)
-
-
-def _without_channel(picture: np.ndarray) -> np.ndarray:
-    return picture[..., 0] if picture.shape[-1] == 1 else picture
+def _likeliest(row: Sequence[float], picture: np.ndarray, names: tuple[str, ...]) -> Prediction:
+    label = max(range(len(row)), key=row.__getitem__)
+    frame = picture[..., 0] if picture.shape[-1] == 1 else picture
+    return Prediction(label, names[label], row[label], tuple(row), frame, names)
 
 
 def _reason(prediction: Prediction, membership: float, share: float) -> str:
