@@ -7,7 +7,10 @@ import functools
 import cv2
 import numpy as np
 
-__all__ = ["find_ink", "shrink"]
+__all__ = ["FLAT", "find_ink", "shrink"]
+
+#: Pixels of flat paper, or of any flat ground, differ by no more than this, even after compression.
+FLAT = 3
 
 # Paper, light and shadow change slowly: an image this large shows all of that.
 _PAPER_SIDE = 96
@@ -15,8 +18,6 @@ _PAPER_SIDE = 96
 _WIDEST_STROKE, _WIDEST_IN_SMALL, _SMALL_SIDE = 0.3, 0.6, 64
 # The plane through the paper is fitted to an image this small, again and again without what lies far from it: ink.
 _PLANE_SIDE, _PLANE_FITS = 32, 3
-# Pixels of flat paper differ by no more, after compression.
-_FLAT = 3
 # In darker places there is nothing but noise to make more of.
 _DARKEST_PAPER = 64
 
@@ -83,8 +84,8 @@ def _flat_paper(colours: np.ndarray) -> np.ndarray | None:
         if counts[paper] <= values.size / 2:
             return None
         distances = np.bincount(np.abs(np.arange(256) - paper), counts)
-        half = max(int(np.flatnonzero(distances)[-1]) // 2, _FLAT)
-        if distances[_FLAT + 1 : half + 1].sum() > distances[half + 1 :].sum():
+        half = max(int(np.flatnonzero(distances)[-1]) // 2, FLAT)
+        if distances[FLAT + 1 : half + 1].sum() > distances[half + 1 :].sum():
             return None
         flat[channel] = paper
     return flat
@@ -120,12 +121,16 @@ def _without_slope(small: np.ndarray) -> np.ndarray:
 
 def _fit_plane(places: np.ndarray, values: np.ndarray) -> np.ndarray:
     """Its three coefficients, by the normal equations: of three unknowns they are exact enough, and quick."""
-    plane, near = np.zeros(len(places)), np.ones(len(values))
-    for _ in range(_PLANE_FITS):
-        weighted = places * near
-        plane = np.linalg.lstsq(weighted @ places.T, weighted @ values, rcond=None)[0]
+
+    def fit(weights: np.ndarray) -> np.ndarray:
+        weighted = places * weights
+        plane: np.ndarray = np.linalg.lstsq(weighted @ places.T, weighted @ values, rcond=None)[0]
+        return plane
+
+    plane = fit(np.ones(len(values)))
+    for _ in range(_PLANE_FITS - 1):
         distance = np.abs(values - plane @ places)
-        near = (distance <= 2 * np.median(distance) + 1).astype(np.float64)
+        plane = fit((distance <= 2 * np.median(distance) + 1).astype(np.float64))
     return plane
 
 

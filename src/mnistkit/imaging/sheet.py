@@ -7,11 +7,12 @@ import numpy as np
 
 from mnistkit.imaging.box import Box
 from mnistkit.imaging.digit import find_parts
+from mnistkit.imaging.ink import FLAT
 
 __all__ = ["cut_inset", "find_sheet", "is_sheet", "on_sheet"]
 
-# Flat ground, even after compression, differs by no more than this; and a photo has more in so many of its pixels.
-_FLAT, _OTHER = 3, 0.5
+# A photo differs from flat ground in so many of its pixels.
+_OTHER = 0.5
 # Less than this many pixels show nothing.
 _LEAST_SIDE = 24
 # A sheet takes these shares of the picture, least and most, and so much of its box.
@@ -38,9 +39,9 @@ def cut_inset(picture: np.ndarray) -> np.ndarray | None:
     """
     corners = picture[[0, 0, -1, -1], [0, -1, 0, -1]].astype(np.int16)
     ground = corners[0]
-    if np.abs(corners - ground).max() > _FLAT:
+    if np.abs(corners - ground).max() > FLAT:
         return None
-    low, high = (np.atleast_1d(ground + change).astype(np.float64) for change in (-_FLAT, _FLAT))
+    low, high = (np.atleast_1d(ground + change).astype(np.float64) for change in (-FLAT, FLAT))
     other = cv2.bitwise_not(cv2.inRange(picture, low, high))
     left, top, width, height = cv2.boundingRect(other)
     # Its outermost pixels may be half ground.

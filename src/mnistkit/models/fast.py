@@ -46,7 +46,7 @@ def fast_cnn(
     keeps a processor busier than a convolution of a few pixels, so the last third is one.
 
     Args:
-        maps: of the two convolutions; multiples of 8 are cheapest.
+        maps: of the two convolutions.
         hidden: how many units the layer between the convolutions and the classes has.
         image_size: height and width of the images.
         channels: of the images.
