@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -13,7 +12,7 @@ import torch
 
 from mnistkit import create_model, load_mnist
 from mnistkit.backends import compile_model, export_onnx
-from speed.timing import Clock, alternate, median, part
+from speed.timing import Clock, Contestant, alternate, part, seconds_of_each
 
 SHAPE = (1, 28, 28)
 BATCH = 256
@@ -44,7 +43,7 @@ def _networks(name: str, cache: Path) -> dict[str, Network]:
     }
 
 
-def _side_by_side(timed: Callable[[Network], Callable[[], float]], cache: Path, runs: int) -> dict[str, list[float]]:
+def _side_by_side(timed: Callable[[Network], Contestant], cache: Path, runs: int) -> dict[str, list[float]]:
     """One way to time networks, for all of them; those of one model take turns."""
     figures: dict[str, list[float]] = {}
     for name in ("lenet5", "example_cnn"):
@@ -57,17 +56,8 @@ def measure(cache: Path, runs: int) -> dict[str, Any]:
     """Microseconds for one image, the median of 300 in each run."""
     image = np.random.default_rng(0).standard_normal((1, *SHAPE), np.float32)
 
-    def latency(network: Network) -> Callable[[], float]:
-        def run() -> float:
-            seconds = []
-            for _ in range(300):
-                # The processor's own seconds come in steps too coarse for one image.
-                start = time.perf_counter()
-                network(image)
-                seconds.append(time.perf_counter() - start)
-            return 1e6 * median(seconds)
-
-        return run
+    def latency(network: Network) -> Contestant:
+        return seconds_of_each(lambda: network(image), 300, scale=1e6)
 
     return part(
         "One 28x28 image, network alone",
@@ -83,7 +73,7 @@ def measure_throughput(cache: Path, runs: int) -> dict[str, Any]:
     data = load_mnist().test
     batches = [batch.numpy() for batch in torch.split(data.preprocessing.normalize(data.images), BATCH)]
 
-    def throughput(network: Network) -> Callable[[], float]:
+    def throughput(network: Network) -> Contestant:
         def run() -> float:
             start = Clock.now()
             for batch in batches:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import tempfile
-import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +11,7 @@ import numpy as np
 import PIL.Image
 
 from mnistkit import Predictor, load_mnist
-from speed.timing import Clock, alternate, median, part
+from speed.timing import Clock, Contestant, alternate, part, seconds_of_each
 
 _MANY = 2000
 
@@ -34,19 +32,10 @@ def measure(cache: Path, runs: int) -> dict[str, Any]:  # noqa: ARG001  (all par
     digit = load_mnist().test.images[0, 0].numpy()
     predictors = {"torch": Predictor(), "onnx": Predictor(backend="onnx")}
 
-    def alone(predictor: Predictor, file: Path, times: int) -> Callable[[], float]:
-        def run() -> float:
-            seconds = []
-            for _ in range(times):
-                # The processor's own seconds come in steps too coarse for one picture.
-                start = time.perf_counter()
-                predictor.predict(str(file))
-                seconds.append(time.perf_counter() - start)
-            return 1e3 * median(seconds)
+    def alone(predictor: Predictor, file: Path, times: int) -> Contestant:
+        return seconds_of_each(lambda: predictor.predict(str(file)), times, scale=1e3)
 
-        return run
-
-    def together(predictor: Predictor) -> Callable[[], float]:
+    def together(predictor: Predictor) -> Contestant:
         def run() -> float:
             start = Clock.now()
             predictor.predict([digit] * _MANY)
@@ -58,7 +47,7 @@ def measure(cache: Path, runs: int) -> dict[str, Any]:  # noqa: ARG001  (all par
         drawing, photo = Path(folder, "drawing.png"), Path(folder, "photo.jpg")
         PIL.Image.fromarray(255 - digit).save(drawing)
         PIL.Image.fromarray(_photo()).save(photo, quality=92)
-        contestants: dict[str, Callable[[], float]] = {}
+        contestants: dict[str, Contestant] = {}
         for name, predictor in predictors.items():
             contestants[f"28x28 PNG, backend {name}"] = alone(predictor, drawing, 200)
             contestants[f"12-megapixel JPEG, backend {name}"] = alone(predictor, photo, 20)

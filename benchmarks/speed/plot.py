@@ -22,9 +22,9 @@ def whole_process(theme: Theme = "light") -> Figure:
         seconds = figures[name]
         axes.barh(place, median(seconds), 0.62, color=look.lines[0] if name == ours else look.grid)
         axes.plot([min(seconds), max(seconds)], [place, place], color=look.text, linewidth=1.2)
-        label = f"{median(seconds):.1f} s" + (
-            "" if name == ours else f", {median(seconds) / median(figures[ours]):.1f} x"
-        )
+        label = f"{median(seconds):.1f} s"
+        if name != ours:
+            label += f", {median(seconds) / median(figures[ours]):.1f} x"
         axes.annotate(label, (max(seconds), place), (6, 0), textcoords="offset points", va="center", color=look.text)
     axes.set_yticks(range(len(names)), names)
     axes.invert_yaxis()
