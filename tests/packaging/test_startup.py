@@ -1,4 +1,4 @@
-"""`mnistkit --help` answers at once because it imports nothing heavy: the structure is tested, not the time."""
+"""What is not needed is not imported, so that nothing waits for it: the structure is tested, not the time."""
 
 import subprocess
 import sys
@@ -15,6 +15,25 @@ try:
 except SystemExit as end:
     code = end.code
 print(code, *sys.modules, file=sys.stderr)
+"""
+
+# Trained, saved, resumed, clipped, evaluated and read with, under every optimizer that has a name.
+TRAINING = """
+import sys
+from pathlib import Path
+from mnistkit import Checkpoint, Predictor, Trainer, create_model, load_mnist
+from mnistkit.training import list_optimizers
+train, validation, _ = load_mnist()
+for name in list_optimizers():
+    for epochs in (1, 2):
+        folder = Path(sys.argv[1]) / name
+        trainer = Trainer(
+            create_model("mlp", hidden=(4,)), optimizer=name, clip_norm=1.0, callbacks=[Checkpoint(folder)], progress=False
+        )
+        trainer.fit(train[:64], validation[:64], epochs=epochs, resume=folder / "last.safetensors" if epochs == 2 else None)
+    trainer.optimizer.zero_grad()
+Predictor.from_checkpoint(folder / "best.safetensors").predict(validation.images[0, 0])
+print(*sys.modules)
 """
 
 
@@ -50,3 +69,13 @@ def test_a_heavy_import_would_be_noticed():
     _, code, modules = start("datasets")
     assert code == 0
     assert {"torch", "numpy", "mnistkit.data"} <= modules
+
+
+@pytest.mark.processes
+def test_training_and_reading_import_neither_torchs_compiler_nor_torchvision(tmp_path):
+    done = subprocess.run(
+        [sys.executable, "-c", TRAINING, str(tmp_path)], capture_output=True, text=True, timeout=100, check=True
+    )
+    modules = set(done.stdout.split())
+    assert "torch.optim" in modules
+    assert not {"torch._dynamo", "sympy", "torchvision"} & modules

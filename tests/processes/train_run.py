@@ -6,7 +6,6 @@ Without arguments it reads such lines from standard input and does each in a pro
 because importing torch takes longer than the run; a third number kills it in the writing of that many-th file.
 """
 
-import importlib
 import os
 import signal
 import sys
@@ -65,7 +64,6 @@ def die_in_write(number):
 
 
 def serve():
-    importlib.import_module("torch._dynamo")  # The first optimizer would import it, in every child.
     for line in sys.stdin:
         folder, every_steps, *fatal_write = line.split()
         child = os.fork()

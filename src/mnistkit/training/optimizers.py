@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Iterable
 from typing import Any, TypeAlias
 
@@ -15,15 +16,57 @@ __all__ = ["OptimizerFactory", "list_optimizers", "make_optimizer"]
 #: From a model's parameters to an optimizer: ``lambda parameters: torch.optim.SGD(parameters, lr=0.1, momentum=0.9)``.
 OptimizerFactory: TypeAlias = Callable[[Iterable[nn.Parameter]], torch.optim.Optimizer]
 
+
+class _Eager(torch.optim.Optimizer):
+    """A torch optimizer without the wrappers that ask torch's compiler to leave it alone.
+
+    They import that compiler to ask it, which takes a second or two of every process that trains.
+    """
+
+    zero_grad = inspect.unwrap(torch.optim.Optimizer.zero_grad)
+    add_param_group = inspect.unwrap(torch.optim.Optimizer.add_param_group)
+    state_dict = inspect.unwrap(torch.optim.Optimizer.state_dict)
+    load_state_dict = inspect.unwrap(torch.optim.Optimizer.load_state_dict)
+
+    def __init_subclass__(cls) -> None:
+        # One of the wrappers also turned gradients off.
+        cls.step = torch.no_grad()(inspect.unwrap(cls.step))  # type: ignore[method-assign]
+
+
+class Adam(_Eager, torch.optim.Adam):
+    """Kingma, Ba 2014."""
+
+
+class AdamW(_Eager, torch.optim.AdamW):
+    """Loshchilov, Hutter 2017."""
+
+
+class NAdam(_Eager, torch.optim.NAdam):
+    """Dozat 2016."""
+
+
+class RAdam(_Eager, torch.optim.RAdam):
+    """Liu et al. 2019."""
+
+
+class Adagrad(_Eager, torch.optim.Adagrad):
+    """Duchi, Hazan, Singer 2011."""
+
+
+class Adadelta(_Eager, torch.optim.Adadelta):
+    """Zeiler 2012."""
+
+
+class RMSprop(_Eager, torch.optim.RMSprop):
+    """Tieleman, Hinton 2012."""
+
+
+class SGD(_Eager, torch.optim.SGD):
+    """Stochastic gradient descent, with torch's momentum if asked for."""
+
+
 _OPTIMIZERS: dict[str, type[torch.optim.Optimizer]] = {
-    "adam": torch.optim.Adam,
-    "adamw": torch.optim.AdamW,
-    "nadam": torch.optim.NAdam,
-    "radam": torch.optim.RAdam,
-    "adagrad": torch.optim.Adagrad,
-    "adadelta": torch.optim.Adadelta,
-    "rmsprop": torch.optim.RMSprop,
-    "sgd": torch.optim.SGD,
+    each.__name__.lower(): each for each in (Adam, AdamW, NAdam, RAdam, Adagrad, Adadelta, RMSprop, SGD)
 }
 _FUSED = frozenset({"adam", "adamw", "adagrad", "sgd"})
 

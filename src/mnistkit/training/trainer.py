@@ -254,7 +254,7 @@ class Trainer:
                 for batch in group:
                     output = self.training_step(batch)
                     self._add_up(output, batch)
-                    self.backward(output.loss / len(group))
+                    self.backward(output.loss if len(group) == 1 else output.loss / len(group))
                 self._updates.complete()
                 self._call("on_gradients")
                 self._updates.clip()

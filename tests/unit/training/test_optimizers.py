@@ -1,5 +1,8 @@
 """Optimizers by name, function and object; several in one run; their learning rates."""
 
+import copy
+import pickle
+
 import pytest
 import torch
 import torch.nn.functional as F
@@ -26,17 +29,56 @@ def train(small):
     return small.train.take_per_class(6)
 
 
+def torchs_own(name):
+    """The class of torch that a name stands for."""
+    (found,) = (kind for kind in vars(torch.optim).values() if getattr(kind, "__name__", "").lower() == name)
+    return found
+
+
 @pytest.mark.parametrize("name", list_optimizers())
-def test_every_optimizer_by_name_is_torchs_own_with_its_defaults(train, name):
-    trainer = Trainer(mlp(), optimizer=name, lr=0.05, batch_size=10, progress=False)
-    history = trainer.fit(train, epochs=3)
-    assert type(trainer.optimizer).__name__.lower() == name
-    plain = type(trainer.optimizer)(mlp().parameters(), lr=0.05).param_groups[0]
-    own = dict(trainer.optimizer.param_groups[0])
-    assert {k: v for k, v in own.items() if k not in ("params", "fused")} == {
-        k: v for k, v in plain.items() if k not in ("params", "fused")
-    }
-    assert history["train_loss"][-1] < history["train_loss"][0]
+def test_every_optimizer_by_name_computes_as_torchs_own_with_its_defaults(train, name):
+    def run(optimizer):
+        model = mlp()
+        trainer = Trainer(model, optimizer=optimizer, lr=0.05, batch_size=10, progress=False)
+        trainer.fit(train, epochs=3)
+        return trainer, weights(model)
+
+    kind = torchs_own(name)
+    fused = {"fused": True} if name in ("adam", "adamw", "adagrad", "sgd") else {}
+    (named, by_name), (own, by_class) = run(name), run(lambda parameters: kind(parameters, lr=0.05, **fused))
+    assert torch.equal(by_name, by_class)
+    assert isinstance(named.optimizer, kind)
+    assert type(named.optimizer).__name__ == kind.__name__
+    assert {**named.optimizer.param_groups[0], "params": 0} == {**own.optimizer.param_groups[0], "params": 0}
+    losses = named.state.history["train_loss"]
+    assert losses[-1] < losses[0]
+
+
+@pytest.mark.parametrize("name", list_optimizers())
+def test_an_optimizer_by_name_does_all_that_torchs_own_does(name):
+    steps, model = [], mlp()
+    first, *rest = model.parameters()
+    optimizer = make_optimizer(name, [first], 0.01)
+    optimizer.add_param_group({"params": rest, "lr": 0.02})
+    optimizer.register_step_pre_hook(lambda *_: steps.append("before"))
+    optimizer.register_step_post_hook(lambda *_: steps.append("after"))
+
+    def closure():
+        optimizer.zero_grad()
+        loss = model(torch.ones(2, 784)).square().sum()
+        loss.backward()
+        return loss
+
+    first_loss, second_loss = (float(optimizer.step(closure).detach()) for _ in range(2))
+    assert first_loss != second_loss
+    assert steps == ["before", "after"] * 2
+    saved = torchs_own(name)([{"params": [first]}, {"params": rest}], lr=0.5)
+    saved.load_state_dict(optimizer.state_dict())
+    for twin in (saved, copy.deepcopy(optimizer), pickle.loads(pickle.dumps(optimizer))):
+        assert [group["lr"] for group in twin.param_groups] == [0.01, 0.02]
+        assert len(twin.state) == len(optimizer.state)
+    with pytest.raises(TypeError, match="can only optimize Tensors"):
+        optimizer.add_param_group({"params": [1.0]})
 
 
 @pytest.mark.parametrize("name", ["adam", "adamw", "adagrad", "sgd"])
