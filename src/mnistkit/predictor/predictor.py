@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import os
+import time
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from importlib import resources
@@ -34,6 +35,9 @@ _T = TypeVar("_T")
 
 # A network is no faster with more at once, and so many photos fit into any memory.
 _BATCH = 64
+# Seconds that an image takes from which on threads pay: decoding a photo leaves Python's lock for long. Over small images
+# threads quarrel about it, and all take up to 1.7 times as long.
+_WORTH_THREADS = 0.02
 # In nats: what is looked at only because the first look found no digit is one with 95 %, or none.
 _SURE = 3.0
 _DIGITS = tuple("0123456789")
@@ -256,10 +260,12 @@ class Predictor:
             except ImageError as error:
                 return error
 
-        # Decoding and framing leave Python's lock most of the time.
         with ThreadPoolExecutor(os.cpu_count()) as pool:
-            for chunk in _chunks(images, _BATCH):
-                looks = list(pool.map(look_or_error, chunk))
+            for first, *rest in _chunks(images, _BATCH):
+                start = time.perf_counter()
+                looks = [look_or_error(first)]
+                each = pool.map if time.perf_counter() - start > _WORTH_THREADS else map
+                looks += each(look_or_error, rest)
                 read = iter(self._predict([look for look in looks if not isinstance(look, ImageError)], reject))
                 for look in looks:
                     yield look if isinstance(look, ImageError) else next(read)

@@ -718,7 +718,35 @@ def test_a_stream_gives_errors_in_their_place(reader, few, tmp_path):
     assert labels(results[::2]) == labels(reader.predict(few.images[:5:2]))
 
 
-def test_a_stream_takes_no_more_than_a_batch_before_it_answers(reader, seven):
+@pytest.fixture(params=[0.0, math.inf], ids=["threads", "no threads"])
+def worth_threads(request, monkeypatch):
+    """Seconds that an image must take for threads to be used: none, or more than any takes."""
+    monkeypatch.setattr("mnistkit.predictor.predictor._WORTH_THREADS", request.param)
+    return request.param
+
+
+def test_a_stream_gives_the_same_with_threads_and_without(reader, few, worth_threads):
+    images = [*few.images[:3], b"", *few.images[3:]] * 12
+    before, threads = threading.active_count(), []
+
+    def noted():
+        for image in images:
+            threads.append(threading.active_count() - before)
+            yield image
+
+    read, one_by_one = list(reader.stream(noted())), [_read(reader, image) for image in images]
+    assert [str(result) for result in read] == [str(result) for result in one_by_one]
+    assert (max(threads) > 0) == (worth_threads == 0)
+
+
+def _read(reader, image):
+    try:
+        return reader.predict(image)
+    except ImageError as error:
+        return error
+
+
+def test_a_stream_takes_no_more_than_a_batch_before_it_answers(reader, seven, worth_threads):
     taken = 0
 
     def endless():
@@ -733,7 +761,7 @@ def test_a_stream_takes_no_more_than_a_batch_before_it_answers(reader, seven):
     assert taken <= 600
     threads = threading.active_count()
     stream.close()
-    assert threading.active_count() < threads
+    assert (threading.active_count() < threads) == (worth_threads == 0)
 
 
 def test_a_stream_of_unreadable_images_only(reader):
