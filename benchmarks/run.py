@@ -29,7 +29,8 @@ PARTS: dict[str, Callable[[Path, int], dict[str, Any]]] = {
     "inference": inference.measure,
     "pictures": pictures.measure,
     "throughput": inference.measure_throughput,
-    "growth": growth.measure,
+    "growth": growth.measure_training,
+    "reading": growth.measure_reading,
     "limits": limits.measure,
 }
 

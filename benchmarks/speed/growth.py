@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import subprocess
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ import PIL.Image
 
 from mnistkit import load_mnist
 from speed.environments import here
-from speed.timing import part
+from speed.timing import Contestant, alternate, part
 
 COUNTS = (1_000, 10_000, 100_000, 1_000_000)
 # Each in a process of its own: the highest memory use of a process never falls again. MNIST is repeated as often as need be.
@@ -72,30 +73,44 @@ def _folder(cache: Path, count: int) -> Path:
     return folder
 
 
-def measure(cache: Path, runs: int) -> dict[str, Any]:  # noqa: ARG001  (all parts are called alike)
-    """Training and evaluation of a small network on augmented, repeated images; reading of an array and of files."""
-    figures: dict[str, list[float]] = {}
-    memory: dict[str, str] = {}
+def measure_training(cache: Path, runs: int) -> dict[str, Any]:  # noqa: ARG001  (all parts are called alike)
+    """Training and evaluation of a small network on augmented, repeated images."""
+    scripts = {
+        f"{what}, {count:,} images": (TRAIN, what, str(count)) for what in ("train", "evaluate") for count in COUNTS
+    }
+    return _measure("Training on a thousand to a million images: 784-64-10, augmented", scripts, runs)
 
-    def run(title: str, script: str, *arguments: str) -> None:
-        done = subprocess.run([here(), "-c", script, *arguments], stdout=subprocess.PIPE, text=True, check=True)
-        microseconds, megabytes = json.loads(done.stdout.splitlines()[-1])
-        figures[title], memory[title] = [microseconds], f"{megabytes:,.0f} MB"
-        print(f"  {title}: {microseconds:.1f} µs an image, {megabytes:.0f} MB", flush=True)
 
-    for what in ("train", "evaluate"):
-        for count in COUNTS:
-            run(f"{what}, {count:,} images", TRAIN, what, str(count))
-    for count in COUNTS:
-        run(f"Predictor.stream, an array of {count:,}", READ, "array", str(count), "")
-    for count in COUNTS:
-        run(f"mnistkit predict --csv, {count:,} PNG files", READ, "files", str(count), str(_folder(cache, count)))
+def measure_reading(cache: Path, runs: int) -> dict[str, Any]:  # noqa: ARG001  (a million take long enough once)
+    """Reading of an array and of files."""
+    scripts = {f"Predictor.stream, an array of {count:,}": (READ, "array", str(count), "") for count in COUNTS}
+    scripts |= {
+        f"mnistkit predict --csv, {count:,} PNG files": (READ, "files", str(count), str(_folder(cache, count)))
+        for count in COUNTS
+    }
+    return _measure("Reading a thousand to a million images, with the weights that ship", scripts, 1)
+
+
+def _measure(title: str, scripts: Mapping[str, tuple[str, ...]], runs: int) -> dict[str, Any]:
+    """Microseconds an image of each script with its arguments, and the most memory of any run."""
+    memory = dict.fromkeys(scripts, 0.0)
+
+    def contestant(name: str) -> Contestant:
+        def run() -> float:
+            done = subprocess.run([here(), "-c", *scripts[name]], stdout=subprocess.PIPE, text=True, check=True)
+            microseconds, megabytes = map(float, json.loads(done.stdout.splitlines()[-1]))
+            memory[name] = max(memory[name], megabytes)
+            print(f"  {name}: {microseconds:.1f} µs an image, {megabytes:.0f} MB", flush=True)
+            return microseconds
+
+        return run
+
     return part(
-        "From a thousand to a million images: 784-64-10, augmented; the handwriting weights",
+        title,
         "µs an image",
-        figures,
-        f"train, {COUNTS[-1]:,} images",
+        alternate({name: contestant(name) for name in scripts}, runs, warm_up=False),
+        next(iter(scripts)),
         "constant, with memory of the images and little more",
-        notes=memory,
+        notes={name: f"{megabytes:,.0f} MB" for name, megabytes in memory.items()},
         note="most memory",
     )

@@ -12,7 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from mnistkit.errors import ConfigError, DataError
-from mnistkit.reliability import calibration
+from mnistkit.reliability import reliability
 from mnistkit.types import JsonValue
 
 __all__ = ["Calibration", "expected_calibration_error", "fit_calibration"]
@@ -128,7 +128,7 @@ def expected_calibration_error(probabilities: Tensor, labels: Tensor, *, bins: i
     0.4
     """
     confidence, predicted = probabilities.double().cpu().max(1)
-    return calibration(confidence.numpy(), (predicted == labels.cpu()).numpy(), bins).error
+    return reliability(confidence.numpy(), (predicted == labels.cpu()).numpy(), bins).error
 
 
 def fit_calibration(

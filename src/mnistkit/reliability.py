@@ -9,11 +9,11 @@ import numpy as np
 from mnistkit.errors import ConfigError, DataError
 from mnistkit.metrics import wilson_interval
 
-__all__ = ["Calibration", "CalibrationBin", "calibration"]
+__all__ = ["Reliability", "ReliabilityBin", "reliability"]
 
 
 @dataclass(frozen=True)
-class CalibrationBin:
+class ReliabilityBin:
     """The images whose confidence is in ``(low, high]``.
 
     Attributes:
@@ -37,14 +37,14 @@ class CalibrationBin:
 
 
 @dataclass(frozen=True)
-class Calibration:
+class Reliability:
     """Whether a confidence means what it says: of the images with 90 %, are nine in ten right?
 
     Attributes:
         bins: from confidence 0 to 1, all of one width; together the reliability curve.
     """
 
-    bins: tuple[CalibrationBin, ...]
+    bins: tuple[ReliabilityBin, ...]
 
     @property
     def error(self) -> float:
@@ -57,7 +57,7 @@ class Calibration:
         return sum(part.count * abs(part.accuracy - part.confidence) for part in filled) / count
 
 
-def calibration(confidences: np.ndarray, correct: np.ndarray, bins: int = 15) -> Calibration:
+def reliability(confidences: np.ndarray, correct: np.ndarray, bins: int = 15) -> Reliability:
     """Sort predictions by their confidence into bins of equal width.
 
     Args:
@@ -85,9 +85,9 @@ def calibration(confidences: np.ndarray, correct: np.ndarray, bins: int = 15) ->
     counts = np.bincount(places, minlength=bins)
     sums = np.bincount(places, weights=values, minlength=bins).tolist()
     hits = np.bincount(places, weights=correct, minlength=bins).tolist()
-    return Calibration(
+    return Reliability(
         tuple(
-            CalibrationBin(
+            ReliabilityBin(
                 low, high, count, total / count if count else float("nan"), right / count if count else float("nan")
             )
             for low, high, count, total, right in zip(

@@ -9,20 +9,20 @@ from hypothesis.extra import numpy as hnp
 from sklearn.calibration import calibration_curve
 
 from mnistkit.metrics import wilson_interval
-from mnistkit.reliability import Calibration, CalibrationBin, calibration
+from mnistkit.reliability import Reliability, ReliabilityBin, reliability
 
 
 @given(hnp.arrays(np.float64, st.integers(1, 40), elements=st.floats(0, 1)), st.data())
 def test_any_reliability_curve_is_scikit_learns(confidences, data):
     correct = data.draw(hnp.arrays(bool, len(confidences)))
     expected = calibration_curve(correct, confidences, n_bins=15, strategy="uniform")
-    filled = [part for part in calibration(confidences, correct).bins if part.count]
+    filled = [part for part in reliability(confidences, correct).bins if part.count]
     np.testing.assert_allclose([[p.accuracy for p in filled], [p.confidence for p in filled]], expected, atol=1e-9)
 
 
 def test_the_calibration_error_by_hand():
     # Two images at 0.95, one of them right; two at 0.55, both right.
-    result = calibration(np.array([0.95, 0.95, 0.55, 0.55]), np.array([True, False, True, True]), bins=10)
+    result = reliability(np.array([0.95, 0.95, 0.55, 0.55]), np.array([True, False, True, True]), bins=10)
     assert result.error == pytest.approx(0.5 * 0.45 + 0.5 * 0.45)
     assert [part.count for part in result.bins] == [0, 0, 0, 0, 0, 2, 0, 0, 0, 2]
     assert math.isnan(result.bins[0].accuracy)
@@ -32,18 +32,18 @@ def test_the_calibration_error_by_hand():
 
 
 def test_a_bin_is_open_below_and_closed_above():
-    bins = calibration(np.array([0.0, 0.5, 0.5000001, 1.0]), np.array([True] * 4), bins=2).bins
+    bins = reliability(np.array([0.0, 0.5, 0.5000001, 1.0]), np.array([True] * 4), bins=2).bins
     assert [(part.low, part.high, part.count) for part in bins] == [(0.0, 0.5, 2), (0.5, 1.0, 2)]
 
 
 def test_the_error_weighs_bins_by_their_images():
-    parts = (CalibrationBin(0, 0.5, 1, 0.4, 1.0), CalibrationBin(0.5, 1, 3, 0.8, 0.7))
-    assert Calibration(parts).error == pytest.approx((1 * 0.6 + 3 * 0.1) / 4)
+    parts = (ReliabilityBin(0, 0.5, 1, 0.4, 1.0), ReliabilityBin(0.5, 1, 3, 0.8, 0.7))
+    assert Reliability(parts).error == pytest.approx((1 * 0.6 + 3 * 0.1) / 4)
 
 
 def test_ece_of_a_model_that_is_as_sure_as_it_is_right_is_small():
     generator = torch.Generator().manual_seed(0)
     confidences = torch.rand(200_000, generator=generator).numpy()
     correct = torch.rand(200_000, generator=generator).numpy() < confidences
-    assert calibration(confidences, correct).error < 0.005
-    assert calibration(confidences, ~correct).error > 0.4
+    assert reliability(confidences, correct).error < 0.005
+    assert reliability(confidences, ~correct).error > 0.4

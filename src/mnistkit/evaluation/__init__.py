@@ -20,6 +20,6 @@ from mnistkit.evaluation.repetition import repeat as repeat
 from mnistkit.evaluation.report import Report as Report
 from mnistkit.evaluation.suspects import SuspectLabel as SuspectLabel
 from mnistkit.evaluation.suspects import suspect_labels as suspect_labels
-from mnistkit.reliability import Calibration as Calibration
-from mnistkit.reliability import CalibrationBin as CalibrationBin
-from mnistkit.reliability import calibration as calibration
+from mnistkit.reliability import Reliability as Reliability
+from mnistkit.reliability import ReliabilityBin as ReliabilityBin
+from mnistkit.reliability import reliability as reliability

@@ -13,7 +13,7 @@ import PIL.Image
 
 from mnistkit.data import DigitDataset
 from mnistkit.evaluation.figures import ClassFigures, ConfusedPair, Outcome, percent
-from mnistkit.reliability import Calibration
+from mnistkit.reliability import Reliability
 
 if TYPE_CHECKING:
     from mnistkit.evaluation.report import Report
@@ -57,12 +57,12 @@ def render(report: Report, data: DigitDataset, most: int) -> str:
 <h2>Calibration</h2>
 <p>Accuracy against confidence. On the dashed line confidence means what it says; below it the model is too sure of itself.
 Upright lines are 95 % intervals; grey bars show how many images there are.</p>
-{_reliability(report.calibration)}
+{_reliability(report.reliability)}
 <h2>Mistakes</h2>
 {_mistakes(report, data, most)}
 <footer class="faint">
 <p>Interval: 95 %, Wilson (1927). Calibration error: the distance between accuracy and mean confidence in
-{len(report.calibration.bins)} bins of equal width, weighted by their images (Guo et al. 2017). Loss: cross-entropy, the mean
+{len(report.reliability.bins)} bins of equal width, weighted by their images (Guo et al. 2017). Loss: cross-entropy, the mean
 over the images.</p>
 <p>Fingerprint of the data: {escape(report.fingerprint)}.</p>
 </footer>
@@ -77,7 +77,7 @@ def _cards(report: Report) -> str:
         (f"{report.accuracy:.2%}", "accuracy", f"95 % interval {low:.2%} to {high:.2%}"),
         (f"{report.count - report.correct:,}", "mistakes", f"of {report.count:,} images"),
         (f"{report.loss:.4f}", "loss", "mean cross-entropy"),
-        (f"{report.calibration.error:.2%}", "calibration error", f"mean confidence {report.confidences.mean():.2%}"),
+        (f"{report.reliability.error:.2%}", "calibration error", f"mean confidence {report.confidences.mean():.2%}"),
     ]
     parts = [
         f'<div class="card"><span>{name}</span><b>{value}</b><span>{note}</span></div>' for value, name, note in cards
@@ -144,21 +144,21 @@ def _pair(pair: ConfusedPair, report: Report, data: DigitDataset) -> str:
     return f"<li><span>{text}</span>{pictures}</li>"
 
 
-def _reliability(calibration: Calibration) -> str:
+def _reliability(reliability: Reliability) -> str:
     def x(value: float) -> float:
         return _LEFT + _SIDE * value
 
     def y(value: float) -> float:
         return _BOTTOM - _SIDE * value
 
-    most = max(part.count for part in calibration.bins)
-    filled = [part for part in calibration.bins if part.count]
+    most = max(part.count for part in reliability.bins)
+    filled = [part for part in reliability.bins if part.count]
     parts = []
     for tick in (0, 0.25, 0.5, 0.75, 1):
         parts.append(f'<line class="grid-line" x1="{x(0)}" x2="{x(1)}" y1="{y(tick)}" y2="{y(tick)}"/>')
         parts.append(f'<text x="{x(0) - 6}" y="{y(tick) + 4}" text-anchor="end">{tick:.0%}</text>')
         parts.append(f'<text x="{x(tick)}" y="{y(0) + 16}" text-anchor="middle">{tick:.0%}</text>')
-    width = _SIDE / len(calibration.bins) - 2
+    width = _SIDE / len(reliability.bins) - 2
     for part in filled:
         # By the root, for the last bin holds nearly everything.
         height = 0.25 * _SIDE * math.sqrt(part.count / most)

@@ -15,8 +15,8 @@ from mnistkit.evaluation import figures
 from mnistkit.evaluation._files import plain, read_json, write_json
 from mnistkit.evaluation.figures import ClassFigures, ConfusedPair, Outcome, percent
 from mnistkit.metrics import wilson_interval
-from mnistkit.reliability import Calibration
-from mnistkit.reliability import calibration as sort_into_bins
+from mnistkit.reliability import Reliability
+from mnistkit.reliability import reliability as sort_into_bins
 from mnistkit.types import JsonValue, PathLike
 
 __all__ = ["Report"]
@@ -126,7 +126,7 @@ class Report:
         return figures.confused_pairs(self.confusion)
 
     @functools.cached_property
-    def calibration(self) -> Calibration:
+    def reliability(self) -> Reliability:
         """Accuracy against confidence in 15 bins of equal width, and the expected calibration error."""
         return sort_into_bins(self.confidences, self.hits)
 
@@ -164,7 +164,7 @@ class Report:
             f"accuracy           {self.accuracy:.2%}   95 % interval {low:.2%} to {high:.2%}; "
             f"{self.count - self.correct:,} wrong",
             f"loss               {self.loss:.4f}",
-            f"calibration error  {self.calibration.error:.2%}   mean confidence {self.confidences.mean():.2%}",
+            f"calibration error  {self.reliability.error:.2%}   mean confidence {self.confidences.mean():.2%}",
             "",
             f"{'class':<{width}}  precision   recall       F1   images",
         ]
@@ -191,14 +191,14 @@ class Report:
             "accuracy": self.accuracy,
             "interval": self.interval,
             "loss": self.loss,
-            "calibration_error": self.calibration.error,
+            "calibration_error": self.reliability.error,
             "per_class": [asdict(row) for row in self.per_class],
             "macro": {
                 name: value for name, value in asdict(self.macro).items() if name in {"precision", "recall", "f1"}
             },
             "confusion": self.confusion.tolist(),
             "confused_pairs": [asdict(pair) for pair in self.confused_pairs],
-            "reliability": [asdict(part) for part in self.calibration.bins],
+            "reliability": [asdict(part) for part in self.reliability.bins],
         }
         return {name: plain(value) for name, value in rows.items()}
 

@@ -12,7 +12,7 @@ from torch import nn
 from mnistkit import interpret
 from mnistkit.data import DigitDataset
 from mnistkit.errors import DataError
-from mnistkit.evaluation import Calibration, Report
+from mnistkit.evaluation import Reliability, Report
 from mnistkit.interpret.projection import Projection
 from mnistkit.plots._style import DASHES, Theme, colour_bar, dress, look_of, one_axes
 
@@ -120,13 +120,13 @@ def _ink_on(background: str) -> str:
     return "#000000" if luminance > 0.179 else "#ffffff"
 
 
-def reliability_diagram(source: Report | Calibration, *, ax: Axes | None = None, theme: Theme = "light") -> Figure:
+def reliability_diagram(source: Report | Reliability, *, ax: Axes | None = None, theme: Theme = "light") -> Figure:
     """Accuracy against confidence, in bins of equal width; on the dashed line, confidence means what it says.
 
     A point's upright line is its 95 % interval (Wilson); grey bars are the share of the images in each bin.
 
     Args:
-        source: a report; or of plain arrays, :func:`mnistkit.evaluation.calibration`.
+        source: a report; or of plain arrays, :func:`mnistkit.evaluation.reliability`.
         ax: where to draw; by default a new figure.
         theme: ``"light"`` or ``"dark"``.
 
@@ -134,15 +134,15 @@ def reliability_diagram(source: Report | Calibration, *, ax: Axes | None = None,
         DataError: if there are no images.
         ConfigError: for an unknown theme.
 
-    >>> from mnistkit.evaluation import calibration
-    >>> half_right = calibration(np.full(10, 0.9), np.arange(10) < 5, bins=10)
+    >>> from mnistkit.evaluation import reliability
+    >>> half_right = reliability(np.full(10, 0.9), np.arange(10) < 5, bins=10)
     >>> print(reliability_diagram(half_right).axes[0].get_title())
     calibration error 40.0%
     """
-    calibration = source.calibration if isinstance(source, Report) else source
-    filled = [part for part in calibration.bins if part.count]
+    reliability = source.reliability if isinstance(source, Report) else source
+    filled = [part for part in reliability.bins if part.count]
     if not filled:
-        raise DataError("there are no images in this calibration")
+        raise DataError("there are no images in this reliability curve")
     look, count = look_of(theme), sum(part.count for part in filled)
     figure, ax = one_axes(ax, (4.0, 4.3), theme)
     x, y = ([getattr(part, name) for part in filled] for name in ("confidence", "accuracy"))
@@ -164,7 +164,7 @@ def reliability_diagram(source: Report | Calibration, *, ax: Axes | None = None,
         x, y, errors, color=look.lines[0], marker="o", markersize=5, linewidth=1.8, elinewidth=1.2, label="model"
     )
     ax.set(xlabel="confidence", ylabel="accuracy", xlim=(0, 1.02), ylim=(0, 1.02))
-    ax.set_title(f"calibration error {calibration.error:.1%}", fontsize=11)
+    ax.set_title(f"calibration error {reliability.error:.1%}", fontsize=11)
     # Under the axes: wherever it lay inside, some model's points would be there.
     ax.legend(fontsize=9, loc="upper center", bbox_to_anchor=(0.5, -0.14), ncols=3, columnspacing=1.0, handlelength=1.6)
     dress(ax, theme, grid="both")

@@ -254,6 +254,7 @@ class Trainer:
                 for batch in group:
                     output = self.training_step(batch)
                     self._add_up(output, batch)
+                    # Dividing by one would be two operations in vain, here and on the way back.
                     self.backward(output.loss if len(group) == 1 else output.loss / len(group))
                 self._updates.complete()
                 self._call("on_gradients")

@@ -55,12 +55,12 @@ def test_a_report_agrees_with_scikit_learn_and_statsmodels(report):
 
 def test_the_reliability_curve_is_scikit_learns(report):
     correct, confidence = calibration_curve(report.hits, report.confidences.astype(np.float64), n_bins=15)
-    filled = [part for part in report.calibration.bins if part.count]
+    filled = [part for part in report.reliability.bins if part.count]
     np.testing.assert_allclose([part.accuracy for part in filled], correct, atol=1e-9)
     np.testing.assert_allclose([part.confidence for part in filled], confidence, atol=1e-9)
-    assert sum(part.count for part in report.calibration.bins) == report.count
+    assert sum(part.count for part in report.reliability.bins) == report.count
     weights = np.array([part.count for part in filled]) / report.count
-    assert report.calibration.error == pytest.approx(float(weights @ np.abs(correct - confidence)), abs=1e-9)
+    assert report.reliability.error == pytest.approx(float(weights @ np.abs(correct - confidence)), abs=1e-9)
 
 
 def test_figures_that_do_not_exist_are_nan():

@@ -102,7 +102,7 @@ def test_it_says_how_many_mistakes_it_leaves_out(report, page_of):
 
 def test_the_reliability_curve_has_a_point_for_each_bin_with_images(report, page_of):
     page = page_of(report)
-    filled = [part for part in report.calibration.bins if part.count]
+    filled = [part for part in report.reliability.bins if part.count]
     assert len(page.all("circle")) == len(page.all("rect", "count")) == len(filled)
     x, y = page.all("polyline")[0]["points"].split()[-1].split(",")
     assert float(x) == pytest.approx(44 + 300 * filled[-1].confidence, abs=0.06)

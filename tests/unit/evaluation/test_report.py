@@ -66,7 +66,7 @@ def test_it_prints_as_a_table(by_hand):
         "\n"
         "accuracy           66.67%   95 % interval 30.00% to 90.32%; 2 wrong\n"
         f"loss               {by_hand.loss:.4f}\n"
-        f"calibration error  {by_hand.calibration.error:.2%}   mean confidence 79.00%\n"
+        f"calibration error  {by_hand.reliability.error:.2%}   mean confidence 79.00%\n"
         "\n"
         "class  precision   recall       F1   images\n"
         "a         66.67%   66.67%   66.67%        3\n"
@@ -117,7 +117,7 @@ def test_the_file_can_be_read_by_any_program(by_hand, tmp_path):
     content = json.loads((tmp_path / "report.json").read_text())
     assert content["accuracy"] == by_hand.accuracy
     assert content["interval"] == list(by_hand.interval)
-    assert content["calibration_error"] == by_hand.calibration.error
+    assert content["calibration_error"] == by_hand.reliability.error
     assert content["per_class"][1] == {"name": "b", "precision": 1.0, "recall": 0.5, "f1": 2 / 3, "support": 2}
     assert content["confusion"] == by_hand.confusion.tolist()
     assert content["confused_pairs"][0] == {"label": 0, "prediction": 2, "count": 1, "share": 1 / 3}

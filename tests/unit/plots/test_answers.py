@@ -9,7 +9,7 @@ from matplotlib.container import ErrorbarContainer
 
 from mnistkit import evaluate
 from mnistkit.errors import DataError
-from mnistkit.evaluation import calibration
+from mnistkit.evaluation import reliability
 from mnistkit.interpret import embed, project
 from mnistkit.plots import confusion_matrix, embedding_map, reliability_diagram
 from mnistkit.plots.answers import _ink_on
@@ -76,7 +76,7 @@ def test_a_matrix_is_square_and_has_a_name_for_each_row(counts, classes):
 def test_points_are_the_bins_and_bars_their_shares():
     sure = np.array([0.95, 0.95, 0.95, 0.95, 0.55, 0.55])
     right = np.array([True, True, True, False, True, False])
-    ax = reliability_diagram(calibration(sure, right, bins=10)).axes[0]
+    ax = reliability_diagram(reliability(sure, right, bins=10)).axes[0]
     points = errorbars(ax).lines[0]
     np.testing.assert_allclose(points.get_xdata(orig=False), [0.55, 0.95])
     np.testing.assert_allclose(points.get_ydata(orig=False), [0.5, 0.75])
@@ -89,19 +89,19 @@ def test_points_are_the_bins_and_bars_their_shares():
 def test_intervals_are_wilsons():
     from mnistkit.metrics import wilson_interval
 
-    ax = reliability_diagram(calibration(np.full(10, 0.85), np.arange(10) < 9, bins=10)).axes[0]
+    ax = reliability_diagram(reliability(np.full(10, 0.85), np.arange(10) < 9, bins=10)).axes[0]
     ((start, end),) = errorbars(ax).lines[2][0].get_segments()
     assert (start[1], end[1]) == pytest.approx(wilson_interval(9, 10))
 
 
 def test_a_report_is_its_calibration(report):
-    one, other = reliability_diagram(report).axes[0], reliability_diagram(report.calibration).axes[0]
+    one, other = reliability_diagram(report).axes[0], reliability_diagram(report.reliability).axes[0]
     np.testing.assert_array_equal(errorbars(one).lines[0].get_ydata(), errorbars(other).lines[0].get_ydata())
 
 
 def test_no_images_have_no_calibration():
-    empty = calibration(np.zeros(0), np.zeros(0, dtype=bool))
-    with pytest.raises(DataError, match="there are no images in this calibration"):
+    empty = reliability(np.zeros(0), np.zeros(0, dtype=bool))
+    with pytest.raises(DataError, match="there are no images in this reliability curve"):
         reliability_diagram(empty)
 
 
