@@ -13,7 +13,7 @@ SOURCE = Path(mnistkit.__file__).parent
 LEVELS = [
     {"errors"},
     {"types"},
-    {"_atomic", "_modules", "_packing", "device", "precision", "distributed", "seeding"},
+    {"_atomic", "_modules", "_packing", "_progress", "device", "precision", "distributed", "seeding"},
     {"metrics", "imaging"},
     {"reliability"},
     {"models", "data", "calibration"},

@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import csv
 import os
-import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,6 +16,7 @@ from mnistkit.errors import ConfigError, ImageError
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+    from mnistkit._progress import Progress
     from mnistkit.predictor import Prediction, Predictor
 
 __all__ = ["add_predict_arguments", "add_read_arguments", "predict", "read"]
@@ -54,15 +54,20 @@ def _add_model_arguments(parser: argparse.ArgumentParser) -> None:
 
 def predict(options: argparse.Namespace) -> None:
     """Read pictures of one digit each."""
+    from mnistkit._progress import Progress
+
     predictor = _predictor(options)
     files = _files(options.files)
     results = zip(files, predictor.stream(map(os.fspath, files), reject=options.reject), strict=True)
     failures: list[ImageError] = []
-    if options.csv is not None:
-        _write_csv(options.csv, _noting(_progress(results, len(files)), failures))
-        rows: list[dict[str, object]] = []
-    else:
-        rows = [_report(options, predictor, file, result) for file, result in _noting(results, failures)]
+    # Without a file the answers themselves show how far it is.
+    with Progress(len(files), "pictures", shown=options.csv is not None) as progress:
+        noted = _noting(results, failures, progress)
+        if options.csv is not None:
+            _write_csv(options.csv, noted)
+            rows: list[dict[str, object]] = []
+        else:
+            rows = [_report(options, predictor, file, result) for file, result in noted]
     counts: dict[str, object] = {"count": len(files), "failed": len(failures)}
     print_json(options, counts | ({"predictions": rows} if options.csv is None else {"csv": str(options.csv)}))
     if failures:
@@ -106,26 +111,15 @@ def _files(paths: Iterable[Path]) -> list[Path]:
 
 
 def _noting(
-    results: Iterable[tuple[Path, Prediction | ImageError]], failures: list[ImageError]
+    results: Iterable[tuple[Path, Prediction | ImageError]], failures: list[ImageError], progress: Progress
 ) -> Iterator[tuple[Path, Prediction | ImageError]]:
-    """The same, with what could not be read said at once and kept for the end."""
+    """The same, counted, with what could not be read said at once and kept for the end."""
     for file, result in results:
         if isinstance(result, ImageError):
             failures.append(result)
-            print(f"mnistkit: {file}: {result}", file=sys.stderr)
+            progress.write(f"mnistkit: {file}: {result}")
         yield file, result
-
-
-def _progress(
-    results: Iterable[tuple[Path, Prediction | ImageError]], count: int
-) -> Iterable[tuple[Path, Prediction | ImageError]]:
-    from tqdm import tqdm
-
-    # In a log a line now and then, in a terminal a bar.
-    bar: Iterable[tuple[Path, Prediction | ImageError]] = tqdm(
-        results, total=count, unit=" pictures", file=sys.stderr, mininterval=0.1 if sys.stderr.isatty() else 10
-    )
-    return bar
+        progress.update()
 
 
 def _report(

@@ -9,8 +9,8 @@ from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor, nn
-from tqdm.auto import tqdm
 
+from mnistkit._progress import Progress
 from mnistkit.data import DigitDataset
 from mnistkit.evaluation._files import read_json, write_json
 from mnistkit.evaluation.corruptions import CORRUPTIONS, corrupt
@@ -182,7 +182,7 @@ def robustness(
         batch_size: images at a time.
         device: to move the model to; by default where it is.
         name: what to call the model; by default what its factory is called.
-        progress: whether to show progress on standard error, in a terminal or a notebook.
+        progress: whether to show progress on standard error.
 
     Raises:
         ConfigError: for an unknown name, or another kind of model or data.
@@ -207,9 +207,7 @@ def robustness(
     for kind in corruptions:
         corrupt(dataset.images[:1], kind)
     steps = 1 + sum(len(PERTURBATIONS[kind].levels) - 1 for kind in curves) + len(corruptions)
-    with tqdm(
-        total=steps, desc="robustness", unit="measurement", leave=False, disable=None if progress else True
-    ) as bar:
+    with Progress(steps, "measurements", shown=progress) as bar:
         unchanged = score(dataset.images)
         bar.update()
         measured = []

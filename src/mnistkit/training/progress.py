@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, TextIO
 
 from tqdm.auto import tqdm
 
+from mnistkit._progress import draws_bars
 from mnistkit.errors import ConfigError
 from mnistkit.metrics import Evaluation
 from mnistkit.training.callback import Callback
@@ -81,7 +82,7 @@ class ProgressBar(Callback):
     def _open(self, trainer: Trainer) -> None:
         self._close()
         file, state = self._file or sys.stderr, trainer.state
-        wanted = self._wanted if self._wanted is not None else file.isatty() or "ipykernel" in sys.modules
+        wanted = self._wanted if self._wanted is not None else draws_bars(file)
         if wanted and trainer.world.is_main and state.epoch < state.epochs:
             self._bar = tqdm(
                 total=state.steps_in_epoch,
