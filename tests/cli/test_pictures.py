@@ -77,11 +77,15 @@ def test_an_empty_folder_is_an_error(run, tmp_path):
     assert error == f"mnistkit: there are no pictures in the folder {tmp_path / 'empty'}\n"
 
 
-def test_csv_has_a_line_for_each_picture(run, album, reader, tmp_path):
+def test_csv_has_a_line_for_each_picture(run, album, reader, tmp_path, monkeypatch):
+    monkeypatch.setattr("mnistkit._progress._SECONDS_BETWEEN_LINES", 0.0)
     target = tmp_path / "new" / "out.csv"
     code, output, error = run("predict", album, "--csv", target)
     assert (code, output) == (5, "")
-    assert "4/4" in error
+    assert [line.partition(" after")[0] for line in error.splitlines() if "pictures after" in line] == [
+        f"{number} of 4 pictures" for number in (1, 2, 3, 4)
+    ]
+    assert "\r" not in error
     rows = rows_of(target)
     assert list(rows[0]) == ["file", "label", "name", "confidence", "rejected", "error"]
     assert [row["file"] for row in rows] == [str(album / name) for name in ("1.png", "2.jpg", "dear.png", "more/3.bmp")]
