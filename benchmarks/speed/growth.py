@@ -18,8 +18,7 @@ from speed.timing import Contestant, alternate, part
 COUNTS = (1_000, 10_000, 100_000, 1_000_000)
 # Each in a process of its own: the highest memory use of a process never falls again. MNIST is repeated as often as need be.
 TRAIN = """
-import json, sys, time
-from pathlib import Path
+import sys, time
 from mnistkit import Augment, Trainer, create_model, load_mnist
 from mnistkit.data import concatenate
 
@@ -38,8 +37,7 @@ else:
 seconds = time.perf_counter() - start
 """
 READ = """
-import json, sys, time
-from pathlib import Path
+import sys, time
 import numpy as np
 from mnistkit import Predictor, load_mnist
 from mnistkit.cli import main
@@ -56,8 +54,10 @@ else:
     assert main(["predict", folder, "--csv", folder + ".csv", "--json"]) == 0
 seconds = time.perf_counter() - start
 """
-# The most memory, not by getrusage: there a process begins with what its parent had.
+# How each ends. The most memory, not by getrusage: there a process begins with what its parent had.
 PRINT = """
+import json
+from pathlib import Path
 most = next(line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith("VmHWM"))
 print(json.dumps([1e6 * seconds / count, int(most.split()[1]) / 1024]))
 """
@@ -81,18 +81,16 @@ def _folder(cache: Path, count: int) -> Path:
 def measure_training(cache: Path, runs: int) -> dict[str, Any]:  # noqa: ARG001  (all parts are called alike)
     """Training and evaluation of a small network on augmented, repeated images."""
     scripts = {
-        f"{what}, {count:,} images": (TRAIN + PRINT, what, str(count))
-        for what in ("train", "evaluate")
-        for count in COUNTS
+        f"{what}, {count:,} images": (TRAIN, what, str(count)) for what in ("train", "evaluate") for count in COUNTS
     }
     return _measure("Training on a thousand to a million images: 784-64-10, augmented", scripts, runs)
 
 
 def measure_reading(cache: Path, runs: int) -> dict[str, Any]:  # noqa: ARG001  (a million take long enough once)
     """Reading of an array and of files."""
-    scripts = {f"Predictor.stream, an array of {count:,}": (READ + PRINT, "array", str(count), "") for count in COUNTS}
+    scripts = {f"Predictor.stream, an array of {count:,}": (READ, "array", str(count), "") for count in COUNTS}
     scripts |= {
-        f"mnistkit predict --csv, {count:,} PNG files": (READ + PRINT, "files", str(count), str(_folder(cache, count)))
+        f"mnistkit predict --csv, {count:,} PNG files": (READ, "files", str(count), str(_folder(cache, count)))
         for count in COUNTS
     }
     return _measure("Reading a thousand to a million images, with the weights that ship", scripts, 1)
@@ -104,7 +102,9 @@ def _measure(title: str, scripts: Mapping[str, tuple[str, ...]], runs: int) -> d
 
     def contestant(name: str) -> Contestant:
         def run() -> float:
-            done = subprocess.run([here(), "-c", *scripts[name]], stdout=subprocess.PIPE, text=True, check=True)
+            script, *arguments = scripts[name]
+            command = [here(), "-c", script + PRINT, *arguments]
+            done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
             microseconds, megabytes = map(float, json.loads(done.stdout.splitlines()[-1]))
             memory[name] = max(memory[name], megabytes)
             print(f"  {name}: {microseconds:.1f} µs an image, {megabytes:.0f} MB", flush=True)

@@ -9,7 +9,7 @@ from typing import Self, TextIO
 
 from tqdm.auto import tqdm
 
-__all__ = ["Progress", "draws_bars"]
+__all__ = ["Progress", "draws_bars", "write_line"]
 
 _SECONDS_BETWEEN_LINES = 10.0
 
@@ -17,6 +17,12 @@ _SECONDS_BETWEEN_LINES = 10.0
 def draws_bars(file: TextIO) -> bool:
     """Whether a bar can be drawn there again and again."""
     return file.isatty() or "ipykernel" in sys.modules
+
+
+def write_line(line: str, file: TextIO) -> None:
+    """Write a line of its own, at once, above a bar if there is one."""
+    tqdm.write(line, file=file)
+    file.flush()
 
 
 class Progress:
@@ -55,6 +61,5 @@ class Progress:
             self.write(f"{self._done:,} of {self._total:,} {self._unit} after {now - self._start:.0f} s")
 
     def write(self, line: str) -> None:
-        """A line of its own, above the bar if there is one."""
-        tqdm.write(line, file=sys.stderr)
-        sys.stderr.flush()
+        """Say something else, whether or not progress is shown."""
+        write_line(line, sys.stderr)

@@ -125,8 +125,20 @@ def test_sums_keep_no_graph_alive():
     sums = MetricSums()
     weight = torch.ones((), requires_grad=True)
     sums.update(StepOutput(weight * 2, _logits([0]) * weight, {"m": weight * 3}), torch.tensor([0]))
-    assert not any(isinstance(value, torch.Tensor) and value.requires_grad for value in sums._sums.values())
+    assert not any(isinstance(value, torch.Tensor) for value in sums._sums.values())
     assert sums.compute() == Evaluation(2.0, 1, 1, {"m": 3.0})
+
+
+def test_on_another_device_sums_stay_there_wide_and_without_a_graph():
+    sums, weight = MetricSums("meta"), torch.ones((), dtype=torch.float16, device="meta", requires_grad=True)
+    logits, labels = torch.zeros(3, 4, device="meta") * weight, torch.zeros(3, dtype=torch.int64, device="meta")
+    for _ in range(2):
+        # A meta tensor has no value: whatever waited for one would raise.
+        sums.update(StepOutput(weight * 2, logits, {"m": weight * 3}), labels)
+    kept = {name: value for name, value in sums._sums.items() if isinstance(value, torch.Tensor)}
+    assert set(kept) == {"loss", "correct", "metrics/m"}
+    for value in kept.values():
+        assert (value.device.type, value.dtype, value.requires_grad) == ("meta", torch.float64, False)
 
 
 def test_the_state_survives_json_to_the_last_bit():

@@ -30,7 +30,7 @@ class _Eager(torch.optim.Optimizer):
 
     def __init_subclass__(cls) -> None:
         # One of the wrappers also turned gradients off.
-        cls.step = torch.no_grad()(inspect.unwrap(cls.step))  # type: ignore[method-assign]
+        cls.step = torch.no_grad()(inspect.unwrap(cls.step))  # type: ignore[method-assign]  # of a class in the making
 
 
 class Adam(_Eager, torch.optim.Adam):

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, TextIO
 
 from tqdm.auto import tqdm
 
-from mnistkit._progress import draws_bars
+from mnistkit._progress import draws_bars, write_line
 from mnistkit.errors import ConfigError
 from mnistkit.metrics import Evaluation
 from mnistkit.training.callback import Callback
@@ -101,9 +101,7 @@ class ProgressBar(Callback):
 
     def _write(self, trainer: Trainer, line: str) -> None:
         if trainer.world.is_main:
-            # Above the bar, if there is one.
-            tqdm.write(line, file=self._file or sys.stderr)
-            (self._file or sys.stderr).flush()
+            write_line(line, self._file or sys.stderr)
 
 
 def _figures(result: Evaluation) -> str:
