@@ -30,7 +30,7 @@ from mnistkit.calibration import expected_calibration_error
 from mnistkit.errors import ImageError
 from mnistkit.imaging import load_image
 from mnistkit.metrics import wilson_interval
-from mnistkit.predictor import Prediction
+from mnistkit.reading import Prediction
 
 # Those that nobody takes for a digit.
 LETTERS = "ACDEFGHJKLMNPQRTUVWXYadefhjkmnprtuwxy"

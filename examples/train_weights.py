@@ -34,8 +34,9 @@ from mnistkit import (
     seed_everything,
 )
 from mnistkit.callbacks import EMA
-from mnistkit.data import concatenate, draw_digits, draw_distractors
+from mnistkit.data import concatenate
 from mnistkit.seeding import derive_seed
+from mnistkit.synthetic import draw_digits, draw_distractors
 from mnistkit.training import OneCycle
 from mnistkit.types import Batch, StepOutput
 

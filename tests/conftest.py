@@ -1,6 +1,6 @@
 import pytest
 
-from mnistkit.data._idx import write_idx
+from mnistkit.data.idx import write_idx
 
 
 @pytest.fixture(scope="session")

@@ -6,7 +6,7 @@ from matplotlib.figure import Figure
 
 import kept as keeping
 from mnistkit.plots import Theme
-from mnistkit.plots._style import dress, look_of, one_axes
+from mnistkit.plots.style import dress, look_of, one_axes
 from speed.timing import median
 
 

@@ -28,8 +28,8 @@ if TYPE_CHECKING:
     from mnistkit.models import list_models as list_models
     from mnistkit.models import register_model as register_model
     from mnistkit.models import summary as summary
-    from mnistkit.predictor import Prediction as Prediction
-    from mnistkit.predictor import Predictor as Predictor
+    from mnistkit.reading import Prediction as Prediction
+    from mnistkit.reading import Predictor as Predictor
     from mnistkit.seeding import seed_everything as seed_everything
     from mnistkit.training import Callback as Callback
     from mnistkit.training import Trainer as Trainer
@@ -43,8 +43,8 @@ _HOMES = {
     "DigitDataset": "data",
     "EarlyStopping": "callbacks",
     "MnistkitError": "errors",
-    "Prediction": "predictor",
-    "Predictor": "predictor",
+    "Prediction": "reading",
+    "Predictor": "reading",
     "Report": "evaluation",
     "TensorLoader": "data",
     "Trainer": "training",

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from mnistkit._atomic import write_atomically
+from mnistkit._core.files import write_atomically
 from mnistkit.errors import ConfigError, MissingExtraError, unknown_name
 from mnistkit.types import PathLike
 

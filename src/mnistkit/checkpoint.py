@@ -19,7 +19,7 @@ import safetensors.torch
 import torch
 from torch import Tensor, nn
 
-from mnistkit._atomic import write_atomically
+from mnistkit._core.files import write_atomically
 from mnistkit._packing import pack, storable, unpack
 from mnistkit.calibration import Calibration
 from mnistkit.data.preprocessing import Preprocessing

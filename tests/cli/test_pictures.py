@@ -78,7 +78,7 @@ def test_an_empty_folder_is_an_error(run, tmp_path):
 
 
 def test_csv_has_a_line_for_each_picture(run, album, reader, tmp_path, monkeypatch):
-    monkeypatch.setattr("mnistkit._progress._SECONDS_BETWEEN_LINES", 0.0)
+    monkeypatch.setattr("mnistkit._core.progress._SECONDS_BETWEEN_LINES", 0.0)
     target = tmp_path / "new" / "out.csv"
     code, output, error = run("predict", album, "--csv", target)
     assert (code, output) == (5, "")

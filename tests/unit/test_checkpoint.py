@@ -29,7 +29,7 @@ from mnistkit.errors import (
     ConfigError,
     UnknownModelError,
 )
-from mnistkit.models import ModelSpec, _registry, create_model, model_spec, register_model
+from mnistkit.models import ModelSpec, create_model, model_spec, register_model, registry
 
 WRITE_LIMITED = """
 import resource, signal, sys, torch
@@ -74,7 +74,7 @@ def model():
 
 @pytest.fixture
 def _own_registry(monkeypatch):
-    monkeypatch.setattr(_registry, "_FACTORIES", dict(_registry._FACTORIES))
+    monkeypatch.setattr(registry, "_FACTORIES", dict(registry._FACTORIES))
 
 
 def _content(model, **fields):

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import cast
 
-from mnistkit.callbacks._monitor import Mode, Monitor
+from mnistkit.callbacks.monitor import Mode, Monitor
 from mnistkit.errors import ConfigError
 from mnistkit.training import Callback, Trainer
 from mnistkit.types import PathLike

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import cast
 
-from mnistkit._atomic import write_atomically
+from mnistkit._core.files import write_atomically
 from mnistkit.training import Callback, Trainer
 from mnistkit.types import PathLike
 

@@ -7,7 +7,7 @@ from typing import cast
 
 from torch import Tensor
 
-from mnistkit.callbacks._monitor import Mode, Monitor
+from mnistkit.callbacks.monitor import Mode, Monitor
 from mnistkit.errors import ConfigError
 from mnistkit.training import Callback, Trainer
 

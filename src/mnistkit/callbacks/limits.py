@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mnistkit.callbacks._monitor import Mode, Monitor
+from mnistkit.callbacks.monitor import Mode, Monitor
 from mnistkit.errors import ConfigError
 from mnistkit.training import Callback, Trainer
 

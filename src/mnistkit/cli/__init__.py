@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from mnistkit import __version__
-from mnistkit.cli import _pictures, _reports, _train
+from mnistkit.cli import pictures, reports, train
 from mnistkit.errors import MnistkitError
 
 __all__ = ["main"]
@@ -50,9 +50,9 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"mnistkit {__version__}")
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
-    _train.add_arguments(_add(commands, "train", _train.train, "train a model and report its test accuracy"))
+    train.add_arguments(_add(commands, "train", train.train, "train a model and report its test accuracy"))
 
-    evaluate = _add(commands, "evaluate", _reports.evaluate, "measure a checkpoint on a data set")
+    evaluate = _add(commands, "evaluate", reports.evaluate, "measure a checkpoint on a data set")
     evaluate.add_argument("checkpoint", type=Path, help="a model or training file")
     evaluate.add_argument(
         "--report",
@@ -62,20 +62,20 @@ def _parser() -> argparse.ArgumentParser:
     )
     _add_data_arguments(evaluate)
 
-    compare = _add(commands, "compare", _reports.compare, "compare two checkpoints image by image, by McNemar's test")
+    compare = _add(commands, "compare", reports.compare, "compare two checkpoints image by image, by McNemar's test")
     compare.add_argument(
         "first", type=Path, help="a model or training file, or a report of `evaluate --report FILE.json`"
     )
     compare.add_argument("second", type=Path, help="another")
     _add_data_arguments(compare)
 
-    _pictures.add_predict_arguments(_add(commands, "predict", _pictures.predict, "read pictures of one digit each"))
-    _pictures.add_read_arguments(_add(commands, "read", _pictures.read, "read all digits in a picture"))
+    pictures.add_predict_arguments(_add(commands, "predict", pictures.predict, "read pictures of one digit each"))
+    pictures.add_read_arguments(_add(commands, "read", pictures.read, "read all digits in a picture"))
 
-    models = _add(commands, "models", _reports.models, "list the models")
+    models = _add(commands, "models", reports.models, "list the models")
     models.add_argument("pattern", nargs="?", default="*", help="such as 'lenet*'")
-    _add(commands, "datasets", _reports.datasets, "list the data sets")
-    info = _add(commands, "info", _reports.info, "say what a checkpoint holds")
+    _add(commands, "datasets", reports.datasets, "list the data sets")
+    info = _add(commands, "info", reports.info, "say what a checkpoint holds")
     info.add_argument("checkpoint", type=Path, help="a model or training file")
     return parser
 

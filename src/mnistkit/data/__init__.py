@@ -1,7 +1,5 @@
 """Data: MNIST in the package, other sets by name, one's own pictures; batches and augmentation."""
 
-from mnistkit.data._idx import read_idx as read_idx
-from mnistkit.data._idx import write_idx as write_idx
 from mnistkit.data.augment import Augment as Augment
 from mnistkit.data.augment import PixelShift as PixelShift
 from mnistkit.data.catalogue import DatasetInfo as DatasetInfo
@@ -10,7 +8,8 @@ from mnistkit.data.catalogue import list_datasets as list_datasets
 from mnistkit.data.combining import concatenate as concatenate
 from mnistkit.data.datasets import DigitDataset as DigitDataset
 from mnistkit.data.datasets import Splits as Splits
-from mnistkit.data.distractors import draw_distractors as draw_distractors
+from mnistkit.data.idx import read_idx as read_idx
+from mnistkit.data.idx import write_idx as write_idx
 from mnistkit.data.loaders import Augmentation as Augmentation
 from mnistkit.data.loaders import LoaderAdapter as LoaderAdapter
 from mnistkit.data.loaders import TensorLoader as TensorLoader
@@ -20,4 +19,3 @@ from mnistkit.data.sources import cache_dir as cache_dir
 from mnistkit.data.sources import from_folder as from_folder
 from mnistkit.data.sources import load_dataset as load_dataset
 from mnistkit.data.sources import load_mnist as load_mnist
-from mnistkit.data.strokes import draw_digits as draw_digits

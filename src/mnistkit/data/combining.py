@@ -25,7 +25,8 @@ def concatenate(first: DigitDataset, *others: DigitDataset) -> DigitDataset:
     Raises:
         DataError: if they differ in split, classes or preprocessing.
 
-    >>> from mnistkit.data import concatenate, draw_digits
+    >>> from mnistkit.data import concatenate
+    >>> from mnistkit.synthetic import draw_digits
     >>> concatenate(load_mnist().train, draw_digits(50))
     DigitDataset(mnist+strokes train: 55,050 images of 1x28x28, 10 classes)
     """

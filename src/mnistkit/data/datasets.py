@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from mnistkit.data._arrays import as_tensor, as_uint8, mean_and_std
+from mnistkit.data.arrays import as_tensor, as_uint8, mean_and_std
 from mnistkit.data.preprocessing import Framing, Preprocessing
 from mnistkit.errors import ConfigError, DataError, unknown_name
 from mnistkit.seeding import derive_seed

@@ -14,9 +14,9 @@ from typing import Literal
 import numpy as np
 import torch
 
-from mnistkit.data._idx import read_idx
 from mnistkit.data.catalogue import DatasetInfo, dataset_info
 from mnistkit.data.datasets import DigitDataset, Splits
+from mnistkit.data.idx import read_idx
 from mnistkit.data.preprocessing import Framing
 from mnistkit.errors import ConfigError, DataError, DownloadError, ImageError
 from mnistkit.imaging import IMAGE_SUFFIXES, frame_image, image_files, load_image

@@ -6,8 +6,8 @@ import math
 from dataclasses import asdict, dataclass
 from typing import Literal
 
+from mnistkit._core.statistics import exact_binomial_p, normal_p
 from mnistkit.errors import DataError
-from mnistkit.evaluation._statistics import exact_binomial_p, normal_p
 from mnistkit.evaluation.report import Report
 from mnistkit.metrics import Z_95
 from mnistkit.types import JsonValue

@@ -11,7 +11,7 @@ from mnistkit.device import resolve_device
 from mnistkit.errors import ConfigError, DataError, NonFiniteLossError
 from mnistkit.evaluation.report import Report
 from mnistkit.models import model_spec
-from mnistkit.predictor import Predictor
+from mnistkit.reading import Predictor
 
 __all__ = ["compute_logits", "evaluate", "model_name", "require_kinds"]
 

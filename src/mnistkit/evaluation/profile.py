@@ -10,14 +10,14 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor, nn
 
-from mnistkit._progress import Progress
+from mnistkit._core.progress import Progress
 from mnistkit.data import DigitDataset
-from mnistkit.evaluation._files import read_json, write_json
 from mnistkit.evaluation.corruptions import CORRUPTIONS, corrupt
+from mnistkit.evaluation.files import read_json, write_json
 from mnistkit.evaluation.inference import compute_logits, model_name, require_kinds
 from mnistkit.evaluation.perturbations import PERTURBATIONS, perturb
 from mnistkit.metrics import wilson_interval
-from mnistkit.predictor import Predictor
+from mnistkit.reading import Predictor
 from mnistkit.types import JsonValue, PathLike
 
 __all__ = ["Curve", "Robustness", "Score", "robustness"]

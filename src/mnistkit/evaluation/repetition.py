@@ -7,8 +7,8 @@ import statistics
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
+from mnistkit._core.statistics import t_quantile
 from mnistkit.errors import ConfigError
-from mnistkit.evaluation._statistics import t_quantile
 from mnistkit.evaluation.report import Report
 from mnistkit.metrics import Evaluation
 from mnistkit.seeding import seed_everything

@@ -8,12 +8,12 @@ from dataclasses import asdict, dataclass, field, replace
 
 import numpy as np
 
-from mnistkit._atomic import write_atomically
+from mnistkit._core.files import write_atomically
 from mnistkit.data import DigitDataset
 from mnistkit.errors import ConfigError, DataError
 from mnistkit.evaluation import figures
-from mnistkit.evaluation._files import plain, read_json, write_json
 from mnistkit.evaluation.figures import ClassFigures, ConfusedPair, Outcome, percent
+from mnistkit.evaluation.files import plain, read_json, write_json
 from mnistkit.metrics import wilson_interval
 from mnistkit.reliability import Reliability
 from mnistkit.reliability import reliability as sort_into_bins

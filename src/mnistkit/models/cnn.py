@@ -5,7 +5,7 @@ from __future__ import annotations
 from torch import Tensor, nn
 
 from mnistkit.errors import ConfigError
-from mnistkit.models._base import (
+from mnistkit.models.base import (
     ImageClassifier,
     flat_features,
     pool_and_activate,
@@ -13,7 +13,7 @@ from mnistkit.models._base import (
     require_positive,
     require_probability,
 )
-from mnistkit.models._registry import register_model
+from mnistkit.models.registry import register_model
 
 __all__ = ["ConvNet", "convnet", "digit_cnn", "example_cnn", "handwriting_cnn"]
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from mnistkit.models._base import ImageClassifier, flat_features, lay_out, require_pair, require_positive
-from mnistkit.models._registry import register_model
+from mnistkit.models.base import ImageClassifier, flat_features, lay_out, require_pair, require_positive
+from mnistkit.models.registry import register_model
 
 __all__ = ["FastCNN", "fast_cnn"]
 

@@ -10,7 +10,7 @@ from typing import Literal
 from torch import nn
 
 from mnistkit.errors import ConfigError
-from mnistkit.models._base import (
+from mnistkit.models.base import (
     Activation,
     ImageClassifier,
     Pool,
@@ -20,7 +20,7 @@ from mnistkit.models._base import (
     require_positive,
     require_probability,
 )
-from mnistkit.models._registry import register_model
+from mnistkit.models.registry import register_model
 
 __all__ = ["LeNet", "lenet1", "lenet4", "lenet5"]
 

@@ -14,7 +14,7 @@ from mnistkit.data import DigitDataset
 from mnistkit.errors import DataError
 from mnistkit.evaluation import Reliability, Report
 from mnistkit.interpret.projection import Projection
-from mnistkit.plots._style import DASHES, Theme, colour_bar, dress, look_of, one_axes
+from mnistkit.plots.style import DASHES, Theme, colour_bar, dress, look_of, one_axes
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Literal
 from torch import nn
 
 from mnistkit.models import Summary, model_spec, summary
-from mnistkit.plots._style import Look, Theme, dress, look_of, one_axes
+from mnistkit.plots.style import Look, Theme, dress, look_of, one_axes
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -12,7 +12,7 @@ from mnistkit import interpret
 from mnistkit.errors import ConfigError, DataError, unknown_name
 from mnistkit.interpret import Edit
 from mnistkit.interpret.attribution import Target
-from mnistkit.plots._style import AxesGrid, Theme, dress, percent, several_axes
+from mnistkit.plots.style import AxesGrid, Theme, dress, percent, several_axes
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

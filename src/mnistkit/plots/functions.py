@@ -11,7 +11,7 @@ from torch import Tensor
 
 from mnistkit.errors import ConfigError, DataError
 from mnistkit.models import activation_layer, list_activations
-from mnistkit.plots._style import DASHES, AxesGrid, Theme, dress, look_of, one_axes, percent, several_axes
+from mnistkit.plots.style import DASHES, AxesGrid, Theme, dress, look_of, one_axes, percent, several_axes
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

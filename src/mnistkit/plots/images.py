@@ -11,8 +11,8 @@ from torch import Tensor
 
 from mnistkit.data import DigitDataset
 from mnistkit.errors import ConfigError, DataError
-from mnistkit.plots._mosaic import draw_mosaic, mosaic_size
-from mnistkit.plots._style import Theme, dress, look_of, one_axes
+from mnistkit.plots.mosaic import draw_mosaic, mosaic_size
+from mnistkit.plots.style import Theme, dress, look_of, one_axes
 from mnistkit.seeding import derive_seed
 
 if TYPE_CHECKING:

@@ -12,10 +12,10 @@ import PIL.Image
 from torch import Tensor, nn
 
 from mnistkit import interpret
-from mnistkit._atomic import write_atomically
+from mnistkit._core.files import write_atomically
 from mnistkit.errors import ConfigError, DataError
-from mnistkit.plots._mosaic import draw_mosaic, mosaic_size, tile_corner
-from mnistkit.plots._style import AxesGrid, Theme, colour_bar, dress, look_of, one_axes, several_axes
+from mnistkit.plots.mosaic import draw_mosaic, mosaic_size, tile_corner
+from mnistkit.plots.style import AxesGrid, Theme, colour_bar, dress, look_of, one_axes, several_axes
 from mnistkit.types import PathLike
 
 if TYPE_CHECKING:

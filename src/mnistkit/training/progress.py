@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, TextIO
 
 from tqdm.auto import tqdm
 
-from mnistkit._progress import draws_bars, write_line
+from mnistkit._core.progress import draws_bars, write_line
 from mnistkit.errors import ConfigError
 from mnistkit.metrics import Evaluation
 from mnistkit.training.callback import Callback

@@ -6,7 +6,7 @@ import pytest
 
 from mnistkit import Checkpoint, EarlyStopping, Trainer, create_model
 from mnistkit.callbacks import TargetReached
-from mnistkit.callbacks._monitor import Monitor
+from mnistkit.callbacks.monitor import Monitor
 from mnistkit.errors import ConfigError
 
 

@@ -4,8 +4,9 @@ import pytest
 import torch
 
 from mnistkit import Trainer, create_model
-from mnistkit.data import DigitDataset, concatenate, draw_digits
+from mnistkit.data import DigitDataset, concatenate
 from mnistkit.errors import DataError, SplitLeakError
+from mnistkit.synthetic import draw_digits
 
 
 def test_one_set_follows_the_other(small):

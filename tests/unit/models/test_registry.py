@@ -9,19 +9,19 @@ from torch import nn
 from mnistkit.errors import ConfigError, UnknownModelError
 from mnistkit.models import (
     ModelSpec,
-    _registry,
     create_model,
     lenet5,
     list_models,
     model_factory,
     model_spec,
     register_model,
+    registry,
 )
 
 
 @pytest.fixture(autouse=True)
 def _own_registry(monkeypatch):
-    monkeypatch.setattr(_registry, "_FACTORIES", dict(_registry._FACTORIES))
+    monkeypatch.setattr(registry, "_FACTORIES", dict(registry._FACTORIES))
 
 
 def tiny(width: int = 4, *, sizes: tuple[tuple[int, int], ...] = ((1, 2),), name: str | None = None) -> nn.Linear:

@@ -10,7 +10,7 @@ import torch
 from mnistkit import DigitDataset
 from mnistkit.errors import ConfigError, DataError
 from mnistkit.plots import prediction_grid, sample_grid
-from mnistkit.plots._mosaic import tile_corner
+from mnistkit.plots.mosaic import tile_corner
 
 
 def texts(figure):

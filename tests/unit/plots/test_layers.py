@@ -12,7 +12,7 @@ from mnistkit import create_model
 from mnistkit.errors import CheckpointError, ConfigError, DataError
 from mnistkit.interpret import activations
 from mnistkit.plots import feature_maps, kernel_evolution, kernels, save_kernel_animation, weight_histograms
-from mnistkit.plots._mosaic import tile_corner
+from mnistkit.plots.mosaic import tile_corner
 
 
 def tiles(figure, count, columns, size):

@@ -23,10 +23,10 @@ from mnistkit.device import resolve_device
 from mnistkit.errors import BlankImageError, CheckpointMismatchError, ConfigError, ImageError, unknown_name
 from mnistkit.imaging import load_image
 from mnistkit.models import model_spec
-from mnistkit.predictor.explanation import Explanation
-from mnistkit.predictor.look import Look, images_in, look_at
-from mnistkit.predictor.prediction import Prediction, predictions_from
-from mnistkit.predictor.reading import Reading, read_page
+from mnistkit.reading.explanation import Explanation
+from mnistkit.reading.look import Look, images_in, look_at
+from mnistkit.reading.prediction import Prediction, predictions_from
+from mnistkit.reading.reading import Reading, read_page
 from mnistkit.types import ImageLike, PathLike
 
 __all__ = ["Predictor"]

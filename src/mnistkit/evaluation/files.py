@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TypeVar
 
-from mnistkit._atomic import write_atomically
+from mnistkit._core.files import write_atomically
 from mnistkit.errors import DataError
 from mnistkit.types import JsonValue, PathLike
 

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import cv2
 import numpy as np
 
-from mnistkit.data._stroke_styles import Point, Stroke
+from mnistkit.synthetic.stroke_styles import Point, Stroke
 
 __all__ = ["SIDE", "draw_lines", "draw_strokes", "smooth", "vary_strength"]
 

@@ -12,8 +12,8 @@ from torch import Tensor
 
 from mnistkit.calibration import Calibration
 from mnistkit.imaging import Box, Piece, find_ink, find_lines, frame_ink, join, shrink
-from mnistkit.predictor.explanation import new_figure
-from mnistkit.predictor.prediction import Prediction, predictions_from
+from mnistkit.reading.explanation import new_figure
+from mnistkit.reading.prediction import Prediction, predictions_from
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -8,7 +8,7 @@ import torch
 from mnistkit import Prediction
 from mnistkit.calibration import Calibration
 from mnistkit.errors import ConfigError
-from mnistkit.predictor.prediction import predictions_from
+from mnistkit.reading.prediction import predictions_from
 
 FRAMES = np.full((1, 1, 28, 28), 9, np.uint8)
 # Answers are given from a log-odds of 2 on.

@@ -17,7 +17,7 @@ from torch import nn
 from mnistkit import Augment, Checkpoint, Prediction, Predictor, Trainer, create_model, from_folder
 from mnistkit.calibration import Calibration, expected_calibration_error
 from mnistkit.checkpoint import read_checkpoint
-from mnistkit.data import DigitDataset, Preprocessing, draw_distractors
+from mnistkit.data import DigitDataset, Preprocessing
 from mnistkit.errors import (
     BlankImageError,
     CheckpointError,
@@ -28,6 +28,7 @@ from mnistkit.errors import (
 )
 from mnistkit.imaging import image_files
 from mnistkit.metrics import wilson_interval
+from mnistkit.synthetic import draw_distractors
 from mnistkit.training import OneCycle
 
 MNIST = Preprocessing(mean=(0.1307,), std=(0.3081,))
@@ -721,7 +722,7 @@ def test_a_stream_gives_errors_in_their_place(reader, few, tmp_path):
 @pytest.fixture(params=[0.0, math.inf], ids=["threads", "no threads"])
 def worth_threads(request, monkeypatch):
     """Seconds that an image must take for threads to be used: none, or more than any takes."""
-    monkeypatch.setattr("mnistkit.predictor.predictor._WORTH_THREADS", request.param)
+    monkeypatch.setattr("mnistkit.reading.predictor._WORTH_THREADS", request.param)
     return request.param
 
 

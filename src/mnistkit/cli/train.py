@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mnistkit.cli._output import evaluation_row, print_json, print_text
+from mnistkit.cli.output import evaluation_row, print_json, print_text
 from mnistkit.errors import ConfigError
 
 if TYPE_CHECKING:

@@ -6,8 +6,8 @@ from types import SimpleNamespace
 
 import pytest
 
-from mnistkit import _progress
-from mnistkit._progress import Progress
+from mnistkit._core import progress
+from mnistkit._core.progress import Progress
 
 
 class Terminal(io.StringIO):
@@ -22,12 +22,12 @@ def shown_on(monkeypatch):
     def run(stream, **options):
         clock = itertools.count(0, 1 / 32)
         monkeypatch.setattr("sys.stderr", stream)
-        monkeypatch.setattr(_progress, "time", SimpleNamespace(monotonic=lambda: next(clock)))
-        with Progress(1000, "pictures", **options) as progress:
+        monkeypatch.setattr(progress, "time", SimpleNamespace(monotonic=lambda: next(clock)))
+        with Progress(1000, "pictures", **options) as bar:
             for number in range(1000):
-                progress.update()
+                bar.update()
                 if number == 499:
-                    progress.write("half of them")
+                    bar.write("half of them")
         return stream.getvalue()
 
     return run

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from mnistkit.errors import MissingExtraError
-from mnistkit.predictor.prediction import Prediction
+from mnistkit.reading.prediction import Prediction
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -6,7 +6,7 @@ the digits' styles: (x, y) in a box of 100 x 100, y downwards.
 
 from __future__ import annotations
 
-from mnistkit.data._stroke_styles import Style, curve, line
+from mnistkit.synthetic.stroke_styles import Style, curve, line
 
 __all__ = ["LETTERS", "SIGNS"]
 

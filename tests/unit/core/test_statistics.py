@@ -2,7 +2,7 @@ import pytest
 from scipy import stats
 from statsmodels.stats.weightstats import DescrStatsW
 
-from mnistkit.evaluation._statistics import exact_binomial_p, normal_p, t_quantile
+from mnistkit._core.statistics import exact_binomial_p, normal_p, t_quantile
 
 
 @pytest.mark.parametrize("total", [0, 1, 2, 7, 24, 400, 1000])

@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 import torch
 
-from mnistkit.data import draw_digits
-from mnistkit.data._pen import _trace, smooth
-from mnistkit.data._stroke_styles import STYLES
 from mnistkit.errors import ConfigError
+from mnistkit.synthetic import draw_digits
+from mnistkit.synthetic.pen import _trace, smooth
+from mnistkit.synthetic.stroke_styles import STYLES
 
 every_style = pytest.mark.parametrize(
     ("digit", "name"), [(digit, name) for digit, styles in enumerate(STYLES) for name in styles]

@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mnistkit.cli._output import print_json, print_text, reports_here
+from mnistkit.cli.output import print_json, print_text, reports_here
 from mnistkit.errors import ConfigError, UnknownModelError, unknown_name
 
 if TYPE_CHECKING:
@@ -60,7 +60,7 @@ def _measure(path: Path, options: argparse.Namespace) -> tuple[Report, str]:
     from mnistkit.checkpoint import read_checkpoint
     from mnistkit.data import load_dataset
     from mnistkit.evaluation import evaluate
-    from mnistkit.predictor import Predictor
+    from mnistkit.reading import Predictor
 
     content = read_checkpoint(path)
     name = options.dataset or content.data.get("name")

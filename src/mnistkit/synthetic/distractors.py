@@ -8,13 +8,13 @@ from typing import TypeAlias
 import cv2
 import numpy as np
 
-from mnistkit.data._letter_styles import LETTERS, SIGNS
-from mnistkit.data._pen import SIDE, draw_lines, draw_strokes, smooth, vary_strength
 from mnistkit.data.datasets import DigitDataset
 from mnistkit.data.sources import MNIST_MEAN_STD
 from mnistkit.errors import BlankImageError, ConfigError, DataError
 from mnistkit.imaging import frame_image, frame_ink
 from mnistkit.seeding import derive_seed
+from mnistkit.synthetic.letter_styles import LETTERS, SIGNS
+from mnistkit.synthetic.pen import SIDE, draw_lines, draw_strokes, smooth, vary_strength
 from mnistkit.types import SplitName
 
 __all__ = ["draw_distractors"]
@@ -39,7 +39,7 @@ _FONTS = (
 def draw_distractors(count: int, digits: DigitDataset, *, seed: int = 0, split: SplitName = "train") -> DigitDataset:
     """Draw what is no digit, framed like digits: the classes are its kinds.
 
-    ``letter`` and ``sign`` are drawn by the same pen as :func:`mnistkit.data.draw_digits` has (letters that look like a
+    ``letter`` and ``sign`` are drawn by the same pen as :func:`mnistkit.synthetic.draw_digits` has (letters that look like a
     digit are left out), ``scribble`` at random; ``print`` is text of several letters, ``texture`` noise of any grain;
     ``pair`` and ``part`` are two digits taken for one and pieces of digits, as a bad segmentation leaves them.
 
@@ -53,7 +53,7 @@ def draw_distractors(count: int, digits: DigitDataset, *, seed: int = 0, split: 
         ConfigError: for a count below 1.
         DataError: for digits of another split, size or number of classes.
 
-    >>> from mnistkit.data import draw_distractors
+    >>> from mnistkit.synthetic import draw_distractors
     >>> draw_distractors(14, load_mnist().train)
     DigitDataset(distractors train: 14 images of 1x28x28, 7 classes)
     """

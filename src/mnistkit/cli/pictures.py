@@ -9,15 +9,15 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mnistkit._atomic import replacing
-from mnistkit.cli._output import print_json, print_text
+from mnistkit._core.files import replacing
+from mnistkit.cli.output import print_json, print_text
 from mnistkit.errors import ConfigError, ImageError
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-    from mnistkit._progress import Progress
-    from mnistkit.predictor import Prediction, Predictor
+    from mnistkit._core.progress import Progress
+    from mnistkit.reading import Prediction, Predictor
 
 __all__ = ["add_predict_arguments", "add_read_arguments", "predict", "read"]
 
@@ -54,7 +54,7 @@ def _add_model_arguments(parser: argparse.ArgumentParser) -> None:
 
 def predict(options: argparse.Namespace) -> None:
     """Read pictures of one digit each."""
-    from mnistkit._progress import Progress
+    from mnistkit._core.progress import Progress
 
     predictor = _predictor(options)
     files = _files(options.files)
@@ -91,7 +91,7 @@ def read(options: argparse.Namespace) -> None:
 
 
 def _predictor(options: argparse.Namespace) -> Predictor:
-    from mnistkit.predictor import Predictor
+    from mnistkit.reading import Predictor
 
     if options.checkpoint is None:
         return Predictor.from_pretrained(device=options.device)

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 
-from mnistkit.data._pen import draw_strokes, vary_strength
-from mnistkit.data._stroke_styles import STYLES
 from mnistkit.data.datasets import DigitDataset
 from mnistkit.data.sources import MNIST_MEAN_STD
 from mnistkit.errors import ConfigError
 from mnistkit.imaging import frame_image
 from mnistkit.seeding import derive_seed
+from mnistkit.synthetic.pen import draw_strokes, vary_strength
+from mnistkit.synthetic.stroke_styles import STYLES
 from mnistkit.types import SplitName
 
 __all__ = ["draw_digits"]
@@ -34,7 +34,7 @@ def draw_digits(count: int, *, seed: int = 0, split: SplitName = "train") -> Dig
     Raises:
         ConfigError: for a count below 1.
 
-    >>> from mnistkit.data import draw_digits
+    >>> from mnistkit.synthetic import draw_digits
     >>> draw_digits(20, seed=7)
     DigitDataset(strokes train: 20 images of 1x28x28, 10 classes)
     """

@@ -4,7 +4,7 @@ import os
 
 import pytest
 
-from mnistkit._atomic import write_atomically
+from mnistkit._core.files import write_atomically
 from mnistkit.errors import CheckpointError
 
 

@@ -4,10 +4,11 @@ import numpy as np
 import pytest
 import torch
 
-from mnistkit.data import DigitDataset, draw_distractors
-from mnistkit.data._letter_styles import LETTERS, SIGNS
-from mnistkit.data._pen import SIDE, draw_lines, draw_strokes, vary_strength
+from mnistkit.data import DigitDataset
 from mnistkit.errors import ConfigError, DataError
+from mnistkit.synthetic import draw_distractors
+from mnistkit.synthetic.letter_styles import LETTERS, SIGNS
+from mnistkit.synthetic.pen import SIDE, draw_lines, draw_strokes, vary_strength
 
 KINDS = ("letter", "sign", "scribble", "print", "texture", "pair", "part")
 

@@ -6,8 +6,8 @@ import pytest
 
 from mnistkit import Predictor, create_model
 from mnistkit.data import Preprocessing
-from mnistkit.data._letter_styles import LETTERS
 from mnistkit.errors import BlankImageError, ConfigError, ImageError, MissingExtraError
+from mnistkit.synthetic.letter_styles import LETTERS
 
 COUNT = 40
 

@@ -1,0 +1,1 @@
+"""What every part uses and no reader imports: files, progress, statistics. No torch here."""

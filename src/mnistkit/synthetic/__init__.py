@@ -1,0 +1,4 @@
+"""Drawn pictures: digits as people write them, and what is no digit."""
+
+from mnistkit.synthetic.distractors import draw_distractors as draw_distractors
+from mnistkit.synthetic.strokes import draw_digits as draw_digits
