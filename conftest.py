@@ -8,6 +8,9 @@ import torch
 
 import mnistkit
 
+# Run by hand, for as long as one likes: `python -m tests.hostile`.
+collect_ignore = ["tests/hostile"]
+
 # Several test processes share the cores, and one thread each is both faster and repeatable; so for those that they start.
 torch.set_num_threads(1)
 os.environ.setdefault("OMP_NUM_THREADS", "1")
