@@ -19,3 +19,6 @@ from mnistkit.data.sources import cache_dir as cache_dir
 from mnistkit.data.sources import from_folder as from_folder
 from mnistkit.data.sources import load_dataset as load_dataset
 from mnistkit.data.sources import load_mnist as load_mnist
+from mnistkit.data.split_guard import overlap as overlap
+from mnistkit.data.split_guard import refuse_test_images as refuse_test_images
+from mnistkit.data.split_guard import sample_marks as sample_marks

@@ -15,6 +15,7 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from mnistkit.data.arrays import as_tensor, as_uint8, mean_and_std
+from mnistkit.data.marks import image_marks
 from mnistkit.data.preprocessing import Framing, Preprocessing
 from mnistkit.errors import ConfigError, DataError, unknown_name
 from mnistkit.seeding import derive_seed
@@ -176,6 +177,11 @@ class DigitDataset(Dataset[tuple[Tensor, int]]):
         """A checksum of images and labels; a resumed run must find the data that it began with."""
         images = self.images.cpu().contiguous().numpy()
         return f"{zlib.crc32(self.labels.cpu().numpy().tobytes(), zlib.crc32(images.data)):08x}"
+
+    @functools.cached_property
+    def marks(self) -> np.ndarray:
+        """A number for each image by which it is known again, uint64 ``(N,)``; 0 for blank images."""
+        return image_marks(self.images)
 
     def only(self, *labels: int) -> DigitDataset:
         """The images with one of these labels; the labels keep their numbers."""

@@ -18,6 +18,7 @@ from mnistkit.data.catalogue import DatasetInfo, dataset_info
 from mnistkit.data.datasets import DigitDataset, Splits
 from mnistkit.data.idx import read_idx
 from mnistkit.data.preprocessing import Framing
+from mnistkit.data.split_guard import remember_test_images
 from mnistkit.errors import ConfigError, DataError, DownloadError, ImageError
 from mnistkit.imaging import IMAGE_SUFFIXES, frame_image, image_files, load_image
 from mnistkit.types import PathLike, SplitName
@@ -97,6 +98,8 @@ def load_dataset(
         framing=info.framing,
         mean_std=(train.mean, train.std),
     )
+    if info.torchvision is not None:
+        remember_test_images(test)
     rest, part = train.stratified_split(validation, seed)
     return Splits(rest, dataclasses.replace(part, split="validation"), test)
 

@@ -1,44 +1,15 @@
-"""What training refuses: test data, and data that does not fit the model."""
+"""What training refuses: labels that do not fit the model."""
 
 from __future__ import annotations
-
-from collections.abc import Iterator
 
 import torch.nn.functional as F
 from torch import Tensor
 
-from mnistkit.data import DigitDataset
-from mnistkit.errors import DataError, SplitLeakError
+from mnistkit.errors import DataError
 
-__all__ = ["classification_loss", "datasets_in", "refuse_test_split"]
+__all__ = ["classification_loss"]
 
 _NO_LABEL = -(2**62)
-
-
-def datasets_in(data: object) -> Iterator[DigitDataset]:
-    """The data sets inside a loader, a subset or a concatenation."""
-    if isinstance(data, DigitDataset):
-        yield data
-        return
-    # DataLoader, TensorLoader and Subset have a dataset, LoaderAdapter a loader, ConcatDataset several.
-    for inner in (getattr(data, "dataset", None), getattr(data, "loader", None), *getattr(data, "datasets", ())):
-        if inner is not None:
-            yield from datasets_in(inner)
-
-
-def refuse_test_split(data: object, purpose: str) -> None:
-    """Refuse test images, also inside a loader, a subset or a concatenation.
-
-    Raises:
-        SplitLeakError: if there are any.
-    """
-    for dataset in datasets_in(data):
-        if dataset.split == "test":
-            raise SplitLeakError(
-                f"{dataset!r} was given as {purpose} data. Choices made on test images make its accuracy worthless: "
-                "train on `train`, choose on `validation` (train, validation, test = load_mnist()), and call "
-                "trainer.evaluate(test) once, at the end"
-            )
 
 
 def classification_loss(logits: Tensor, labels: Tensor) -> Tensor:

@@ -11,9 +11,9 @@ from torch import Tensor
 
 from mnistkit.checkpoint import CheckpointFile, load_weights, read_checkpoint, write_checkpoint
 from mnistkit.data import TensorLoader
+from mnistkit.data.split_guard import datasets_in
 from mnistkit.errors import CheckpointMismatchError, NonFiniteLossError
 from mnistkit.models import model_spec
-from mnistkit.training.checks import datasets_in
 from mnistkit.training.state import History
 from mnistkit.types import JsonValue, PathLike
 

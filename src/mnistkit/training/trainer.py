@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from mnistkit._modules import evaluating
-from mnistkit.data import Augmentation
+from mnistkit.data import Augmentation, refuse_test_images
 from mnistkit.device import resolve_device
 from mnistkit.distributed import World
 from mnistkit.errors import ConfigError, NonFiniteLossError
@@ -21,7 +21,7 @@ from mnistkit.precision import Precision, PrecisionName
 from mnistkit.seeding import derive_seed
 from mnistkit.training import snapshot
 from mnistkit.training.callback import Callback
-from mnistkit.training.checks import classification_loss, refuse_test_split
+from mnistkit.training.checks import classification_loss
 from mnistkit.training.hooks import Hooks
 from mnistkit.training.interrupt import InterruptGuard
 from mnistkit.training.loading import EVALUATION_BATCH, Batches, Data, make_loader
@@ -372,8 +372,8 @@ class Trainer:
         self._hooks.call(hook, self)
 
     def _set_up(self, train: Data, validation: Data | None, epochs: float) -> tuple[Batches, Batches | None]:
-        refuse_test_split(train, "training")
-        refuse_test_split(validation, "validation")
+        refuse_test_images(train, "training")
+        refuse_test_images(validation, "validation")
         if not 0 < epochs < math.inf:
             raise ConfigError(f"epochs is {epochs}, expected a positive number")
         self.world = World.current(self.device)
