@@ -98,9 +98,12 @@ def overlap(data: DigitDataset, marks: Sequence[int]) -> float:
 
 
 def _seen(dataset: DigitDataset) -> np.ndarray:
-    """The marks of all images that are not blank."""
-    marks: np.ndarray = dataset.marks
-    return marks[marks != BLANK]
+    return _without_blanks(dataset.marks)
+
+
+def _without_blanks(marks: np.ndarray) -> np.ndarray:
+    seen: np.ndarray = marks[marks != BLANK]
+    return seen
 
 
 def _inside(data: object) -> Iterator[object]:
@@ -141,5 +144,4 @@ def _is_images(array: Tensor | np.ndarray) -> bool:
 @functools.cache
 def _mnist_test_marks() -> np.ndarray:
     file = importlib.resources.files("mnistkit.data") / "_mnist" / "t10k-images-idx3-ubyte.gz"
-    marks = image_marks(read_idx(Path(str(file)), ndim=3))
-    return marks[marks != BLANK]
+    return _without_blanks(image_marks(read_idx(Path(str(file)), ndim=3)))
