@@ -15,7 +15,7 @@ import pytest
 
 import mnistkit
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[1]
 DATA = {
     f"mnistkit/data/_mnist/{name}.gz"
     for name in (
@@ -84,7 +84,7 @@ def test_the_wheel_holds_every_module_and_nothing_else(built):
 
 @pytest.mark.processes
 def test_the_source_archive_can_be_tested(built):
-    tests = {name for name in built.listed if name.startswith("tests/") and (ROOT / name).is_file()}
+    tests = {name for name in built.listed if name.startswith(("tests/", "checks/")) and (ROOT / name).is_file()}
     assert {"conftest.py", *tests} <= built.in_sdist
 
 
