@@ -19,7 +19,7 @@ import safetensors.torch
 import torch
 from torch import Tensor, nn
 
-from mnistkit._core.files import write_atomically
+from mnistkit._core.files import user_path, write_atomically
 from mnistkit._packing import pack, storable, unpack
 from mnistkit.calibration import Calibration
 from mnistkit.data.preprocessing import Preprocessing
@@ -97,7 +97,8 @@ def write_checkpoint(path: PathLike, content: CheckpointFile) -> None:
     """Write a checkpoint whole or not at all: what was there before stays until the new one is safe on disk.
 
     Raises:
-        CheckpointError: if it cannot be written (a full disk, say), or holds something that a file cannot.
+        CheckpointError: if it holds something that a file cannot.
+        WriteError: if it cannot be written (a full disk, say).
     """
     tensors = {_MODEL + name: tensor for name, tensor in _unwrapped(content.weights).items()}
     header: dict[str, JsonValue] = {
@@ -129,7 +130,7 @@ def read_checkpoint(path: PathLike) -> CheckpointFile:
         CheckpointError: if there is no such file.
         CheckpointFormatError: if it is damaged, from a newer version, or could only be loaded by running code from it.
     """
-    path = Path(path)
+    path = user_path(path)
     try:
         with path.open("rb") as file:
             start = file.read(16)

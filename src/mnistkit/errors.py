@@ -10,13 +10,14 @@
     │   ├── DownloadError (OSError)         files that are neither here nor to be fetched
     │   ├── IdxFormatError (ValueError)     a file that is not the IDX file it claims to be
     │   └── SplitLeakError                  test data where only training data may go
-    ├── CheckpointError                     a checkpoint that cannot be written or found; exit code 4
+    ├── CheckpointError                     a checkpoint that cannot be found or read; exit code 4
     │   ├── CheckpointFormatError           a file that is no checkpoint, or not a safe one
     │   └── CheckpointMismatchError         a checkpoint of something else
     ├── ImageError (ValueError)             an image that cannot be read; exit code 5
     │   └── BlankImageError                 an image without any ink
     ├── NonFiniteLossError (ArithmeticError)  a loss that became NaN or infinite; exit code 6
-    └── MissingExtraError (ImportError)     an optional package that is not installed; exit code 7
+    ├── MissingExtraError (ImportError)     an optional package that is not installed; exit code 7
+    └── WriteError (OSError)                a file of any kind that cannot be written; exit code 8
 
 A message says what was got, what was expected and what to do. ``exit_code`` is what the command line returns.
 """
@@ -42,6 +43,7 @@ __all__ = [
     "NonFiniteLossError",
     "SplitLeakError",
     "UnknownModelError",
+    "WriteError",
     "unknown_name",
 ]
 
@@ -85,7 +87,7 @@ class SplitLeakError(DataError):
 
 
 class CheckpointError(MnistkitError):
-    """A checkpoint that cannot be found, read or written."""
+    """A checkpoint that cannot be found or read, or content that no checkpoint can hold."""
 
     exit_code = 4
 
@@ -121,6 +123,12 @@ class MissingExtraError(MnistkitError, ImportError):
 
     def __init__(self, package: str, extra: str, feature: str) -> None:
         super().__init__(f"{feature} needs {package}, which is not installed: pip install 'mnistkit[{extra}]'")
+
+
+class WriteError(MnistkitError, OSError):
+    """A file of any kind that cannot be written: the disk is full, the folder protected, the name that of a device."""
+
+    exit_code = 8
 
 
 def unknown_name(kind: str, name: object, available: Iterable[str]) -> str:

@@ -25,7 +25,7 @@ def test_a_full_disk_is_reported_and_the_checkpoint_before_it_stays(start, train
     process = start([*train_command, "--epochs", "3", "--resume"], limits=no_file_over_64_kb)
     output, errors = process.communicate(timeout=100)
 
-    assert process.returncode == 4
+    assert process.returncode == 8
     failed = next(name for name in names if f"mnistkit: cannot write {run / name}: " in errors)
     assert errors.endswith(
         f"mnistkit: cannot write {run / failed}: File too large; the earlier file there is intact; free some space\n"

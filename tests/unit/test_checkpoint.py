@@ -1,6 +1,7 @@
 import errno
 import json
 import math
+import os
 import pickle
 import random
 import subprocess
@@ -28,6 +29,7 @@ from mnistkit.errors import (
     CheckpointMismatchError,
     ConfigError,
     UnknownModelError,
+    WriteError,
 )
 from mnistkit.models import ModelSpec, create_model, model_spec, register_model, registry
 
@@ -345,19 +347,22 @@ def test_a_file_that_grows_too_large_leaves_the_earlier_one(path, model):
     )
     assert result.returncode == 1
     assert (
-        f"CheckpointError: cannot write {path}: File too large; the earlier file there is intact; "
+        f"WriteError: cannot write {path}: File too large; the earlier file there is intact; "
         "free some space" in result.stderr
     )
     assert path.read_bytes() == before
     assert _names(path.parent) == [path.name]
 
 
-def test_a_full_disk_leaves_the_earlier_file_and_asks_for_space(path, model):
+def test_a_full_disk_leaves_the_earlier_file_and_asks_for_space(path, model, monkeypatch):
     write_checkpoint(path, _content(model))
     before = path.read_bytes()
-    # Every write to this device fails as on a full disk.
-    (path.parent / f".{path.name}.tmp").symlink_to("/dev/full")
-    with pytest.raises(CheckpointError) as error:
+
+    def full(descriptor):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(WriteError) as error:
         write_checkpoint(path, _content(create_model("lenet5")))
     assert str(error.value) == (
         f"cannot write {path}: No space left on device; the earlier file there is intact; free some space"

@@ -6,8 +6,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import cast
 
+from mnistkit._core.files import make_folder, require_writable, telling, user_path
+from mnistkit._core.locks import FolderLock
+from mnistkit._core.text import printable
 from mnistkit.callbacks.monitor import Mode, Monitor
-from mnistkit.errors import ConfigError
+from mnistkit.errors import ConfigError, MnistkitError
 from mnistkit.training import Callback, Trainer
 from mnistkit.types import PathLike
 
@@ -21,6 +24,9 @@ class Checkpoint(Callback):
     too. ``last`` is written after each epoch, every ``every_steps`` steps, and when training stops early. Each file is
     replaced whole; a failed write (a full disk) raises and leaves the one before.
 
+    A directory is for one run. While it trains, no other run may write there, in this or another process; afterwards only
+    a resumed one may. Whether it can be written is tried before the first epoch.
+
     Args:
         directory: where to; made if need be.
         monitor: the figure that decides which is best; ``None`` writes no ``best``.
@@ -28,13 +34,15 @@ class Checkpoint(Callback):
         every_epochs: also keep ``epoch-000005.safetensors`` every so many epochs.
         every_steps: also write ``last`` every so many updates; with one process only.
         keep: how many of the numbered files to keep, the newest; ``None`` for all.
+        overwrite: whether a new run may replace the files of an earlier one.
         name: to tell several apart.
 
     Attributes:
         best: the best figure so far.
 
     Raises:
-        ConfigError: for numbers below 1.
+        ConfigError: for numbers below 1; when training starts, if the directory is another run's.
+        WriteError: when training starts, if files cannot be written there.
     """
 
     def __init__(
@@ -46,18 +54,21 @@ class Checkpoint(Callback):
         every_epochs: int | None = None,
         every_steps: int | None = None,
         keep: int | None = None,
+        overwrite: bool = False,
         name: str = "Checkpoint",
     ) -> None:
         for argument, value in (("every_epochs", every_epochs), ("every_steps", every_steps), ("keep", keep)):
             if value is not None and value < 1:
                 raise ConfigError(f"{argument} is {value}, expected at least 1 or None")
-        self.directory = Path(directory)
+        self.directory = user_path(directory)
         self.every_epochs = every_epochs
         self.every_steps = every_steps
         self.keep = keep
+        self.overwrite = overwrite
         self.name = name
         self._monitor = None if monitor is None else Monitor(monitor, mode)
         self.best = 0.0 if self._monitor is None else self._monitor.worst
+        self._lock: FolderLock | None = None
 
     @property
     def best_path(self) -> Path:
@@ -77,6 +88,49 @@ class Checkpoint(Callback):
                 self.best = self._monitor.worst
         if self.every_steps is not None and trainer.world.size > 1:
             raise ConfigError("every_steps needs a single process: several resume between epochs; leave it out")
+        refusal = self._take_directory(trainer) if trainer.world.is_main else None
+        if trainer.world.any(refusal is not None):
+            # On every rank: those that went on would wait for rank 0 for ever.
+            raise refusal or ConfigError(f"rank 0 cannot write into {self.directory}; its own error says why")
+
+    def _take_directory(self, trainer: Trainer) -> MnistkitError | None:
+        """Keep the directory for this run, or say why it cannot be had."""
+        beside = [
+            callback
+            for callback in trainer.callbacks
+            if isinstance(callback, Checkpoint) and callback.directory.absolute() == self.directory.absolute()
+        ]
+        if sum(callback._monitor is not None for callback in beside) > 1:
+            return ConfigError(
+                f"{len(beside)} Checkpoints of this run would write one {self.best_path}; give each its own directory, or "
+                "all but one monitor=None"
+            )
+        try:
+            # The first of those that share a directory keeps it for all.
+            if beside[:1] in ([], [self]):
+                with telling(self.directory):
+                    self._lock = FolderLock(make_folder(self.directory))
+                self._refuse_another_run(trainer)
+            for path in [self.last_path] if self._monitor is None else [self.last_path, self.best_path]:
+                require_writable(path)
+        except MnistkitError as refusal:
+            self.on_fit_end(trainer)
+            return refusal
+        return None
+
+    def _refuse_another_run(self, trainer: Trainer) -> None:
+        earlier = [path for path in (self.last_path, self.best_path, *self._numbered().values()) if path.exists()]
+        if earlier and trainer.state.step == 0 and not self.overwrite:
+            raise ConfigError(
+                f"{printable(self.directory)} holds a run already ({earlier[0].name}); go on with it by "
+                "fit(..., resume=...), give another directory, or replace it with Checkpoint(..., overwrite=True)"
+            )
+
+    def on_fit_end(self, trainer: Trainer) -> None:  # noqa: ARG002  (a hook's signature)
+        """Leave the directory to the next run."""
+        if self._lock is not None:
+            self._lock.release()
+            self._lock = None
 
     def on_checkpoint(self, trainer: Trainer) -> None:
         """Save."""
@@ -100,13 +154,17 @@ class Checkpoint(Callback):
         if epoch_ended or by_step or stopped:
             trainer.save_checkpoint(self.last_path)
 
+    def _numbered(self) -> dict[int, Path]:
+        """The numbered files that are there, whoever wrote them."""
+        found = {file.stem.removeprefix("epoch-"): file for file in self.directory.glob("epoch-*.safetensors")}
+        return {int(number): file for number, file in found.items() if number.isdecimal()}
+
     def _prune(self, epoch: int) -> None:
         if self.keep is not None:
             # By number, so that epoch 1000000 comes after epoch 999999; a longer run before this one may have left more.
-            found = {file.stem.removeprefix("epoch-"): file for file in self.directory.glob("epoch-*.safetensors")}
-            files = {int(number): file for number, file in found.items() if number.isdecimal()}
+            files = self._numbered()
             for number in sorted(number for number in files if number <= epoch)[: -self.keep]:
-                files[number].unlink()
+                files[number].unlink(missing_ok=True)
 
     def state_dict(self) -> dict[str, object]:
         """The best figure so far."""

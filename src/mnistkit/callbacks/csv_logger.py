@@ -5,10 +5,9 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Mapping
-from pathlib import Path
 from typing import cast
 
-from mnistkit._core.files import write_atomically
+from mnistkit._core.files import require_writable, user_path, write_atomically
 from mnistkit.training import Callback, Trainer
 from mnistkit.types import PathLike
 
@@ -22,15 +21,20 @@ class CSVLogger(Callback):
 
     Args:
         path: the file.
+
+    Raises:
+        WriteError: when training starts, if it cannot be written, and later if a write fails.
     """
 
     def __init__(self, path: PathLike) -> None:
-        self.path = Path(path)
+        self.path = user_path(path)
         self._seconds: dict[int, float] = {}
         self._before = 0.0
 
     def on_fit_start(self, trainer: Trainer) -> None:
-        """Begin to count the time."""
+        """Begin to count the time, if the file can be written."""
+        if trainer.world.is_main:
+            require_writable(self.path)
         if trainer.state.step == 0:
             self._seconds = {}
         # A logger that joins a resumed run does not know how long the epochs before it took.

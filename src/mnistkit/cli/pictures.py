@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import argparse
 import csv
+import io
 import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mnistkit._core.files import replacing
+from mnistkit._core.files import replacing, write_atomically
+from mnistkit._core.text import csv_cell
 from mnistkit.cli.output import print_json, print_text
 from mnistkit.errors import ConfigError, ImageError
 
@@ -142,23 +144,21 @@ def _report(
 
 def _write_csv(path: Path, results: Iterable[tuple[Path, Prediction | ImageError]]) -> None:
     """A line for each picture as it is read; the file has its name only when it is complete."""
-    try:
-        with replacing(path) as unfinished, unfinished.open("w", newline="", encoding="utf-8") as file:
-            lines = csv.writer(file)
-            lines.writerow(_COLUMNS)
-            for name, result in results:
-                if isinstance(result, ImageError):
-                    lines.writerow([name, "", "", "", "", result])
-                else:
-                    confidence = f"{result.confidence:.6f}"
-                    lines.writerow([name, result.label, result.name, confidence, result.rejected or "", ""])
-    except OSError as error:
-        raise ConfigError(f"cannot write {path}: {error.strerror or error}") from error
+    with replacing(path) as file, io.TextIOWrapper(file, "utf-8", newline="", write_through=True) as text:
+        lines = csv.writer(text)
+        lines.writerow(_COLUMNS)
+        for name, result in results:
+            if isinstance(result, ImageError):
+                lines.writerow([name, "", "", "", "", csv_cell(result)])
+            else:
+                confidence = f"{result.confidence:.6f}"
+                lines.writerow([name, result.label, result.name, confidence, result.rejected or "", ""])
 
 
 def _save(figure: Figure, path: Path) -> None:
+    drawn = io.BytesIO()
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        figure.savefig(path, dpi=120)
-    except (OSError, ValueError) as error:
+        figure.savefig(drawn, format=path.suffix[1:].lower() or "png", dpi=120)
+    except ValueError as error:
         raise ConfigError(f"cannot write {path}: {error}") from error
+    write_atomically(path, drawn.getvalue())

@@ -5,10 +5,9 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Callable, Mapping
-from pathlib import Path
 from typing import TypeVar
 
-from mnistkit._core.files import write_atomically
+from mnistkit._core.files import read_file, write_atomically
 from mnistkit.errors import DataError
 from mnistkit.types import JsonValue, PathLike
 
@@ -22,7 +21,7 @@ def write_json(path: PathLike, kind: str, content: Mapping[str, JsonValue]) -> N
     """Write a result of this kind.
 
     Raises:
-        CheckpointError: if it cannot be written.
+        WriteError: if it cannot be written.
     """
     text = json.dumps({"format": f"mnistkit {kind}", "version": _VERSION, **content}, allow_nan=False)
     write_atomically(path, text.encode())
@@ -35,10 +34,10 @@ def read_json(path: PathLike, kind: str, parse: Callable[[dict[str, JsonValue]],
         DataError: if there is no such file, or it holds something else.
     """
     try:
-        content = json.loads(Path(path).read_bytes())
+        content = json.loads(read_file(path), parse_constant=_refuse_constant)
     except OSError as error:
         raise DataError(f"cannot read {path}: {error.strerror or error}") from error
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise DataError(f"{path} is not a saved {kind}: {error}") from error
     if not isinstance(content, dict) or content.get("format") != f"mnistkit {kind}":
         raise DataError(f"{path} is not a saved {kind}")
@@ -49,8 +48,13 @@ def read_json(path: PathLike, kind: str, parse: Callable[[dict[str, JsonValue]],
         )
     try:
         return parse(content)
-    except (KeyError, TypeError, ValueError) as error:
+    except (KeyError, TypeError, ValueError, OverflowError, DataError) as error:
         raise DataError(f"{path} is a damaged {kind} ({error!r}); measure again") from error
+
+
+def _refuse_constant(name: str) -> None:
+    # NaN and Infinity are no JSON, though Python reads them.
+    raise ValueError(f"{name} is no number")
 
 
 def plain(value: object) -> JsonValue:

@@ -141,7 +141,7 @@ class Robustness:
         """Write it as JSON, whole or not at all.
 
         Raises:
-            CheckpointError: if it cannot be written.
+            WriteError: if it cannot be written.
         """
         write_json(path, "robustness", self.to_json())
 

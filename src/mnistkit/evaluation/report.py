@@ -206,7 +206,7 @@ class Report:
         """Write everything as JSON, whole or not at all: the figures, the mistakes, and what is known of each image.
 
         Raises:
-            CheckpointError: if it cannot be written.
+            WriteError: if it cannot be written.
         """
         content: dict[str, JsonValue] = {
             **self.to_json(),
@@ -255,7 +255,7 @@ class Report:
 
         Raises:
             ConfigError: if the report does not have its data set, see :meth:`with_data`.
-            CheckpointError: if the file cannot be written.
+            WriteError: if the file cannot be written.
         """
         from mnistkit.evaluation.page import render
 
@@ -276,7 +276,7 @@ def _parse(content: dict[str, JsonValue]) -> Report:
             "classes": list(classes),
             "images": {"labels": list(labels), "probabilities": list(probabilities), "losses": list(losses)},
         }:
-            return Report(
+            report = Report(
                 model,
                 data_name,
                 fingerprint,
@@ -285,7 +285,21 @@ def _parse(content: dict[str, JsonValue]) -> Report:
                 np.array(probabilities, np.float32),
                 np.array(losses, np.float32),
             )
+            _require_possible(report)
+            return report
     raise ValueError("a part is missing")
+
+
+def _require_possible(report: Report) -> None:
+    """Refuse what no measurement gives: its figures would be wrong, or fail much later."""
+    if not report.count:
+        raise ValueError("it has no images")
+    if not ((report.labels >= 0) & (report.labels < len(report.classes))).all():
+        raise ValueError(f"it has labels outside 0 to {len(report.classes) - 1}")
+    if not ((report.probabilities >= 0) & (report.probabilities <= 1)).all():
+        raise ValueError("it has probabilities outside 0 to 1")
+    if not (np.isfinite(report.losses) & (report.losses >= 0)).all():
+        raise ValueError("it has losses that are negative or not finite")
 
 
 def _mean(values: list[float]) -> float:

@@ -177,7 +177,7 @@ def save_kernel_animation(
     Raises:
         DataError: for copies that are no convolution's, or not as many as steps.
         ConfigError: for a channel that is not there, frames shorter than 20 ms, or an unknown theme.
-        CheckpointError: if the file cannot be written; an earlier one of that name is then intact.
+        WriteError: if the file cannot be written; an earlier one of that name is then intact.
     """
     frames = _frames(kernels, steps, channel)
     if milliseconds < 20:

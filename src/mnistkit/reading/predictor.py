@@ -185,7 +185,7 @@ class Predictor:
         """Write a model file with this calibration, for :meth:`from_checkpoint`.
 
         Raises:
-            CheckpointError: if it cannot be written; an earlier file of that name is then intact.
+            WriteError: if it cannot be written; an earlier file of that name is then intact.
         """
         write_checkpoint(
             path,

@@ -328,7 +328,7 @@ class Trainer:
         """Write the model as evaluated, and all that is needed to use it; see :meth:`mnistkit.Predictor.from_checkpoint`.
 
         Raises:
-            CheckpointError: if it cannot be written; an earlier file of that name is then intact.
+            WriteError: if it cannot be written; an earlier file of that name is then intact.
         """
         snapshot.save_model(self, path)
 
@@ -337,7 +337,7 @@ class Trainer:
         """Write the model and all that ``fit(resume=path)`` needs to go on; for a callback's ``on_checkpoint``.
 
         Raises:
-            CheckpointError: if it cannot be written; an earlier file of that name is then intact.
+            WriteError: if it cannot be written; an earlier file of that name is then intact.
         """
         snapshot.save_training(self, path)
 

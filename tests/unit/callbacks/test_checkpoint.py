@@ -8,7 +8,7 @@ from torch import nn
 
 from mnistkit import Checkpoint, Trainer, create_model, load_model
 from mnistkit.checkpoint import read_checkpoint
-from mnistkit.errors import ConfigError
+from mnistkit.errors import ConfigError, WriteError
 from mnistkit.metrics import Evaluation
 from mnistkit.training import Callback
 
@@ -125,9 +125,9 @@ def test_without_keep_all_numbered_files_stay(tmp_path, train):
 def test_the_newest_is_found_by_number_and_not_by_name(tmp_path, train):
     for number in ("9", "0000010", "best", "000003-copy"):
         (tmp_path / f"epoch-{number}.safetensors").write_text("of another run")
-    run((train,), Checkpoint(tmp_path, monitor=None, every_epochs=1, keep=1), epochs=1)
+    run((train,), Checkpoint(tmp_path, monitor=None, every_epochs=1, keep=1, overwrite=True), epochs=1)
     assert "epoch-000001.safetensors" in names(tmp_path)
-    run((train,), Checkpoint(tmp_path, monitor=None, every_epochs=5, keep=2), epochs=10)
+    run((train,), Checkpoint(tmp_path, monitor=None, every_epochs=5, keep=2, overwrite=True), epochs=10)
     assert names(tmp_path) == [
         "epoch-0000010.safetensors",
         "epoch-000003-copy.safetensors",
@@ -170,7 +170,7 @@ def test_a_resumed_run_does_not_forget_the_best(tmp_path, train, validation, at)
 
 
 def test_a_new_run_with_the_same_callback_begins_without_a_best(tmp_path, train, validation):
-    checkpoint = Checkpoint(tmp_path, monitor="val_figure")
+    checkpoint = Checkpoint(tmp_path, monitor="val_figure", overwrite=True)
     run((train, validation), checkpoint, kind=Scripted, accuracies=[0.9], epochs=1)
     run((train, validation), checkpoint, kind=Scripted, accuracies=[0.2], epochs=1)
     assert checkpoint.best == pytest.approx(0.2)
@@ -199,6 +199,85 @@ def test_an_error_writes_nothing_more(tmp_path, train, at):
     with pytest.raises(LookupError):
         run((train,), at("on_step_end", fail), Checkpoint(tmp_path, monitor=None))
     assert read_checkpoint(tmp_path / "last.safetensors").training["step"] == 4
+
+
+# ---- a folder is for one run ------------------------------------------------------------------------------------------
+
+
+def contents(path):
+    return {file.name: file.read_bytes() for file in path.iterdir()}
+
+
+@pytest.mark.parametrize("left", ["best", "last", "epoch-000002"])
+def test_another_run_s_files_are_not_overwritten(tmp_path, train, validation, left):
+    (tmp_path / f"{left}.safetensors").write_bytes(b"of a good run")
+    trained = Weights()
+    with pytest.raises(
+        ConfigError, match=rf"^{tmp_path} holds a run already \({left}\.safetensors\); go on with it by"
+    ):
+        run((train, validation), Checkpoint(tmp_path), trained)
+    assert contents(tmp_path) == {f"{left}.safetensors": b"of a good run"}
+    assert not trained.steps
+    run((train, validation), Checkpoint(tmp_path, overwrite=True), epochs=1)
+    assert read_checkpoint(tmp_path / "best.safetensors").kind == "model"
+
+
+def test_a_run_can_be_resumed_in_its_folder(tmp_path, train, validation):
+    first = Checkpoint(tmp_path, every_epochs=1)
+    run((train, validation), first, epochs=1)
+    run((train, validation), Checkpoint(tmp_path, every_epochs=1), epochs=2, resume=first.last_path)
+    assert names(tmp_path) == [
+        "best.safetensors", "epoch-000001.safetensors", "epoch-000002.safetensors", "last.safetensors"
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("overwrite", [False, True])
+def test_two_runs_at_once_do_not_share_a_folder(tmp_path, train, at, overwrite):
+    def second(trainer):
+        with pytest.raises(ConfigError, match=f"^another run is writing into {tmp_path}; wait for its end, or give"):
+            run((train,), Checkpoint(tmp_path, monitor=None, overwrite=overwrite))
+
+    run((train,), Checkpoint(tmp_path, monitor=None), at("on_epoch_end", second), epochs=1)
+    assert names(tmp_path) == ["last.safetensors"]
+    run((train,), Checkpoint(tmp_path, monitor=None, overwrite=True), epochs=1)
+
+
+def test_an_error_leaves_the_folder_to_the_next_run(tmp_path, train, at):
+    def fail(trainer):
+        raise LookupError
+
+    for hook in ("on_fit_start", "on_step_end"):
+        with pytest.raises(LookupError):
+            run((train,), Checkpoint(tmp_path, monitor=None), at(hook, fail))
+    run((train,), Checkpoint(tmp_path, monitor=None), epochs=1)
+    assert names(tmp_path) == ["last.safetensors"]
+
+
+def test_two_callbacks_of_one_run_share_a_folder_but_not_a_file(tmp_path, train, validation):
+    numbered = Checkpoint(tmp_path, monitor=None, every_epochs=1, name="numbered")
+    run((train, validation), Checkpoint(tmp_path), numbered, epochs=1)
+    assert names(tmp_path) == ["best.safetensors", "epoch-000001.safetensors", "last.safetensors"]
+    with pytest.raises(ConfigError, match=r"^2 Checkpoints of this run would write one .*best\.safetensors; give each"):
+        run((train, validation), Checkpoint(tmp_path / "x"), Checkpoint(tmp_path / "x", monitor="val_loss", name="b"))
+
+
+@pytest.mark.parametrize("name", ["best", "last"])
+def test_what_cannot_be_written_is_found_before_the_first_epoch(tmp_path, train, validation, name):
+    (tmp_path / f"{name}.safetensors").mkdir()
+    trained = Weights()
+    with pytest.raises(WriteError, match=f"{name}.safetensors: it is a folder, not a file"):
+        run((train, validation), Checkpoint(tmp_path, overwrite=True), trained)
+    (tmp_path / "file").touch()
+    with pytest.raises(WriteError, match=f"^cannot write {tmp_path / 'file'}: File exists; "):
+        run((train, validation), Checkpoint(tmp_path / "file"), trained)
+    assert not trained.steps
+
+
+def test_a_tilde_is_a_home(tmp_path, train, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    run((train,), Checkpoint("~/run", monitor=None), epochs=1)
+    assert names(tmp_path / "run") == ["last.safetensors"]
+    run((train,), Checkpoint("~/run", monitor=None), epochs=2, resume="~/run/last.safetensors")
 
 
 @pytest.mark.parametrize("argument", ["every_epochs", "every_steps", "keep"])

@@ -6,7 +6,7 @@ import pytest
 
 from mnistkit import Checkpoint, CSVLogger, Trainer, create_model
 from mnistkit.distributed import World
-from mnistkit.errors import CheckpointError
+from mnistkit.errors import WriteError
 from mnistkit.training import Callback, History
 
 
@@ -55,7 +55,7 @@ def test_a_resumed_run_has_each_epoch_once(tmp_path, data, cut):
 
     path = tmp_path / "run.csv"
     whole = fit(data, CSVLogger(path), Checkpoint(tmp_path, every_steps=1))
-    callbacks = [CSVLogger(path), Checkpoint(tmp_path, every_steps=1)]
+    callbacks = [CSVLogger(path), Checkpoint(tmp_path, every_steps=1, overwrite=True)]
     with pytest.raises(LookupError):
         fit(data, *callbacks, Kill())
     history = fit(data, *callbacks, resume=tmp_path / "last.safetensors")
@@ -110,7 +110,7 @@ def test_a_column_that_comes_later_is_empty_before(tmp_path, data, at):
 
 def test_a_file_that_cannot_be_written_is_an_error(tmp_path, data):
     (tmp_path / "run.csv").mkdir()
-    with pytest.raises(CheckpointError, match=r"cannot write .*run\.csv"):
+    with pytest.raises(WriteError, match=r"cannot write .*run\.csv"):
         fit(data, CSVLogger(tmp_path / "run.csv"))
 
 

@@ -1,12 +1,14 @@
 """Scalars as TensorBoard itself reads them."""
 
+import shutil
+import subprocess
 import sys
 
 import pytest
 
 from mnistkit import Checkpoint, Trainer, create_model
 from mnistkit.callbacks import TensorBoardLogger
-from mnistkit.errors import MissingExtraError
+from mnistkit.errors import MissingExtraError, WriteError
 from mnistkit.training import Callback
 
 
@@ -68,6 +70,45 @@ def test_the_log_is_closed_after_an_error(tmp_path, data):
     logger.on_fit_end(None)
 
 
+def test_a_folder_that_cannot_be_made_ends_the_run_before_it_begins(tmp_path, data):
+    (tmp_path / "file").touch()
+    for directory in (tmp_path / "file", tmp_path / "file" / "log"):
+        trainer = trainer_of(TensorBoardLogger(directory))
+        with pytest.raises(WriteError, match=f"^cannot write {directory}: "):
+            trainer.fit(*data, epochs=1)
+        assert trainer.state.step == 0
+
+
+def test_a_log_that_is_deleted_meanwhile_is_missed(tmp_path, data, at):
+    remove = at("on_epoch_end", lambda trainer: trainer.state.epoch == 2 and shutil.rmtree(tmp_path / "log"))
+    with pytest.raises(WriteError, match=f"^cannot write {tmp_path / 'log'}: the log there was deleted; "):
+        trainer_of(remove, TensorBoardLogger(tmp_path / "log")).fit(*data, epochs=3)
+
+
+FULL = """
+import resource, sys, threading
+from mnistkit import Trainer, create_model, load_mnist
+from mnistkit.callbacks import TensorBoardLogger
+train, validation, _ = load_mnist()
+trainer = Trainer(create_model("mlp"), callbacks=[TensorBoardLogger(sys.argv[1])], progress=False)
+resource.setrlimit(resource.RLIMIT_FSIZE, (300, 300))
+try:
+    trainer.fit(train[:100], validation[:100], epochs=9)
+finally:
+    print(len(threading.enumerate()))
+"""
+
+
+@pytest.mark.processes
+def test_a_full_disk_is_one_error(tmp_path):
+    command = [sys.executable, "-c", FULL, str(tmp_path / "log")]
+    process = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert process.stdout == "1\n"
+    assert "Exception in thread" not in process.stderr
+    last = process.stderr.splitlines()[-1]
+    assert last == f"mnistkit.errors.WriteError: cannot write {tmp_path / 'log'}: File too large; free some space"
+
+
 def test_only_the_main_process_logs(tmp_path):
     trainer = trainer_of()
     trainer.world = type(trainer.world)(rank=1, size=2)
@@ -80,7 +121,7 @@ def test_only_the_main_process_logs(tmp_path):
 
 def test_without_tensorboard_the_error_says_what_to_install(tmp_path, data, monkeypatch):
     monkeypatch.setitem(sys.modules, "tensorboard", None)
-    for name in [name for name in sys.modules if name.startswith("torch.utils.tensorboard")]:
+    for name in [name for name in sys.modules if name.startswith("tensorboard.")]:
         monkeypatch.delitem(sys.modules, name)
     trainer = trainer_of(TensorBoardLogger(tmp_path))
     with pytest.raises(

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from mnistkit import DigitDataset, Predictor, evaluate
-from mnistkit.errors import CheckpointError, ConfigError, DataError
+from mnistkit.errors import ConfigError, DataError, WriteError
 from mnistkit.evaluation import CORRUPTIONS, PERTURBATIONS, Robustness, Score, corrupt, perturb, robustness
 from mnistkit.metrics import wilson_interval
 
@@ -122,7 +122,7 @@ def test_a_report_is_no_profile_and_a_file_no_folder(report, result, tmp_path):
     report.save(tmp_path / "report.json")
     with pytest.raises(DataError, match="is not a saved robustness"):
         Robustness.load(tmp_path / "report.json")
-    with pytest.raises(CheckpointError, match="cannot write"):
+    with pytest.raises(WriteError, match="cannot write"):
         result.save(tmp_path / "report.json" / "x")
 
 

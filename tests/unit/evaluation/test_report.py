@@ -8,7 +8,7 @@ import torch
 
 import mnistkit
 from mnistkit import Report, evaluate
-from mnistkit.errors import CheckpointError, ConfigError, DataError
+from mnistkit.errors import ConfigError, DataError, WriteError
 
 
 @pytest.fixture
@@ -177,7 +177,7 @@ def test_a_missing_file_is_named(tmp_path):
 def test_a_folder_that_cannot_be_written_is_named(report, tmp_path):
     (tmp_path / "file").write_text("")
     for save in (report.save, report.save_html):
-        with pytest.raises(CheckpointError, match=r"cannot write .*; choose a folder that can be written"):
+        with pytest.raises(WriteError, match=r"cannot write .*; choose a folder that can be written"):
             save(tmp_path / "file" / "report")
 
 

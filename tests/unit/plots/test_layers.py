@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from mnistkit import create_model
-from mnistkit.errors import CheckpointError, ConfigError, DataError
+from mnistkit.errors import ConfigError, DataError, WriteError
 from mnistkit.interpret import activations
 from mnistkit.plots import feature_maps, kernel_evolution, kernels, save_kernel_animation, weight_histograms
 from mnistkit.plots.mosaic import tile_corner
@@ -135,7 +135,7 @@ def test_only_the_kernels_and_the_title_move(tmp_path):
 
 def test_an_animation_that_cannot_be_written_says_so(run, tmp_path):
     (tmp_path / "file").write_text("")
-    with pytest.raises(CheckpointError):
+    with pytest.raises(WriteError):
         save_kernel_animation(tmp_path / "file" / "k.gif", run.recorder.kernels, run.recorder.steps)
 
 

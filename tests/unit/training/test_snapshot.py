@@ -12,7 +12,7 @@ from mnistkit import Augment, Checkpoint, EarlyStopping, TensorLoader, Trainer, 
 from mnistkit.callbacks import EMA
 from mnistkit.checkpoint import read_checkpoint
 from mnistkit.distributed import World
-from mnistkit.errors import CheckpointError, CheckpointMismatchError
+from mnistkit.errors import CheckpointError, CheckpointMismatchError, WriteError
 from mnistkit.training import Callback, Cosine, snapshot
 from mnistkit.types import StepOutput
 
@@ -479,7 +479,7 @@ def test_a_checkpoint_that_cannot_be_written_leaves_the_one_before(tmp_path, tra
                 (path / "last.safetensors").unlink()
                 (path / "last.safetensors").mkdir()
 
-    with pytest.raises(CheckpointError, match=r"cannot write .*last\.safetensors"):
+    with pytest.raises(WriteError, match=r"cannot write .*last\.safetensors"):
         trainer_of(Block(), Checkpoint(path, monitor=None)).fit(train, epochs=3)
     assert [item.name for item in path.iterdir()] == ["last.safetensors"]
 
