@@ -19,7 +19,7 @@ from mnistkit._core.text import printable
 from mnistkit.errors import MnistkitError, WriteError
 from mnistkit.types import PathLike
 
-__all__ = ["make_folder", "read_file", "replacing", "require_writable", "telling", "user_path", "write_atomically"]
+__all__ = ["make_folder", "open_regular", "replacing", "require_writable", "telling", "user_path", "write_atomically"]
 
 # The disk is full, the user's share of it is, or the file is larger than the process may write.
 _NO_SPACE = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
@@ -39,21 +39,23 @@ def user_path(path: PathLike) -> Path:
     return Path(os.path.expanduser(path))  # noqa: PTH111  (Path's own fails for a file that is called ~x)
 
 
-def read_file(path: PathLike) -> bytes:
-    """What is in a regular file.
+def open_regular(path: PathLike) -> BinaryIO:
+    """A file to read, and nothing that only looks like one: a pipe blocks for ever, and a device never ends.
 
     Raises:
-        OSError: if it cannot be read, or is something else: a device may have no end, and a pipe no beginning.
+        OSError: if there is no such file, or something else of this name.
         ValueError: for a path that no file can have.
     """
-    # Without waiting: a pipe that nobody writes to would hold us for ever.
-    descriptor = os.open(user_path(path), os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
+    path = user_path(path)
+    # First without opening, which alone rewinds a tape; then what was opened, which may be another.
+    _require_regular(path.stat())
+    descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
     try:
         _require_regular(os.fstat(descriptor))
-        with os.fdopen(descriptor, "rb", closefd=False) as file:
-            return file.read()
-    finally:
+        return os.fdopen(descriptor, "rb")
+    except BaseException:
         os.close(descriptor)
+        raise
 
 
 def write_atomically(path: PathLike, data: bytes) -> None:
@@ -179,7 +181,7 @@ def _target(path: Path) -> tuple[Path, os.stat_result | None]:
 def _require_regular(there: os.stat_result) -> None:
     for is_kind, kind in _KINDS:
         if is_kind(there.st_mode):
-            raise OSError(errno.EINVAL, f"it is a {kind}, not a file")
+            raise OSError(errno.EINVAL, f"it is a {kind}, expected a file")
 
 
 def _new_file(folder: Path, there: os.stat_result | None) -> tuple[Path, BinaryIO]:

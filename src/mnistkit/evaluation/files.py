@@ -7,7 +7,7 @@ import math
 from collections.abc import Callable, Mapping
 from typing import TypeVar
 
-from mnistkit._core.files import read_file, write_atomically
+from mnistkit._core.files import open_regular, write_atomically
 from mnistkit.errors import DataError
 from mnistkit.types import JsonValue, PathLike
 
@@ -34,7 +34,8 @@ def read_json(path: PathLike, kind: str, parse: Callable[[dict[str, JsonValue]],
         DataError: if there is no such file, or it holds something else.
     """
     try:
-        content = json.loads(read_file(path), parse_constant=_refuse_constant)
+        with open_regular(path) as file:
+            content = json.loads(file.read(), parse_constant=_refuse_constant)
     except OSError as error:
         raise DataError(f"cannot read {path}: {error.strerror or error}") from error
     except (ValueError, RecursionError) as error:

@@ -276,15 +276,16 @@ def _parse(content: dict[str, JsonValue]) -> Report:
             "classes": list(classes),
             "images": {"labels": list(labels), "probabilities": list(probabilities), "losses": list(losses)},
         }:
-            report = Report(
-                model,
-                data_name,
-                fingerprint,
-                tuple(map(str, classes)),
-                np.array(labels, np.int64),
-                np.array(probabilities, np.float32),
-                np.array(losses, np.float32),
-            )
+            with np.errstate(over="ignore"):  # what is too large for a float32 is refused below
+                report = Report(
+                    model,
+                    data_name,
+                    fingerprint,
+                    tuple(map(str, classes)),
+                    np.array(labels, np.int64),
+                    np.array(probabilities, np.float32),
+                    np.array(losses, np.float32),
+                )
             _require_possible(report)
             return report
     raise ValueError("a part is missing")

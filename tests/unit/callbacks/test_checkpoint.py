@@ -265,7 +265,7 @@ def test_two_callbacks_of_one_run_share_a_folder_but_not_a_file(tmp_path, train,
 def test_what_cannot_be_written_is_found_before_the_first_epoch(tmp_path, train, validation, name):
     (tmp_path / f"{name}.safetensors").mkdir()
     trained = Weights()
-    with pytest.raises(WriteError, match=f"{name}.safetensors: it is a folder, not a file"):
+    with pytest.raises(WriteError, match=f"{name}.safetensors: it is a folder, expected a file"):
         run((train, validation), Checkpoint(tmp_path, overwrite=True), trained)
     (tmp_path / "file").touch()
     with pytest.raises(WriteError, match=f"^cannot write {tmp_path / 'file'}: File exists; "):

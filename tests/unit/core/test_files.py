@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from mnistkit._core.files import read_file, replacing, require_writable, user_path, write_atomically
+from mnistkit._core.files import open_regular, replacing, require_writable, user_path, write_atomically
 from mnistkit.errors import MnistkitError, WriteError
 
 ROOT = os.geteuid() == 0
@@ -71,7 +71,9 @@ def test_what_is_no_file_is_refused_and_stays(tmp_path, monkeypatch, kind, linke
             path.symlink_to("it")
         before, there = os.lstat(tmp_path / "it"), names(tmp_path)
         for write in (lambda: write_atomically(path, b"data"), lambda: require_writable(path)):
-            with pytest.raises(WriteError, match=f"^cannot write {path}: it is a {kind}, not a file; choose a folder"):
+            with pytest.raises(
+                WriteError, match=f"^cannot write {path}: it is a {kind}, expected a file; choose a folder"
+            ):
                 write()
         after = os.lstat(tmp_path / "it")
         assert (after.st_ino, after.st_mode) == (before.st_ino, before.st_mode)
@@ -293,8 +295,9 @@ def test_a_pipe_among_the_leftovers_holds_nobody(tmp_path):
 
 def test_only_files_are_read(tmp_path):
     write_atomically(tmp_path / "a", b"data")
-    assert read_file(tmp_path / "a") == b"data"
+    with open_regular(tmp_path / "a") as file:
+        assert file.read() == b"data"
     os.mkfifo(tmp_path / "pipe")
     for path, kind in ((tmp_path / "pipe", "pipe"), ("/dev/zero", "device"), (tmp_path, "folder")):
-        with pytest.raises(OSError, match=f"it is a {kind}, not a file"):
-            read_file(path)
+        with pytest.raises(OSError, match=f"it is a {kind}, expected a file"):
+            open_regular(path)

@@ -1,5 +1,6 @@
 import json
 import math
+import os
 import re
 
 import numpy as np
@@ -167,6 +168,57 @@ def test_arrays_that_do_not_belong_together_are_refused(by_hand, tmp_path):
     (tmp_path / "report.json").write_text(json.dumps(content))
     with pytest.raises(DataError, match=r"labels \(6,\), probabilities \(6, 3\), losses \(5,\), 3 classes"):
         Report.load(tmp_path / "report.json")
+
+
+@pytest.mark.parametrize(
+    ("part", "value", "text"),
+    [
+        ("labels", [0, 0, 1, 1, 2, 3], "labels outside 0 to 2"),
+        ("labels", [0, 0, 1, 1, 2, -1], "labels outside 0 to 2"),
+        ("labels", [0, 0, 1, 1, 2, 10**30], "OverflowError"),
+        ("labels", [0, 0, 1, 1, 2, [2]], "ValueError"),
+        ("probabilities", [[1.5, -0.5, 0.0]] * 6, "probabilities outside 0 to 1"),
+        ("probabilities", [["a", "b", "c"]] * 6, "ValueError"),
+        ("losses", [-1.0] * 6, "losses that are negative or not finite"),
+        ("losses", [math.nan] * 6, "NaN is no number"),
+        ("losses", [None] * 6, "losses that are negative or not finite"),
+        ("losses", [1e300] * 6, "losses that are negative or not finite"),
+    ],
+)
+def test_a_file_of_what_cannot_be_measured_is_refused(by_hand, tmp_path, part, value, text):
+    by_hand.save(tmp_path / "report.json")
+    content = json.loads((tmp_path / "report.json").read_text())
+    content["images"][part] = value
+    (tmp_path / "report.json").write_text(json.dumps(content))
+    with pytest.raises(DataError, match=f"report.json is .*{text}"):
+        Report.load(tmp_path / "report.json")
+
+
+def test_a_report_without_images_is_refused(by_hand, tmp_path):
+    by_hand.save(tmp_path / "report.json")
+    content = json.loads((tmp_path / "report.json").read_text())
+    content["images"] = {"labels": [], "probabilities": [], "losses": []}
+    (tmp_path / "report.json").write_text(json.dumps(content))
+    with pytest.raises(DataError, match=r"report\.json is a damaged report"):
+        Report.load(tmp_path / "report.json")
+
+
+def test_a_file_that_is_nested_too_deeply_is_refused(tmp_path):
+    (tmp_path / "report.json").write_text("[" * 100_000)
+    with pytest.raises(DataError, match=r"report\.json is not a saved report: "):
+        Report.load(tmp_path / "report.json")
+
+
+def test_a_pipe_is_not_waited_for(tmp_path):
+    os.mkfifo(tmp_path / "report.json")
+    with pytest.raises(DataError, match=r"cannot read .*report\.json: it is a pipe, expected a file"):
+        Report.load(tmp_path / "report.json")
+
+
+def test_a_tilde_is_a_home(by_hand, tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    by_hand.save("~/report.json")
+    assert Report.load("~/report.json").correct == by_hand.correct
 
 
 def test_a_missing_file_is_named(tmp_path):
