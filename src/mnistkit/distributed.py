@@ -2,15 +2,32 @@
 
 from __future__ import annotations
 
+import functools
+import itertools
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import timedelta
+from typing import TYPE_CHECKING
 
 import torch
 import torch.distributed as dist
 from torch import Tensor, nn
 
-__all__ = ["World"]
+from mnistkit.errors import ConfigError, ProcessGroupError
+
+if TYPE_CHECKING:
+    from torch.distributed import Store  # type: ignore[attr-defined]  # public by torch's documentation
+
+__all__ = ["TIMEOUT", "World"]
+
+#: Seconds that a process waits for the others inside a run, unless it is told otherwise.
+TIMEOUT = 45.0
+
+# Before a run the processes may be busy with something of their own, such as loading data.
+_MEETING = timedelta(minutes=10)
+_joined_before = itertools.count()
 
 
 @dataclass(frozen=True)
@@ -28,16 +45,73 @@ class World:
     size: int = 1
 
     @classmethod
-    def current(cls, device: torch.device | None = None) -> World:
-        """The world that ``torchrun`` started this process in, or a world of one.
+    def current(cls) -> World:
+        """The processes of the group that this program made, or else those that ``torchrun`` started; or a world of one.
 
-        Joins the process group if nobody has: NCCL for CUDA devices, Gloo otherwise.
+        Raises:
+            ConfigError: if the environment has ``WORLD_SIZE`` and no ``RANK``.
         """
-        if not dist.is_available() or int(os.environ.get("WORLD_SIZE", "1")) == 1:
+        if not dist.is_available():
             return cls()
-        if not dist.is_initialized():
-            dist.init_process_group("nccl" if device is not None and device.type == "cuda" else "gloo")
-        return cls(dist.get_rank(), dist.get_world_size())
+        if dist.is_initialized():
+            return cls(dist.get_rank(), dist.get_world_size())
+        size = int(os.environ.get("WORLD_SIZE", "1"))
+        if size == 1:
+            return cls()
+        if "RANK" not in os.environ:
+            raise ConfigError(
+                f"the environment has WORLD_SIZE={size} and no RANK: start the program with torchrun, or unset WORLD_SIZE"
+            )
+        return cls(int(os.environ["RANK"]), size)
+
+    @classmethod
+    @contextmanager
+    def joined(cls, device: torch.device, timeout: float = TIMEOUT) -> Iterator[World]:
+        """The current world inside its process group: only there can its processes exchange anything.
+
+        Whoever joins leaves: the group ends with the block, also on an error. A group that exists already, one that the
+        program made or that of a block around this one, is used and left as it is, its timeout too.
+
+        Args:
+            device: NCCL for CUDA devices, Gloo otherwise.
+            timeout: seconds after which a process that waits for another one gives up.
+
+        Raises:
+            ConfigError: for a timeout that is no positive number of seconds.
+            ProcessGroupError: if another process died, or was silent for longer than that.
+        """
+        if not 0 < timeout < 1e9:
+            raise ConfigError(f"timeout is {timeout}, expected a positive number of seconds")
+        world = cls.current()
+        if world.size == 1 or dist.is_initialized():
+            yield world
+            return
+        with world._exchange():
+            world._join("nccl" if device.type == "cuda" else "gloo", timedelta(seconds=timeout))
+        try:
+            yield world
+        finally:
+            dist.destroy_process_group()
+
+    def _join(self, backend: str, timeout: timedelta) -> None:
+        from torch.distributed import PrefixStore  # type: ignore[attr-defined]  # as above
+
+        # Names of its own for each group: the store remembers where the processes of the last one listened.
+        store = PrefixStore(f"mnistkit/{next(_joined_before)}", _store())
+        store.set(str(self.rank), "here")
+        store.wait([str(rank) for rank in range(self.size)], _MEETING)
+        dist.init_process_group(backend, store=store, rank=self.rank, world_size=self.size, timeout=timeout)
+
+    @contextmanager
+    def _exchange(self) -> Iterator[None]:
+        try:
+            yield
+        except RuntimeError as error:  # all that torch says of a connection that broke or a time that is up
+            raise ProcessGroupError(
+                f"process {self.rank} of {self.size} waited in vain for another one, which died or was silent for too long; "
+                "its own messages say why. If it only needs more time, give the trainer a longer timeout= (seconds). "
+                f"torch says: {error}"
+            ) from error
 
     @property
     def is_main(self) -> bool:
@@ -47,7 +121,8 @@ class World:
     def sum(self, tensor: Tensor) -> Tensor:
         """The sum of every rank's tensor, in place."""
         if self.size > 1:
-            dist.all_reduce(tensor)
+            with self._exchange():
+                dist.all_reduce(tensor)
         return tensor
 
     def min(self, value: int) -> int:
@@ -55,7 +130,8 @@ class World:
         if self.size == 1:
             return value
         tensor = torch.tensor(value, device=self._device())
-        dist.all_reduce(tensor, op=dist.ReduceOp.MIN)
+        with self._exchange():
+            dist.all_reduce(tensor, op=dist.ReduceOp.MIN)
         return int(tensor)
 
     def any(self, flag: bool) -> bool:
@@ -67,7 +143,8 @@ class World:
         gathered: list[list[str] | None] = [list(names)]
         if self.size > 1:
             gathered = [None] * self.size
-            dist.all_gather_object(gathered, list(names))
+            with self._exchange():
+                dist.all_gather_object(gathered, list(names))
         return sorted({name for known in gathered for name in known or ()})
 
     def average_gradients(self, parameters: Iterable[nn.Parameter]) -> None:
@@ -81,7 +158,7 @@ class World:
                 parameter.grad = torch.zeros_like(parameter)
         gradients = [p.grad for p in parameters if p.grad is not None]
         flat = torch.cat([g.reshape(-1) for g in gradients])
-        dist.all_reduce(flat)
+        self.sum(flat)
         flat /= self.size
         for gradient, part in zip(gradients, torch.split(flat, [g.numel() for g in gradients]), strict=True):
             gradient.copy_(part.view_as(gradient))
@@ -89,13 +166,25 @@ class World:
     def broadcast(self, tensors: Iterable[Tensor]) -> None:
         """Overwrite every rank's tensors with those of rank 0."""
         if self.size > 1:
-            for tensor in tensors:
-                dist.broadcast(tensor.detach(), src=0)
+            with self._exchange():
+                for tensor in tensors:
+                    dist.broadcast(tensor.detach(), src=0)
 
     def barrier(self) -> None:
         """Wait until every rank is here."""
         if self.size > 1:
-            dist.barrier()
+            with self._exchange():
+                dist.barrier()
 
     def _device(self) -> torch.device:
         return torch.device("cuda" if dist.get_backend() == "nccl" else "cpu")
+
+
+@functools.cache
+def _store() -> Store:
+    """Where processes that know only an address find each other; opened once, since rank 0 may be the one that serves it."""
+    from torch.distributed import rendezvous  # type: ignore[attr-defined]  # as above
+
+    store: Store
+    store, _, _ = next(rendezvous("env://", timeout=_MEETING))
+    return store

@@ -17,7 +17,8 @@
     │   └── BlankImageError                 an image without any ink
     ├── NonFiniteLossError (ArithmeticError)  a loss that became NaN or infinite; exit code 6
     ├── MissingExtraError (ImportError)     an optional package that is not installed; exit code 7
-    └── WriteError (OSError)                a file of any kind that cannot be written; exit code 8
+    ├── WriteError (OSError)                a file of any kind that cannot be written; exit code 8
+    └── ProcessGroupError (RuntimeError)    another process of the run died or fell silent; exit code 9
 
 A message says what was got, what was expected and what to do. ``exit_code`` is what the command line returns.
 """
@@ -41,6 +42,7 @@ __all__ = [
     "MissingExtraError",
     "MnistkitError",
     "NonFiniteLossError",
+    "ProcessGroupError",
     "SplitLeakError",
     "UnknownModelError",
     "WriteError",
@@ -122,13 +124,23 @@ class MissingExtraError(MnistkitError, ImportError):
     exit_code = 7
 
     def __init__(self, package: str, extra: str, feature: str) -> None:
-        super().__init__(f"{feature} needs {package}, which is not installed: pip install 'mnistkit[{extra}]'")
+        super().__init__(package, extra, feature)  # as they came: a pickled error is made from its arguments again
+        self.msg = f"{feature} needs {package}, which is not installed: pip install 'mnistkit[{extra}]'"
+
+    def __str__(self) -> str:
+        return self.msg
 
 
 class WriteError(MnistkitError, OSError):
     """A file of any kind that cannot be written: the disk is full, the folder protected, the name that of a device."""
 
     exit_code = 8
+
+
+class ProcessGroupError(MnistkitError, RuntimeError):
+    """Another process of a run of several died or fell silent."""
+
+    exit_code = 9
 
 
 def unknown_name(kind: str, name: object, available: Iterable[str]) -> str:

@@ -170,6 +170,10 @@ def test_what_rank_0_writes_at_the_end_is_there_for_every_rank_when_fit_returns(
     assert [results["written_at_the_end"] for results in ranks.results] == ["by rank 0", "by rank 0"]
 
 
+def test_a_run_leaves_the_group_that_it_joined_and_no_other(ranks):
+    assert [results["group"] for results in ranks.results] == [[False, False, True]] * 2
+
+
 def test_only_rank_0_prints(ranks):
     assert "epoch 2/2  train_loss" in ranks.written["stderr", 0]
     assert ranks.written["stderr", 1] == ranks.written["stdout", 1] == ranks.written["stdout", 0] == ""

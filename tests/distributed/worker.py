@@ -7,6 +7,7 @@ import time
 from pathlib import Path
 
 import torch
+import torch.distributed as dist
 from safetensors.torch import save_file
 from torch import nn
 from torch.utils.data import DataLoader
@@ -137,6 +138,25 @@ class Worker:
         path = self.folder / "end.txt"
         Trainer(plain_net(), callbacks=[WriteSlowly(path)], progress=False).fit(self.train, epochs=1)
         self.results["written_at_the_end"] = path.read_text() if path.exists() else None
+
+    def group(self):
+        """Whether this process is in a group: after a run, after one that failed, after one in a group of its own making."""
+
+        class Failing(Callback):
+            def on_step_end(self, trainer):
+                raise LookupError
+
+        plain_trainer(batch_size=32).fit(self.train, epochs=1)
+        found = [dist.is_initialized()]
+        try:
+            Trainer(plain_net(), callbacks=[Failing()], progress=False).fit(self.train, epochs=1)
+        except LookupError:
+            found.append(dist.is_initialized())
+        dist.init_process_group("gloo")
+        plain_trainer(batch_size=32).fit(self.train, epochs=1)
+        found.append(dist.is_initialized())
+        dist.destroy_process_group()
+        self.results["group"] = found
 
     def refusals(self):
         inside = self.folder / "inside.safetensors"

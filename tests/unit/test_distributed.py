@@ -6,6 +6,9 @@ import torch.distributed as dist
 from torch import nn
 
 from mnistkit.distributed import World
+from mnistkit.errors import ConfigError
+
+CPU = torch.device("cpu")
 
 
 @pytest.fixture(autouse=True)
@@ -18,8 +21,43 @@ def _no_torchrun(monkeypatch):
 def test_one_process_is_a_world_of_one_that_joins_no_group(size, monkeypatch):
     if size is not None:
         monkeypatch.setenv("WORLD_SIZE", size)
-    assert World.current() == World.current(torch.device("cpu")) == World(0, 1)
+    assert World.current() == World(0, 1)
     assert not dist.is_initialized()
+
+
+def test_one_process_joins_no_group_and_leaves_none():
+    with World.joined(CPU) as world:
+        assert world == World(0, 1)
+        assert not dist.is_initialized()
+
+
+def test_how_many_there_are_is_known_without_joining(monkeypatch):
+    monkeypatch.setenv("WORLD_SIZE", "3")
+    monkeypatch.setenv("RANK", "2")
+    assert World.current() == World(2, 3)
+    assert not dist.is_initialized()
+
+
+def test_an_environment_with_half_of_what_torchrun_sets_is_told(monkeypatch):
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    with pytest.raises(ConfigError, match="WORLD_SIZE=2 and no RANK: start the program with torchrun"):
+        World.current()
+
+
+@pytest.mark.parametrize("timeout", [0, -1.0, float("nan"), float("inf"), 1e300])
+def test_a_timeout_is_a_positive_number_of_seconds(timeout):
+    with pytest.raises(ConfigError, match="expected a positive number of seconds"), World.joined(CPU, timeout):
+        pass
+
+
+def test_a_group_of_the_programs_own_is_used_and_left_as_it_is(tmp_path):
+    dist.init_process_group("gloo", store=dist.FileStore(str(tmp_path / "store"), 1), rank=0, world_size=1)
+    try:
+        with World.joined(CPU) as world:
+            assert world == World.current() == World(0, 1)
+        assert dist.is_initialized()
+    finally:
+        dist.destroy_process_group()
 
 
 def test_the_first_rank_alone_writes():

@@ -1,4 +1,6 @@
 import builtins
+import copy
+import pickle
 import re
 
 import pytest
@@ -38,7 +40,7 @@ def test_the_drawing_at_the_top_shows_every_error_where_it_is():
 def test_the_exit_codes_are_those_of_the_drawing_and_inherited():
     codes = {name: code for name, (_, _, code) in _drawn().items() if code}
     assert {name: _CLASSES[name].exit_code for name in codes} == codes
-    assert sorted(codes.values()) == [2, 3, 4, 5, 6, 7, 8]
+    assert sorted(codes.values()) == [2, 3, 4, 5, 6, 7, 8, 9]
     assert MnistkitError.exit_code == 1
     for name, (parent, _, code) in _drawn().items():
         if not code and parent != "Exception":
@@ -58,6 +60,15 @@ def test_every_error_is_documented_and_caught_by_the_base_and_its_builtin(name):
     instance = error("matplotlib", "plot", "plotting") if error is MissingExtraError else error("text")
     assert isinstance(instance, getattr(builtins, builtin or "Exception"))
     assert "text" in str(instance) or "mnistkit[plot]" in str(instance)
+
+
+@pytest.mark.parametrize("name", sorted(_CLASSES))
+@pytest.mark.parametrize("again", [copy.copy, copy.deepcopy, lambda error: pickle.loads(pickle.dumps(error))])
+def test_every_error_comes_back_from_a_worker_process_as_it_was(name, again):
+    error = _CLASSES[name]
+    instance = error("matplotlib", "plot", "plotting") if error is MissingExtraError else error("text")
+    returned = again(instance)
+    assert (type(returned), str(returned), returned.args) == (error, str(instance), instance.args)
 
 
 def test_a_missing_package_says_how_to_get_it():

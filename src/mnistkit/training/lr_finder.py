@@ -72,7 +72,7 @@ def find_learning_rate(
         raise ConfigError(
             f"start is {start}, end {end}, steps {steps}; expected 0 < start < end, and at least 10 steps"
         )
-    if World.current(trainer.device).size > 1:
+    if World.current().size > 1:
         raise ConfigError("the learning-rate finder runs in one process; start it without torchrun")
     recorder = _Recorder(trainer, steps)
     # Data is read only, and callbacks would log, stop or save a run that is none.

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from mnistkit._modules import evaluating
 from mnistkit.data import Augmentation, refuse_test_images
 from mnistkit.device import resolve_device
-from mnistkit.distributed import World
+from mnistkit.distributed import TIMEOUT, World
 from mnistkit.errors import ConfigError, NonFiniteLossError
 from mnistkit.metrics import Evaluation, MetricSums
 from mnistkit.precision import Precision, PrecisionName
@@ -93,6 +93,8 @@ class Trainer:
         device: see :func:`mnistkit.resolve_device`.
         seed: of the order of the images, the augmentation and dropout.
         progress: whether to show progress on standard error.
+        timeout: with several processes, the seconds that one waits inside a run for another that is busy, in a callback
+            say, before it gives it up for lost.
 
     Attributes:
         model: what is trained.
@@ -124,6 +126,7 @@ class Trainer:
         device: str | torch.device = "auto",
         seed: int = 0,
         progress: bool = True,
+        timeout: float = TIMEOUT,
     ) -> None:
         if accumulate < 1:
             raise ConfigError(f"accumulate is {accumulate}, expected at least 1")
@@ -142,6 +145,7 @@ class Trainer:
         self.accumulate = accumulate
         self.clip_norm = clip_norm
         self.seed = seed
+        self.timeout = timeout
         self.world = World()
         self.optimizers: dict[str, torch.optim.Optimizer] = {}
         self.evaluation: Evaluation | None = None
@@ -216,20 +220,22 @@ class Trainer:
             DataError: for data that is empty or does not fit the model.
             NonFiniteLossError: if the loss becomes NaN or infinite.
             CheckpointError: if ``resume`` cannot be read, or is of another run.
+            ProcessGroupError: if another process of several died, or was silent for longer than ``timeout``.
             KeyboardInterrupt: on Ctrl-C, after the step under way has ended and the callbacks could save; a second
                 Ctrl-C raises at once.
         """
-        loader, validation_loader = self._set_up(train, validation, epochs)
-        generators = snapshot.restore(self, resume) if resume is not None else None
-        self._started = time.monotonic()
-        try:
-            with InterruptGuard(enabled=self.world.size == 1) as interrupt, self._hooks.running(self):
-                self._train(loader, validation_loader, generators, interrupt)
-        finally:
-            self.model.eval()
-            self.state.seconds_before, self._started = self.seconds, None
-        # The files that rank 0 wrote are complete for whoever reads them next.
-        self.world.barrier()
+        with World.joined(self.device, self.timeout) as self.world:
+            loader, validation_loader = self._set_up(train, validation, epochs)
+            generators = snapshot.restore(self, resume) if resume is not None else None
+            self._started = time.monotonic()
+            try:
+                with InterruptGuard(enabled=self.world.size == 1) as interrupt, self._hooks.running(self):
+                    self._train(loader, validation_loader, generators, interrupt)
+            finally:
+                self.model.eval()
+                self.state.seconds_before, self._started = self.seconds, None
+            # The files that rank 0 wrote are complete for whoever reads them next.
+            self.world.barrier()
         return self.state.history
 
     def _train(
@@ -288,20 +294,21 @@ class Trainer:
 
         Raises:
             DataError: for data that is empty or does not fit the model.
+            ProcessGroupError: if another process of several died, or was silent for longer than ``timeout``.
         """
-        self.world = World.current(self.device)
-        model = self.inference_model.to(self.device)
-        loader, sums = self._loader(data, training=False), MetricSums(self.device)
-        self._call("on_eval_start")
-        # Not inference mode: a subclass may want gradients of the images, to attack or to explain.
-        with evaluating(model), torch.no_grad():
-            self.world.broadcast(model.buffers())
-            for batch in loader.batches():
-                sums.update(self.evaluation_step(batch), batch.labels)
-        sums.merge(self.world)
-        self.evaluation = sums.compute()
-        self._call("on_eval_end")
-        return self.evaluation
+        with World.joined(self.device, self.timeout) as self.world:
+            model = self.inference_model.to(self.device)
+            loader, sums = self._loader(data, training=False), MetricSums(self.device)
+            self._call("on_eval_start")
+            # Not inference mode: a subclass may want gradients of the images, to attack or to explain.
+            with evaluating(model), torch.no_grad():
+                self.world.broadcast(model.buffers())
+                for batch in loader.batches():
+                    sums.update(self.evaluation_step(batch), batch.labels)
+            sums.merge(self.world)
+            self.evaluation = sums.compute()
+            self._call("on_eval_end")
+            return self.evaluation
 
     @final
     def stop(self, reason: str) -> None:
@@ -376,7 +383,6 @@ class Trainer:
         refuse_test_images(validation, "validation")
         if not 0 < epochs < math.inf:
             raise ConfigError(f"epochs is {epochs}, expected a positive number")
-        self.world = World.current(self.device)
         self.model.to(self.device).train()
         self.inference_model = self.model
         self.world.broadcast(itertools.chain(self.model.parameters(), self.model.buffers()))

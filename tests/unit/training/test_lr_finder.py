@@ -177,7 +177,7 @@ def test_test_images_are_refused(small):
 def test_several_processes_are_refused(data, monkeypatch):
     from mnistkit.distributed import World
 
-    monkeypatch.setattr(World, "current", classmethod(lambda cls, device=None: cls(0, 2)))
+    monkeypatch.setattr(World, "current", classmethod(lambda cls: cls(0, 2)))
     with pytest.raises(ConfigError, match="runs in one process; start it without torchrun"):
         find_learning_rate(trainer_of(), data)
 
