@@ -16,6 +16,7 @@ from typing import BinaryIO
 
 import numpy as np
 
+from mnistkit._core.files import write_atomically
 from mnistkit.errors import IdxFormatError
 from mnistkit.types import PathLike
 
@@ -116,6 +117,7 @@ def write_idx(path: PathLike, array: np.ndarray) -> None:
 
     Raises:
         IdxFormatError: if the format has no code for the array's dtype, or it has no dimension, or more than 32.
+        WriteError: if it cannot be written; an earlier file of that name is then as it was.
     """
     path = Path(path)
     dtype = array.dtype.newbyteorder(">")
@@ -129,4 +131,4 @@ def write_idx(path: PathLike, array: np.ndarray) -> None:
     if path.suffix == ".gz":
         packer = zlib.compressobj(wbits=31)
         data = packer.compress(data) + packer.flush()
-    path.write_bytes(data)
+    write_atomically(path, data)
