@@ -6,7 +6,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mnistkit._packing import pack, storable, unpack
+from mnistkit.checkpoint.packing import pack, storable, unpack
 
 _DTYPES = [
     torch.float64,

@@ -13,7 +13,7 @@ SOURCE = Path(mnistkit.__file__).parent
 LEVELS = [
     {"errors"},
     {"types"},
-    {"_core", "_modules", "_packing", "device", "precision", "distributed", "seeding"},
+    {"_core", "_modules", "device", "precision", "distributed", "seeding"},
     {"metrics", "imaging"},
     {"reliability"},
     {"models", "data", "calibration"},

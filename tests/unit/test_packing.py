@@ -5,7 +5,8 @@ import numpy as np
 import pytest
 import torch
 
-from mnistkit._packing import pack, storable, to_tuples, unpack
+from mnistkit._core.json import to_tuples
+from mnistkit.checkpoint.packing import pack, storable, unpack
 from mnistkit.errors import CheckpointError
 
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import cast
 
 from mnistkit._core.files import make_folder, require_writable, telling, user_path
 from mnistkit._core.locks import FolderLock
 from mnistkit._core.text import printable
 from mnistkit.callbacks.monitor import Mode, Monitor
+from mnistkit.checkpoint import Saved
 from mnistkit.errors import ConfigError, MnistkitError
 from mnistkit.training import Callback, Trainer
 from mnistkit.types import PathLike
@@ -172,4 +172,4 @@ class Checkpoint(Callback):
 
     def load_state_dict(self, state: Mapping[str, object]) -> None:
         """Go on from the best figure so far."""
-        self.best = cast("float", state["best"])
+        self.best = Saved(state, self.name).number("best")

@@ -5,9 +5,9 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Mapping
-from typing import cast
 
 from mnistkit._core.files import require_writable, user_path, write_atomically
+from mnistkit.checkpoint import Saved
 from mnistkit.training import Callback, Trainer
 from mnistkit.types import PathLike
 
@@ -62,4 +62,4 @@ class CSVLogger(Callback):
 
     def load_state_dict(self, state: Mapping[str, object]) -> None:
         """Go on counting."""
-        self._seconds = dict(cast("dict[int, float]", state["seconds"]))
+        self._seconds = Saved(state, self.name).numbered("seconds")

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import cast
 
 from torch import Tensor
 
 from mnistkit.callbacks.monitor import Mode, Monitor
+from mnistkit.checkpoint import Saved, require_fitting
 from mnistkit.errors import ConfigError
 from mnistkit.training import Callback, Trainer
 
@@ -60,6 +60,8 @@ class EarlyStopping(Callback):
         self._monitor.require_source(trainer, "EarlyStopping")
         if trainer.state.step == 0:
             self._reset()
+        if self._weights is not None:
+            require_fitting(trainer.inference_model, self._weights)
         self._stop_if_due(trainer)
 
     def on_epoch_end(self, trainer: Trainer) -> None:
@@ -91,7 +93,6 @@ class EarlyStopping(Callback):
 
     def load_state_dict(self, state: Mapping[str, object]) -> None:
         """Go on waiting."""
-        self.best = cast("float", state["best"])
-        self.best_epoch = cast("int", state["best_epoch"])
-        self._epoch = cast("int", state["epoch"])
-        self._weights = cast("dict[str, Tensor] | None", state["weights"])
+        saved = Saved(state, self.name)
+        self.best, self.best_epoch, self._epoch = saved.number("best"), saved.whole("best_epoch"), saved.whole("epoch")
+        self._weights = saved.tensors("weights")

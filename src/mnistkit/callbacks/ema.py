@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Mapping
-from typing import cast
 
 import torch
 from torch import Tensor, nn
 
+from mnistkit.checkpoint import Saved, load_weights
 from mnistkit.errors import ConfigError
 from mnistkit.training import Callback, Trainer
 
@@ -45,7 +45,7 @@ class EMA(Callback):
             self._updates = 0
         self.model = copy.deepcopy(trainer.model).requires_grad_(False)
         if self._saved is not None:
-            self.model.load_state_dict(dict(self._saved))
+            load_weights(self.model, self._saved)
             self._saved = None
         trainer.inference_model = self.model
 
@@ -72,5 +72,5 @@ class EMA(Callback):
 
     def load_state_dict(self, state: Mapping[str, object]) -> None:
         """Go on with a saved average."""
-        self._updates = cast("int", state["updates"])
-        self._saved = cast("Mapping[str, Tensor] | None", state["weights"])
+        saved = Saved(state, self.name)
+        self._updates, self._saved = saved.whole("updates"), saved.tensors("weights")

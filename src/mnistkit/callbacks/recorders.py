@@ -7,6 +7,7 @@ from typing import cast
 
 from torch import Tensor
 
+from mnistkit.checkpoint import Saved
 from mnistkit.errors import ConfigError, unknown_name
 from mnistkit.training import Callback, History, Trainer
 
@@ -61,8 +62,12 @@ class KernelRecorder(Callback):
 
     def load_state_dict(self, state: Mapping[str, object]) -> None:
         """Go on copying."""
-        self.steps = list(cast("list[int]", state["steps"]))
-        self.kernels = list(cast("list[Tensor]", state["kernels"]))
+        saved = Saved(state, self.name)
+        steps, kernels = saved.items("steps"), saved.items("kernels")
+        self.steps = [step for step in steps if isinstance(step, int)]
+        self.kernels = [kernel for kernel in kernels if isinstance(kernel, Tensor)]
+        if len(steps) != len(self.steps) or len({len(steps), len(kernels), len(self.kernels)}) > 1:
+            raise saved.refused("kernels", "a tensor for each step")
 
 
 class PeriodicEvaluation(Callback):
@@ -113,8 +118,8 @@ class PeriodicEvaluation(Callback):
 
     def load_state_dict(self, state: Mapping[str, object]) -> None:
         """Go on."""
-        self.history = History(list(cast("list[dict[str, float]]", state["rows"])))
-        self._seen = dict(cast("dict[str, float]", state["seen"]))
+        saved = Saved(state, self.name)
+        self.history, self._seen = History(saved.rows("rows")), saved.numbers("seen")
 
 
 def _weight(module: object) -> object:

@@ -147,7 +147,11 @@ def info(options: argparse.Namespace) -> None:
         "metrics": content.metrics,
         "data": content.data,
         "versions": content.versions,
-        "progress": {name: training[name] for name in ("epoch", "step", "seconds") if name in training},
+        "progress": {
+            name: value
+            for name in ("epoch", "step", "seconds")
+            if isinstance(value := training.get(name), (int, float))
+        },
     }
     print_json(options, report)
     if not options.json:

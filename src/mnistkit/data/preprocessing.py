@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from typing import Literal, TypeAlias, get_args
+from typing import Literal, TypeAlias, cast, get_args
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from mnistkit._packing import to_tuples
+from mnistkit._core.json import to_lists, to_tuples
 from mnistkit.errors import ConfigError, unknown_name
 from mnistkit.types import JsonValue
 
@@ -18,6 +19,11 @@ __all__ = ["Framing", "Preprocessing"]
 
 #: How an image becomes a frame: as MNIST's makers did it (ink fitted into a box, centred by mass), or resized whole.
 Framing: TypeAlias = Literal["mnist", "resize"]
+
+
+# Far above what a classifier of small images sees; what is larger comes from a damaged file, and would take gigabytes.
+_LARGEST_SIDE = 1024
+_MOST_STEPS = 64
 
 
 @dataclass(frozen=True)
@@ -41,6 +47,21 @@ class Preprocessing:
     flat: bool = False
 
     def __post_init__(self) -> None:
+        for name, values in (("mean", self.mean), ("std", self.std), ("size", self.size), ("geometry", self.geometry)):
+            if not isinstance(values, tuple) or len(values) > _MOST_STEPS:
+                raise ConfigError(f"{name} is {values!r:.80}, expected a tuple of at most {_MOST_STEPS}")
+        for name, numbers in (("mean", self.mean), ("std", self.std)):
+            if not all(isinstance(n, (int, float)) and math.isfinite(n) for n in numbers):
+                raise ConfigError(f"{name} is {numbers!r:.80}, expected a number for each channel")
+        if len(self.size) != 2 or not all(map(_is_side, self.size)):
+            raise ConfigError(f"size is {self.size!r:.80}, expected height and width, from 1 to {_LARGEST_SIDE} pixels")
+        for step in self.geometry:
+            if not (isinstance(step, tuple) and len(step) == 2 and step[0] in ("crop", "resize") and _is_side(step[1])):
+                raise ConfigError(
+                    f'geometry has {step!r:.80}, expected ("crop", n) or ("resize", n) with n from 1 to {_LARGEST_SIDE}'
+                )
+        if not isinstance(self.flat, bool):
+            raise ConfigError(f"flat is {self.flat!r:.80}, expected True or False")
         if len(self.mean) != len(self.std) or not self.mean:
             raise ConfigError(f"mean {self.mean} and std {self.std} need one number for each channel")
         if not all(std > 0 for std in self.std):
@@ -92,13 +113,16 @@ class Preprocessing:
 
     def to_json(self) -> dict[str, JsonValue]:
         """As JSON can hold it."""
-        plain: dict[str, JsonValue] = asdict(self)
-        return plain
+        return {name: cast("JsonValue", to_lists(value)) for name, value in asdict(self).items()}
 
     @classmethod
     def from_json(cls, data: Mapping[str, JsonValue]) -> Preprocessing:
         """Read what :meth:`to_json` wrote."""
         return cls(**{name: to_tuples(value) for name, value in data.items()})  # type: ignore[arg-type]  # checked by __post_init__
+
+
+def _is_side(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and 1 <= value <= _LARGEST_SIDE
 
 
 def _crop(images: Tensor, side: int) -> Tensor:

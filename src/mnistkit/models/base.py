@@ -8,7 +8,6 @@ from typing import Literal, TypeAlias
 import torch
 from torch import Tensor, nn
 
-from mnistkit._modules import evaluating
 from mnistkit.errors import ConfigError, DataError, unknown_name
 
 __all__ = [
@@ -93,7 +92,7 @@ def activation_layer(name: str) -> nn.Module:
     Raises:
         ConfigError: for an unknown name.
     """
-    if name not in _ACTIVATIONS:
+    if not isinstance(name, str) or name not in _ACTIVATIONS:
         raise ConfigError(unknown_name("activation", name, _ACTIVATIONS))
     return _ACTIVATIONS[name]()
 
@@ -113,7 +112,7 @@ def pool_and_activate(pool: str, activation: str) -> list[nn.Module]:
     Raises:
         ConfigError: for an unknown name.
     """
-    if pool not in {"max", "avg"}:
+    if pool not in ("max", "avg"):
         raise ConfigError(unknown_name("pooling", pool, ("max", "avg")))
     layer = activation_layer(activation)
     # The maximum commutes with an activation that never decreases, which then has a quarter of the work.
@@ -122,17 +121,29 @@ def pool_and_activate(pool: str, activation: str) -> list[nn.Module]:
     return [layer, nn.MaxPool2d(2) if pool == "max" else nn.AvgPool2d(2)]
 
 
-def flat_features(conv: nn.Module, input_shape: tuple[int, int, int]) -> int:
-    """How many numbers a convolutional part makes of one image: asked of the layers, not worked out beside them.
+def flat_features(conv: nn.Sequential, input_shape: tuple[int, int, int]) -> int:
+    """How many numbers convolutions and poolings make of one image, by their sizes alone: no image is made.
 
     Raises:
         ConfigError: if the image is too small for them.
     """
-    try:
-        with evaluating(conv), torch.no_grad():
-            return math.prod(conv(torch.zeros(1, *input_shape)).shape[1:])
-    except RuntimeError as error:
-        raise ConfigError(f"images of shape {input_shape} are too small for these layers ({error})") from error
+    channels, *sides = input_shape
+    for layer in conv:
+        if isinstance(layer, (nn.Conv2d, nn.MaxPool2d, nn.AvgPool2d)):
+            sides = [_output_side(layer, side) for side in sides]
+            channels = layer.out_channels if isinstance(layer, nn.Conv2d) else channels
+            if min(sides) < 1:
+                raise ConfigError(f"images of shape {input_shape} are too small for these layers")
+    return channels * math.prod(sides)
+
+
+def _output_side(layer: nn.Conv2d | nn.MaxPool2d | nn.AvgPool2d, side: int) -> int:
+    """The formula of torch's documentation of these layers, for square kernels without dilation."""
+    kernel, stride, padding = (
+        int(value[0] if isinstance(value, tuple) else value)
+        for value in (layer.kernel_size, layer.stride, layer.padding)
+    )
+    return (side + 2 * padding - kernel) // stride + 1
 
 
 def require_positive(**values: int) -> None:

@@ -11,7 +11,7 @@ from typing import ParamSpec, TypeVar
 
 from torch import nn
 
-from mnistkit._packing import to_tuples
+from mnistkit._core.json import to_tuples
 from mnistkit.errors import ConfigError, UnknownModelError, unknown_name
 from mnistkit.types import JsonValue
 
@@ -76,7 +76,7 @@ def register_model(factory: Callable[P, M]) -> Callable[P, M]:
     return stamped
 
 
-def create_model(name: str, **arguments: object) -> nn.Module:
+def create_model(name: str, /, **arguments: object) -> nn.Module:
     """Make a registered model by name.
 
     Args:
@@ -119,7 +119,9 @@ def model_factory(name: str) -> Callable[..., nn.Module]:
 
 
 def model_spec(model: nn.Module) -> ModelSpec | None:
-    """How a model was made; ``None`` if no registered factory made it."""
+    """How a model was made, also inside a parallel one; ``None`` if no registered factory made it."""
+    while isinstance(model, (nn.DataParallel, nn.parallel.DistributedDataParallel)):
+        model = model.module
     spec = getattr(model, _SPEC, None)
     return spec if isinstance(spec, ModelSpec) else None
 

@@ -2,19 +2,30 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import is_dataclass
-from typing import TYPE_CHECKING, Any, TypeAlias, cast
+from typing import TYPE_CHECKING, TypeAlias, cast, get_args
 
 import torch
 from torch import Tensor
 
-from mnistkit.checkpoint import CheckpointFile, load_weights, read_checkpoint, write_checkpoint
+from mnistkit.checkpoint import (
+    CheckpointFile,
+    load_weights,
+    read_checkpoint,
+    require_fitting,
+    require_sound,
+    write_checkpoint,
+)
 from mnistkit.data import TensorLoader
 from mnistkit.data.split_guard import datasets_in
-from mnistkit.errors import CheckpointMismatchError, NonFiniteLossError
+from mnistkit.errors import CheckpointFormatError, CheckpointMismatchError, MnistkitError, NonFiniteLossError
 from mnistkit.models import model_spec
-from mnistkit.training.state import History
+from mnistkit.precision import PrecisionName
+from mnistkit.training.callback import Callback
+from mnistkit.training.saved_state import TrainingState, require_usable
+from mnistkit.training.state import History, TrainState
 from mnistkit.types import JsonValue, PathLike
 
 if TYPE_CHECKING:
@@ -58,6 +69,7 @@ def restore(trainer: Trainer, path: PathLike) -> Generators:
 
     Raises:
         CheckpointError: if it cannot be read.
+        CheckpointFormatError: if its training part is damaged.
         CheckpointMismatchError: if it is a model file, or of a run with other settings or data; all are listed.
     """
     content = read_checkpoint(path)
@@ -66,26 +78,63 @@ def restore(trainer: Trainer, path: PathLike) -> Generators:
             f"{path} is a model file, without what resuming needs; resume from the last.safetensors of its run, or start "
             "a new run from these weights: Trainer(load_model(path), ...)"
         )
-    saved = content.training
-    if trainer.precision.reason is not None:
-        # Left to us: then it is that of the run, wherever it began.
-        trainer.precision.use(_part(saved, "run")["precision"])
-    _require_same_run(trainer, saved, path)
+    try:
+        saved = TrainingState.from_file(content.training)
+        _require_same_run(trainer, saved, path)
+        _require_counted(trainer.state, saved, trainer.accumulate)
+        _require_state(trainer, saved)
+        weights = saved.weights or content.weights
+        require_sound(weights, "training/model")
+        require_fitting(trainer.model, weights)
+        # Callbacks first: theirs is the only state that can be refused while it is loaded.
+        for callback in trainer.callbacks:
+            if callback.name in saved.callbacks:
+                _load_callback(callback, saved.callbacks[callback.name])
+    except CheckpointFormatError as error:
+        raise CheckpointFormatError(f"{path}: {error}") from error
     state = trainer.state
-    load_weights(trainer.model, cast("Mapping[str, Tensor]", saved["model"]) or content.weights)
+    load_weights(trainer.model, weights)
     for name, optimizer in trainer.optimizers.items():
-        optimizer.load_state_dict(_part(saved, "optimizers")[name])
+        optimizer.load_state_dict(saved.optimizers[name])
     # An epoch whose last update was made before the interruption reports that update's learning rate.
     state.lr = float(trainer.optimizer.param_groups[0]["lr"])
-    trainer.precision.load_state_dict(dict(_part(saved, "precision")))
-    for callback in trainer.callbacks:
-        if callback.name in _part(saved, "callbacks"):
-            callback.load_state_dict(_part(saved, "callbacks")[callback.name])
-    state.epoch, state.step, state.batch = (cast("int", saved[name]) for name in ("epoch", "step", "batch"))
-    state.sums.load_state_dict(_part(saved, "sums"))
-    state.history = History(cast("list[dict[str, float]]", saved["history"]))
-    state.seconds_before = cast("float", saved["seconds"])
-    return _part(saved, "generators")
+    trainer.precision.load_state_dict(dict(saved.precision))
+    state.epoch, state.step, state.batch = saved.epoch, saved.step, saved.batch
+    state.sums.load_state_dict(saved.sums)
+    state.history = History(saved.history)
+    state.seconds_before = saved.seconds
+    return saved.generators
+
+
+def _require_counted(state: TrainState, saved: TrainingState, accumulate: int) -> None:
+    """The counters of one run at one moment agree."""
+    expected = saved.epoch * state.steps_per_epoch + math.ceil(saved.batch / accumulate)
+    if saved.batch > state.steps_per_epoch * accumulate or saved.step != min(expected, state.total_steps):
+        raise CheckpointFormatError(
+            f"training/step is {saved.step} after {saved.epoch} epochs and {saved.batch} batches, expected {expected}; use an "
+            "earlier checkpoint"
+        )
+
+
+def _require_state(trainer: Trainer, saved: TrainingState) -> None:
+    if saved.optimizers.keys() != trainer.optimizers.keys():
+        raise CheckpointFormatError(f"training/optimizers has {', '.join(saved.optimizers)}; use an earlier checkpoint")
+    for name, optimizer in trainer.optimizers.items():
+        require_usable(optimizer, saved.optimizers[name], f"training/optimizers/{name}")
+    if saved.precision.keys() != trainer.precision.state_dict().keys():
+        raise CheckpointFormatError("training/precision is that of another precision; use an earlier checkpoint")
+
+
+def _load_callback(callback: Callback, state: Mapping[str, object]) -> None:
+    try:
+        callback.load_state_dict(state)
+    except MnistkitError:
+        raise
+    except Exception as error:  # a callback can be anybody's
+        raise CheckpointFormatError(
+            f"training/callbacks/{callback.name} is no state of this callback ({type(error).__name__}: {error}); use an "
+            "earlier checkpoint"
+        ) from error
 
 
 def set_generators(states: Generators, device: torch.device) -> None:
@@ -165,8 +214,12 @@ def _run(trainer: Trainer) -> dict[str, JsonValue]:
     }
 
 
-def _require_same_run(trainer: Trainer, saved: Mapping[str, object], path: PathLike) -> None:
-    here, there = _run(trainer), _part(saved, "run")
+def _require_same_run(trainer: Trainer, saved: TrainingState, path: PathLike) -> None:
+    there = saved.run
+    if trainer.precision.reason is not None and there.get("precision") in get_args(PrecisionName):
+        # Left to us: then it is that of the run, wherever it began.
+        trainer.precision.use(cast("PrecisionName", there["precision"]))
+    here = _run(trainer)
     problems = [
         f"{name}: {there.get(name)!r} in the file, {here.get(name)!r} now"
         for name in sorted(here.keys() | there.keys())
@@ -175,17 +228,17 @@ def _require_same_run(trainer: Trainer, saved: Mapping[str, object], path: PathL
     names = {callback.name for callback in trainer.callbacks}
     problems += [
         f"callback {name!r}: has a state in the file, is not there now"
-        for name, state in sorted(_part(saved, "callbacks").items())
+        for name, state in sorted(saved.callbacks.items())
         if state and name not in names
     ]
-    if trainer.world.size > 1 and saved["batch"]:
+    if trainer.world.size > 1 and saved.batch:
         problems.append("it was written inside an epoch; several processes resume between epochs")
-    state, epoch, step = trainer.state, cast("int", saved["epoch"]), cast("int", saved["step"])
+    state, epoch, step = trainer.state, saved.epoch, saved.step
     if epoch > state.epochs or step > state.total_steps:
         problems.append(
             f"epochs: {epoch} done in the file, {state.epochs} wanted now (steps: {step} and {state.total_steps})"
         )
-    elif not saved["batch"] and step < min(epoch * state.steps_per_epoch, state.total_steps):
+    elif not saved.batch and step < min(epoch * state.steps_per_epoch, state.total_steps):
         problems.append(f"epochs: it ended inside epoch {epoch}, after {step} steps, and cannot be made longer")
     if problems:
         raise CheckpointMismatchError(
@@ -194,7 +247,3 @@ def _require_same_run(trainer: Trainer, saved: Mapping[str, object], path: PathL
             + "\nResume with the same settings; to start a new run "
             "from its weights: Trainer(load_model(path), ...)"
         )
-
-
-def _part(saved: Mapping[str, object], name: str) -> dict[str, Any]:
-    return cast("dict[str, Any]", saved[name])

@@ -1,0 +1,121 @@
+"""The training part of a checkpoint, by kind; all of it is looked at before any of it reaches a run."""
+
+from __future__ import annotations
+
+import copy
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Self
+
+import torch
+from torch import Tensor
+
+from mnistkit.checkpoint import Saved
+from mnistkit.errors import CheckpointFormatError
+from mnistkit.types import JsonValue
+
+__all__ = ["TrainingState", "require_usable"]
+
+
+@dataclass(frozen=True)
+class TrainingState:
+    """What resuming needs, as a file has it.
+
+    Attributes:
+        run: the settings that an exact resume must find again.
+        epoch: epochs finished.
+        step: optimizer updates done, over all epochs.
+        batch: batches seen in the epoch under way.
+        seconds: how long ``fit`` ran.
+        sums: the training metrics of the epoch under way.
+        history: a row of figures for each epoch.
+        weights: what is trained, where something else (an average) is what is used.
+        optimizers: the state of each by name.
+        precision: the loss scale and its history.
+        callbacks: the state of each by name.
+        generators: the states of torch's random generators, by device type.
+    """
+
+    run: dict[str, JsonValue]
+    epoch: int
+    step: int
+    batch: int
+    seconds: float
+    sums: dict[str, float]
+    history: list[dict[str, float]]
+    weights: dict[str, Tensor] | None
+    optimizers: dict[str, dict[str, object]]
+    precision: dict[str, float]
+    callbacks: dict[str, dict[str, object]]
+    generators: dict[str, Tensor]
+
+    @classmethod
+    def from_file(cls, training: Mapping[str, object]) -> Self:
+        """Read the training part of a file.
+
+        Raises:
+            CheckpointFormatError: if something is missing, of another kind, or contradicts the rest.
+        """
+        saved = Saved(training, "training")
+        optimizers, callbacks = saved.part("optimizers"), saved.part("callbacks")
+        state = cls(
+            run=saved.json("run"),
+            epoch=saved.whole("epoch"),
+            step=saved.whole("step"),
+            batch=saved.whole("batch"),
+            seconds=saved.number("seconds"),
+            sums=saved.numbers("sums"),
+            history=saved.rows("history"),
+            weights=saved.tensors("model"),
+            optimizers={name: optimizers.mapping(name) for name in optimizers},
+            precision=saved.numbers("precision"),
+            callbacks={name: callbacks.mapping(name) for name in callbacks},
+            generators=saved.tensors("generators") or {},
+        )
+        if len(state.history) != state.epoch:
+            raise saved.refused("history", f"a row for each of {state.epoch} epochs")
+        if not 0 <= state.seconds < math.inf:
+            raise saved.refused("seconds", "a time")
+        counted = [state.sums.get(name, 0.0) for name in ("count", "loss", "correct")]
+        if not all(map(math.isfinite, counted)) or (state.batch and not counted[0] >= 1):
+            raise saved.refused("sums", "finite sums over the batches of the epoch")
+        _require_generator(saved, state.generators.get("cpu"))
+        return state
+
+
+def require_usable(optimizer: torch.optim.Optimizer, state: Mapping[str, object], place: str) -> None:
+    """Try an optimizer's saved state on a copy of it: load it, and make a step without gradients.
+
+    Args:
+        optimizer: is left as it is.
+        state: what its ``state_dict`` was.
+        place: where it is in the file, for the error.
+
+    Raises:
+        CheckpointFormatError: if it cannot be loaded, makes the step fail, or the weights NaN.
+    """
+    twin = copy.deepcopy(optimizer)
+    weights = [weight for group in twin.param_groups for weight in group["params"] if weight.requires_grad]
+    for weight in weights:
+        weight.grad = torch.zeros_like(weight)
+    try:
+        # Some optimizers draw numbers; the run's own are still to come.
+        with torch.random.fork_rng(devices=[]):
+            # It keeps what it is given, and a step changes tensors in place.
+            twin.load_state_dict(copy.deepcopy(dict(state)))
+            twin.step()
+    except Exception as error:  # a state of another kind can make an optimizer fail in any way
+        raise CheckpointFormatError(
+            f"{place} is no state of this {type(optimizer).__name__} ({type(error).__name__}: {error}); use an earlier "
+            "checkpoint"
+        ) from error
+    if not all(bool(torch.isfinite(weight).all()) for weight in weights):
+        raise CheckpointFormatError(f"{place} turns the weights into NaN or infinity; use an earlier checkpoint")
+
+
+def _require_generator(saved: Saved, state: Tensor | None) -> None:
+    try:
+        torch.Generator().set_state(torch.empty(0) if state is None else state)
+    except (RuntimeError, TypeError) as error:
+        raise saved.refused("generators", "the state of torch's generator") from error
