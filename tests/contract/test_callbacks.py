@@ -13,8 +13,8 @@ from torch import Tensor
 
 import mnistkit.callbacks
 from mnistkit import Augment, Trainer, create_model
-from mnistkit._packing import pack, unpack
 from mnistkit.checkpoint import read_checkpoint
+from mnistkit.checkpoint.packing import pack, unpack
 from mnistkit.training import HOOKS, Callback
 from mnistkit.training.schedules import Cosine
 

@@ -397,7 +397,7 @@ def test_a_missing_file_is_called_missing(path):
 
 
 def test_a_folder_is_no_checkpoint(tmp_path):
-    with pytest.raises(CheckpointError, match=f"^cannot read {tmp_path}: Is a directory$"):
+    with pytest.raises(CheckpointError, match=f"^cannot read {tmp_path}: it is a folder, expected a file$"):
         read_checkpoint(tmp_path)
 
 

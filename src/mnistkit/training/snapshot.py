@@ -82,10 +82,10 @@ def restore(trainer: Trainer, path: PathLike) -> Generators:
         saved = TrainingState.from_file(content.training)
         _require_same_run(trainer, saved, path)
         _require_counted(trainer.state, saved, trainer.accumulate)
-        _require_state(trainer, saved)
         weights = saved.weights or content.weights
         require_sound(weights, "training/model")
         require_fitting(trainer.model, weights)
+        _require_state(trainer, saved)
         # Callbacks first: theirs is the only state that can be refused while it is loaded.
         for callback in trainer.callbacks:
             if callback.name in saved.callbacks:
