@@ -140,8 +140,8 @@ def test_its_state_can_be_packed_into_a_file_and_back_at_every_moment(name, tmp_
     for state in states:
         tensors = {}
         text = json.dumps(pack(state, "state", tensors), allow_nan=False)
-        assert_same(unpack(json.loads(text), tensors), state)
-        MAKE[name](tmp_path).load_state_dict(unpack(json.loads(text), tensors))
+        assert_same(unpack(json.loads(text), dict(tensors)), state)
+        MAKE[name](tmp_path).load_state_dict(unpack(json.loads(text), dict(tensors)))
 
 
 @every_callback

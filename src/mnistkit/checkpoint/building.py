@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import torch
 from torch import Tensor, nn
-from torch._ops import OpOverload
-from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils._pytree import tree_leaves, tree_map_only
+from torch.overrides import TorchFunctionMode
 
 from mnistkit.checkpoint.weights import load_weights, require_fitting
 from mnistkit.errors import CheckpointFormatError, CheckpointMismatchError
 from mnistkit.models import ModelSpec, model_factory
 
 __all__ = ["build_model"]
+
+# What makes tensors from sizes alone; all else is made of tensors that were counted.
+_MAKERS: frozenset[Callable[..., object]] = frozenset(
+    {torch.arange, torch.empty, torch.eye, torch.full, torch.linspace, torch.ones, torch.rand, torch.randn, torch.zeros}
+)
 
 # What making a model may take beside its weights: tables of positions, an image to measure layers with.
 _SPARE_BYTES = 64 << 20
@@ -69,42 +72,30 @@ def _compare(spec: ModelSpec, model: nn.Module, weights: Mapping[str, Tensor]) -
         ) from error
 
 
-class _Allowance(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch's own hook
-    """Counts what torch is asked for, before it does it, and refuses what a model of these weights cannot need."""
+class _Allowance(TorchFunctionMode):
+    """Counts what torch is asked for, new tensors before they are made, and refuses what these weights cannot need."""
 
     def __init__(self, weights: Mapping[str, Tensor]) -> None:
-        super().__init__()  # type: ignore[no-untyped-call]
+        super().__init__()
         # In eight bytes a number: the weights may be saved in fewer than the model is made in.
         self._bytes = _SPARE_BYTES + 4 * sum(8 * tensor.numel() for tensor in weights.values())
         self._operations = _SPARE_OPERATIONS + _OPERATIONS_PER_WEIGHT * len(weights)
 
-    def __torch_dispatch__(
+    def __torch_function__(
         self,
-        func: OpOverload[..., object],
+        func: Callable[..., object],
         types: Sequence[type],
         args: tuple[object, ...] = (),
         kwargs: dict[str, object] | None = None,
     ) -> object:
         kwargs = kwargs or {}
         self._operations -= 1
-        if not (func.is_view or func._schema.is_mutable):
-            self._bytes -= _bytes(_drafted(func, args, kwargs))
+        if func in _MAKERS:
+            self._bytes -= _size(func(*args, **(kwargs | {"device": "meta"})))
         if self._operations < 0 or self._bytes < 0:
             raise CheckpointFormatError("it would be far larger than the weights in the file")
         return func(*args, **kwargs)
 
 
-def _drafted(func: OpOverload[..., object], args: tuple[object, ...], kwargs: dict[str, object]) -> object:
-    """What an operation would return, without memory; nothing if only numbers can tell."""
-    place: dict[str, object] = {}
-    if "device" in kwargs or not any(isinstance(leaf, Tensor) for leaf in tree_leaves((args, kwargs))):
-        place = {"device": torch.device("meta")}
-    args, kwargs = tree_map_only(Tensor, lambda tensor: tensor.to("meta"), (args, kwargs))
-    try:
-        return func(*args, **(kwargs | place))
-    except NotImplementedError:
-        return None
-
-
-def _bytes(result: object) -> int:
-    return sum(leaf.numel() * leaf.element_size() for leaf in tree_leaves(result) if isinstance(leaf, Tensor))
+def _size(made: object) -> int:
+    return made.numel() * made.element_size() if isinstance(made, Tensor) else 0

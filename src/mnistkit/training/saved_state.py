@@ -85,7 +85,9 @@ class TrainingState:
 
 
 def require_usable(optimizer: torch.optim.Optimizer, state: Mapping[str, object], place: str) -> None:
-    """Try an optimizer's saved state on a copy of it: load it, and make a step without gradients.
+    """Compare an optimizer's saved state with what a step on a copy of it makes, then try it there.
+
+    Shapes are compared before the trial, because torch's fused kernels do not look and write wherever they lead.
 
     Args:
         optimizer: is left as it is.
@@ -93,15 +95,19 @@ def require_usable(optimizer: torch.optim.Optimizer, state: Mapping[str, object]
         place: where it is in the file, for the error.
 
     Raises:
-        CheckpointFormatError: if it cannot be loaded, makes the step fail, or the weights NaN.
+        CheckpointFormatError: if it is of another form, cannot be loaded, makes a step fail, or the weights NaN.
     """
     twin = copy.deepcopy(optimizer)
+    twin.state.clear()
     weights = [weight for group in twin.param_groups for weight in group["params"] if weight.requires_grad]
     for weight in weights:
         weight.grad = torch.zeros_like(weight)
     try:
         # Some optimizers draw numbers; the run's own are still to come.
         with torch.random.fork_rng(devices=[]):
+            twin.step()
+            if not _same_form(twin.state_dict(), state):
+                raise TypeError("names, shapes or types are others")
             # It keeps what it is given, and a step changes tensors in place.
             twin.load_state_dict(copy.deepcopy(dict(state)))
             twin.step()
@@ -112,6 +118,30 @@ def require_usable(optimizer: torch.optim.Optimizer, state: Mapping[str, object]
         ) from error
     if not all(bool(torch.isfinite(weight).all()) for weight in weights):
         raise CheckpointFormatError(f"{place} turns the weights into NaN or infinity; use an earlier checkpoint")
+
+
+def _same_form(here: Mapping[str, object], there: Mapping[str, object]) -> bool:
+    """Whether two optimizers' states have tensors of the same shapes and types at the same places."""
+    match here, there:
+        case {"param_groups": list(groups), "state": dict(states)}, {"param_groups": list(saved), "state": dict(found)}:
+            # A weight that got no gradient yet has no state.
+            return (
+                len(groups) == len(saved)
+                and all(
+                    group["params"] == other["params"] and all(_alike(group.get(key), other[key]) for key in other)
+                    for group, other in zip(groups, saved, strict=True)
+                )
+                and found.keys() <= states.keys()
+                and all(states[key].keys() == found[key].keys() for key in found)
+                and all(_alike(states[key][name], found[key][name]) for key in found for name in found[key])
+            )
+    return False
+
+
+def _alike(here: object, there: object) -> bool:
+    if isinstance(here, Tensor) and isinstance(there, Tensor):
+        return here.shape == there.shape and here.dtype == there.dtype
+    return there is None or (not isinstance(there, Tensor) and not isinstance(here, Tensor))
 
 
 def _require_generator(saved: Saved, state: Tensor | None) -> None:
