@@ -64,14 +64,14 @@ def read_torch_file(path: Path, data: bytes) -> dict[str, Tensor]:
 def _read_zip(path: Path, data: bytes) -> tuple[object, _Storages]:
     archive = zipfile.ZipFile(io.BytesIO(data))
     names = archive.namelist()
+    if any("/code/" in name or name.endswith("constants.pkl") for name in names):
+        raise CheckpointFormatError(f"{path} is a TorchScript program, with code that would have to be run. {_SAVE}")
     if sum(record.file_size for record in archive.infolist()) > len(data):
         raise CheckpointFormatError(
             f"{path} is compressed, or its records overlap: unpacked it would be larger than the file, and torch.save stores "
             "weights as they are"
         )
     root = next((name.removesuffix("data.pkl") for name in names if name.endswith("data.pkl")), None)
-    if any("/code/" in name or name.endswith("constants.pkl") for name in names):
-        raise CheckpointFormatError(f"{path} is a TorchScript program, with code that would have to be run. {_SAVE}")
     if root is None:
         kind = "a Keras model" if any(name.endswith(".weights.h5") for name in names) else "a zip archive"
         kind = "NumPy arrays" if any(name.endswith(".npy") for name in names) else kind
