@@ -7,7 +7,6 @@ import http.client
 import importlib.resources
 import os
 import sys
-import warnings
 from pathlib import Path
 from typing import Literal
 
@@ -230,11 +229,10 @@ def _download(info: DatasetInfo, root: Path, missing: list[str], *, allowed: boo
     dataset = getattr(torchvision.datasets, str(info.torchvision))
     try:
         root.mkdir(parents=True, exist_ok=True)
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # torchvision warns of each mirror that fails; the error below says it all.
-            for train in (True, False):
-                dataset(str(root), train=train, download=True, **info.split_argument)
-    except (OSError, RuntimeError, EOFError, ValueError, http.client.HTTPException) as error:
+        for train in (True, False):
+            dataset(str(root), train=train, download=True, **info.split_argument)
+    # A warning, of a mirror that fails, is an error where the host program says so.
+    except (OSError, RuntimeError, EOFError, ValueError, Warning, http.client.HTTPException) as error:
         raise DownloadError(_instructions(info, root, missing, f"downloading failed: {error}")) from error
     if missing := _missing(info, root):
         raise DownloadError(_instructions(info, root, missing, "the download did not bring all files"))

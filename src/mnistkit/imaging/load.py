@@ -6,15 +6,14 @@ import contextlib
 import io
 import math
 import os
-import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, Literal, cast
 
 import numpy as np
 import PIL.Image
-import PIL.ImageOps
 
 from mnistkit.errors import ImageError
+from mnistkit.imaging.exif import hide_exif, turn_upright
 from mnistkit.types import ImageLike
 
 if TYPE_CHECKING:
@@ -57,16 +56,13 @@ def load_image(image: ImageLike, *, channels: Literal[1, 3] = 1, side: int | Non
     Raises:
         ImageError: if it is no image, is damaged, empty, larger than ``MAX_PIXELS``, or has other numbers.
     """
-    with warnings.catch_warnings():
-        # Pillow warns of metadata that it cannot read, and of sizes over a limit that is above our own.
-        warnings.simplefilter("ignore")
-        picture = _open(image, side)
-        _require_size(*picture.size)
-        try:
-            opaque = _without_alpha(_to_8_bits(PIL.ImageOps.exif_transpose(picture)))
-            return np.asarray(opaque.convert("L" if channels == 1 else "RGB"))
-        except Exception as error:  # a PIL image may be decoded only here; see _decode
-            raise ImageError(f"the image is damaged, or its file is closed: {_reason(error)}") from error
+    picture = _open(image, side)
+    _require_size(*picture.size)
+    try:
+        opaque = _without_alpha(_to_8_bits(turn_upright(picture)))
+        return np.asarray(opaque.convert("L" if channels == 1 else "RGB"))
+    except Exception as error:  # a PIL image may be decoded only here; see _decode
+        raise ImageError(f"the image is damaged, or its file is closed: {_reason(error)}") from error
 
 
 def to_numpy(image: np.ndarray | Tensor | object) -> np.ndarray:
@@ -107,6 +103,7 @@ def _decode(source: str | os.PathLike[str] | bytes | BinaryIO, side: int | None)
                 file = opened.enter_context(Path(name).open("rb"))
             else:
                 file = source
+            file, exif = hide_exif(file)
             picture = PIL.Image.open(file)
             _require_size(*picture.size)
             if picture.format == "EPS":
@@ -115,11 +112,13 @@ def _decode(source: str | os.PathLike[str] | bytes | BinaryIO, side: int | None)
                 scale = side / max(picture.size)
                 picture.draft(None, (math.ceil(picture.width * scale), math.ceil(picture.height * scale)))
             picture.load()
+            if exif is not None:
+                picture.info["exif"] = exif
     except FileNotFoundError as error:
         raise ImageError(f"there is no image file {name}") from error
     except PIL.UnidentifiedImageError as error:
         raise ImageError(f"{name} is not an image that can be read (PNG, JPEG, BMP, GIF, TIFF, WebP ...)") from error
-    except PIL.Image.DecompressionBombError as error:
+    except (PIL.Image.DecompressionBombError, PIL.Image.DecompressionBombWarning) as error:
         raise ImageError(f"{name} is larger than {MAX_PIXELS // 10**6} megapixels; scale it down") from error
     except Exception as error:  # the decoders of damaged files raise whatever they stumble over
         raise ImageError(f"{name} cannot be read as an image: {_reason(error)}") from error
