@@ -23,7 +23,6 @@ import numpy as np
 import PIL.Image
 import PIL.ImageDraw
 import PIL.ImageFont
-import torch
 
 from mnistkit import Predictor, load_mnist
 from mnistkit.calibration import expected_calibration_error
@@ -163,18 +162,18 @@ def certainty(
         for picture, prediction in zip(pictures, predictions, strict=True)
         if isinstance(prediction, Prediction)
     ]
-    probabilities = torch.tensor([prediction.probabilities for prediction, _ in read], dtype=torch.float64)
-    error = expected_calibration_error(probabilities, torch.tensor([label for _, label in read]))
-    print(f"expected calibration error: {error:.2%}; mean confidence {probabilities.amax(1).mean():.2%}")
+    probabilities = np.array([prediction.probabilities for prediction, _ in read])
+    error = expected_calibration_error(probabilities, np.array([label for _, label in read]))
+    print(f"expected calibration error: {error:.2%}; mean confidence {probabilities.max(1).mean():.2%}")
     figures: dict[str, object] = {"calibration_error": error}
-    if predictor.calibration.acceptance:
-        accepted = list(predictor.stream((picture.file for picture in pictures), reject=0.98))
+    if predictor.classifier.calibration.acceptance:
+        accepted = list(predictor.stream((picture.file for picture in pictures), coverage=0.98))
         kept = [
             right(picture, p)
             for picture, p in zip(pictures, accepted, strict=True)
             if isinstance(p, Prediction) and p.rejected is None
         ]
-        print(f"reject=0.98 answers {len(kept) / len(pictures):.2%}; of these right: {share(sum(kept), len(kept))}")
+        print(f"coverage=0.98 answers {len(kept) / len(pictures):.2%}; of these right: {share(sum(kept), len(kept))}")
         figures |= {"coverage": len(kept) / len(pictures), "accuracy_of_answers": sum(kept) / len(kept)}
     return figures
 
@@ -301,25 +300,25 @@ def strings(predictor: Predictor, pictures: list[Picture]) -> dict[str, object]:
 def refused(
     predictor: Predictor, predictions: list[Prediction | ImageError], fonts: Sequence[Path]
 ) -> dict[str, object]:
-    """Of what is no digit, by another pen than the one in training: at ``reject=0.98``, and where 98 % of these pass."""
+    """Of what is no digit, by another pen than the one in training: at ``coverage=0.98``, and where 98 % of these pass."""
     read = [prediction for prediction in predictions if isinstance(prediction, Prediction)]
-    kept = predictor.calibration.evidence(predictor.logits(np.stack([prediction.frame for prediction in read])))
-    thresholds = {"98 % of these": float(kept.quantile(0.02))}
-    if predictor.calibration.acceptance:
-        thresholds["reject=0.98"] = predictor.calibration.least_evidence(0.98)
+    classifier = predictor.classifier
+    kept = classifier.calibration.evidence(classifier.logits(np.stack([prediction.frame for prediction in read])))
+    thresholds = {"98 % of these": float(np.quantile(kept, 0.02))}
+    if predictor.classifier.calibration.acceptance:
+        thresholds["coverage 0.98"] = classifier.calibration.least_evidence(0.98)
     figures: dict[str, object] = {}
-    calibration = predictor.calibration
     no_digits = NO_DIGITS | ({"letters of fonts": lettering(fonts)} if fonts else {})
     for kind, draw in no_digits.items():
         shares = {}
         for name, least in thresholds.items():
             generator = np.random.default_rng(0)
-            predictor.calibration = dataclasses.replace(calibration, acceptance=((0.5, least), (0.99, least)))
-            results = list(predictor.stream((draw(generator) for _ in range(520)), reject=0.98))
+            calibration = dataclasses.replace(classifier.calibration, acceptance=((0.5, least), (0.99, least)))
+            strict = Predictor(dataclasses.replace(classifier, calibration=calibration))
+            results = list(strict.stream((draw(generator) for _ in range(520)), coverage=0.98))
             # What cannot be read at all is refused, too.
             answered = sum(isinstance(result, Prediction) and result.rejected is None for result in results)
             shares[name] = 1 - answered / len(results)
-        predictor.calibration = calibration
         figures[kind] = shares
         print(f"{kind:>24}: refused", ", ".join(f"{share:.1%} at {name}" for name, share in shares.items()))
     return figures
@@ -400,7 +399,7 @@ NO_DIGITS: dict[str, Callable[[np.random.Generator], np.ndarray]] = {
 def mnist(predictor: Predictor, count: int, *, with_changes: bool) -> dict[str, object]:
     test = load_mnist().test[:count]
     images, labels = test.images[:, 0].numpy(), test.labels
-    raw = int((predictor.logits(images).argmax(1) == labels).sum())
+    raw = int((predictor.classifier.logits(images).argmax(1) == labels.numpy()).sum())
     print(f"{'MNIST, raw tensors':>24}: {share(raw, count)}")
     names = [str(label) for label in labels.tolist()]
     results = read_all(predictor, on_paper(images))

@@ -31,7 +31,7 @@ def main() -> None:
     trainer.fit(train[: options.images], validation, epochs=options.epochs)
 
     predictor = Predictor.from_checkpoint(checkpoint.best_path)
-    print("test:", Trainer(predictor.model, progress=False).evaluate(test))
+    print("test:", Trainer(predictor.classifier.network, progress=False).evaluate(test))
     for picture in options.pictures:
         print(picture, predictor.predict(picture))
 

@@ -159,23 +159,21 @@ for image in validation.images[:500, 0].numpy():
     top, left = paper.integers(0, 120 - 84), paper.integers(0, 160 - 84)
     sheet[top : top + 84, left : left + 84] -= (digit * 0.8).astype(np.uint8)
     sheets.append(sheet)
-labels = validation.labels[:500]
+labels = validation.labels[:500].numpy()
 
 resized = np.stack([np.asarray(Image.fromarray(sheet).resize((28, 28))) for sheet in sheets])
-with torch.no_grad():
-    images = validation.preprocessing.normalize(torch.from_numpy(resized)[:, None])
-    usual = predictor.model(images.to(predictor.device)).argmax(1).cpu()
+usual = predictor.classifier.logits(resized).argmax(1)
 predictions = predictor.predict(sheets)
-ours = torch.tensor([prediction.label for prediction in predictions])
-print(f"scaled to 28x28 as they are: {(usual == labels).double().mean():.1%}")
-print(f"framed by the predictor:     {(ours == labels).double().mean():.1%}")
+ours = np.array([prediction.label for prediction in predictions])
+print(f"scaled to 28x28 as they are: {(usual == labels).mean():.1%}")
+print(f"framed by the predictor:     {(ours == labels).mean():.1%}")
 
 # %%
 # On the left of each pair is what the network got to see in the usual way, on the right what it sees now.
 
 pairs = np.stack([frame for at in range(8) for frame in (resized[at], predictions[at].frame)])
-answers = torch.stack([usual[:8], ours[:8]], 1).flatten()
-shown = type(validation).from_arrays(pairs, labels[:8].repeat_interleave(2))
+answers = torch.from_numpy(np.stack([usual[:8], ours[:8]], 1).flatten())
+shown = type(validation).from_arrays(pairs, labels[:8].repeat(2))
 plots.prediction_grid(shown, answers, rows=4, columns=4)
 
 # %%

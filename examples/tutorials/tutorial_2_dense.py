@@ -182,11 +182,11 @@ print(f"normalised, shuffled:     {dense.accuracy:.2%}")
 # %%
 # 4. The "test loss" of one and the same model with three batch sizes, and the mean over the images.
 
-predictor.model.eval()
+predictor.classifier.network.eval()
 for batch_size in (64, 100, 1000):
     with torch.no_grad():
-        batches = TensorLoader(test, batch_size=batch_size, device=predictor.device)
-        summed = sum(F.cross_entropy(predictor.model(images), labels).item() for images, labels in batches)
+        batches = TensorLoader(test, batch_size=batch_size, device=predictor.classifier.device)
+        summed = sum(F.cross_entropy(predictor.classifier.network(images), labels).item() for images, labels in batches)
     print(f"sum of batch means, batches of {batch_size:4d}: {summed:7.3f}")
 print(f"mean over the images:                 {dense.loss:7.3f}")
 

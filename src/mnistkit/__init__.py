@@ -9,30 +9,36 @@ from typing import TYPE_CHECKING
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
+    from mnistkit.callbacks import EMA as EMA
     from mnistkit.callbacks import Checkpoint as Checkpoint
     from mnistkit.callbacks import CSVLogger as CSVLogger
     from mnistkit.callbacks import EarlyStopping as EarlyStopping
     from mnistkit.checkpoint import load_model as load_model
+    from mnistkit.classifier import Classifier as Classifier
     from mnistkit.data import Augment as Augment
     from mnistkit.data import DigitDataset as DigitDataset
     from mnistkit.data import TensorLoader as TensorLoader
     from mnistkit.data import from_folder as from_folder
     from mnistkit.data import load_dataset as load_dataset
     from mnistkit.data import load_mnist as load_mnist
-    from mnistkit.device import device_report as device_report
     from mnistkit.device import resolve_device as resolve_device
     from mnistkit.errors import MnistkitError as MnistkitError
     from mnistkit.evaluation import Report as Report
+    from mnistkit.evaluation import compare as compare
     from mnistkit.evaluation import evaluate as evaluate
+    from mnistkit.evaluation import robustness as robustness
     from mnistkit.models import create_model as create_model
     from mnistkit.models import list_models as list_models
     from mnistkit.models import register_model as register_model
     from mnistkit.models import summary as summary
     from mnistkit.reading import Prediction as Prediction
     from mnistkit.reading import Predictor as Predictor
+    from mnistkit.reading import Reading as Reading
     from mnistkit.seeding import seed_everything as seed_everything
     from mnistkit.training import Callback as Callback
+    from mnistkit.training import OneCycle as OneCycle
     from mnistkit.training import Trainer as Trainer
+    from mnistkit.types import StepOutput as StepOutput
 
 # Where each public name lives; a test compares this with what type checkers see above.
 _HOMES = {
@@ -40,16 +46,21 @@ _HOMES = {
     "CSVLogger": "callbacks",
     "Callback": "training",
     "Checkpoint": "callbacks",
+    "Classifier": "classifier",
     "DigitDataset": "data",
+    "EMA": "callbacks",
     "EarlyStopping": "callbacks",
     "MnistkitError": "errors",
+    "OneCycle": "training",
     "Prediction": "reading",
     "Predictor": "reading",
+    "Reading": "reading",
     "Report": "evaluation",
+    "StepOutput": "types",
     "TensorLoader": "data",
     "Trainer": "training",
+    "compare": "evaluation",
     "create_model": "models",
-    "device_report": "device",
     "evaluate": "evaluation",
     "from_folder": "data",
     "list_models": "models",
@@ -58,8 +69,35 @@ _HOMES = {
     "load_model": "checkpoint",
     "register_model": "models",
     "resolve_device": "device",
+    "robustness": "evaluation",
     "seed_everything": "seeding",
     "summary": "models",
+}
+
+# What ``mnistkit.NAME`` imports when it is first used, besides.
+_MODULES = {
+    "backends",
+    "calibration",
+    "callbacks",
+    "card",
+    "checkpoint",
+    "classifier",
+    "data",
+    "device",
+    "distributed",
+    "errors",
+    "evaluation",
+    "imaging",
+    "interpret",
+    "metrics",
+    "models",
+    "plots",
+    "precision",
+    "reading",
+    "seeding",
+    "synthetic",
+    "training",
+    "types",
 }
 
 __all__ = sorted(_HOMES)
@@ -69,6 +107,8 @@ __all__ = sorted(_HOMES)
 if not TYPE_CHECKING:
 
     def __getattr__(name: str) -> object:
+        if name in _MODULES:
+            return importlib.import_module(f"mnistkit.{name}")
         if name not in _HOMES:
             raise AttributeError(f"module 'mnistkit' has no attribute {name!r}")
         value: object = getattr(importlib.import_module(f"mnistkit.{_HOMES[name]}"), name)
@@ -77,4 +117,4 @@ if not TYPE_CHECKING:
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *_HOMES})
+    return sorted({*globals(), *_HOMES, *_MODULES})

@@ -31,9 +31,9 @@ class CompiledModel(nn.Module):
         backend: which program.
     """
 
-    def __init__(self, backend: str, run: Callable[[np.ndarray], np.ndarray]) -> None:
+    def __init__(self, backend: BackendName, run: Callable[[np.ndarray], np.ndarray]) -> None:
         super().__init__()
-        self.backend = backend
+        self.backend: BackendName = backend
         self._run = run
 
     def forward(self, images: Tensor) -> Tensor:

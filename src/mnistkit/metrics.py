@@ -9,34 +9,12 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
+from mnistkit._core.statistics import Z_95 as Z_95
+from mnistkit._core.statistics import wilson_interval as wilson_interval
 from mnistkit.distributed import World
-from mnistkit.types import StepOutput
+from mnistkit.types import JsonValue, StepOutput
 
 __all__ = ["Z_95", "Evaluation", "MetricSums", "wilson_interval"]
-
-#: The normal quantile of two-sided 95 % intervals.
-Z_95 = 1.959963984540054
-
-
-def wilson_interval(correct: int, count: int, z: float = Z_95) -> tuple[float, float]:
-    """The 95 % confidence interval of a proportion (Wilson 1927), also right near 0 and 1.
-
-    Args:
-        correct: successes, ``0 <= correct <= count``.
-        count: trials; with none, the interval is all of ``(0, 1)``.
-        z: the normal quantile; the default is for 95 %.
-
-    >>> low, high = wilson_interval(9900, 10_000)
-    >>> print(f"{low:.4f} {high:.4f}")
-    0.9879 0.9918
-    """
-    if count == 0:
-        return 0.0, 1.0
-    p = correct / count
-    centre = (p + z * z / (2 * count)) / (1 + z * z / count)
-    half = z / (1 + z * z / count) * math.sqrt(p * (1 - p) / count + z * z / (4 * count * count))
-    # p itself is always inside; rounding alone would leave 0 of 7 or 13 of 13 outside.
-    return max(0.0, min(p, centre - half)), min(1.0, max(p, centre + half))
 
 
 @dataclass(frozen=True)
@@ -71,6 +49,18 @@ class Evaluation:
         if self.correct is not None:
             row[f"{prefix}_accuracy"] = self.accuracy
         return row | {f"{prefix}_{name}": value for name, value in self.metrics.items()}
+
+    def to_json(self) -> dict[str, JsonValue]:
+        """As JSON can hold it; what there is not is ``None``."""
+        known = self.correct is not None
+        return {
+            "loss": self.loss,
+            "accuracy": self.accuracy if known else None,
+            "interval": list(self.interval) if known else None,
+            "correct": self.correct,
+            "count": self.count,
+            "metrics": dict(self.metrics),
+        }
 
     def __str__(self) -> str:
         parts = [f"loss {self.loss:.4f}"]

@@ -132,22 +132,22 @@ def test_an_interrupted_csv_does_not_replace_an_earlier_one(run, album, tmp_path
 
 def test_rejection_is_reported_everywhere(run, album, blank, tmp_path):
     (album / "dear.png").unlink()
-    code, output, error = run("predict", album, blank, "--reject", "0.98")
+    code, output, error = run("predict", album, blank, "--coverage", "0.98")
     assert (code, error) == (0, "")
     assert output.splitlines()[-1] == f"{blank}: rejected: there is no ink in it"
     assert "rejected" not in output.splitlines()[0]
-    run("predict", album, blank, "--reject", "0.98", "--csv", tmp_path / "out.csv")
+    run("predict", album, blank, "--coverage", "0.98", "--csv", tmp_path / "out.csv")
     assert [row["rejected"] for row in rows_of(tmp_path / "out.csv")] == ["", "", "", "there is no ink in it"]
-    _, output, _ = run("predict", album, blank, "--reject", "0.98", "--json")
+    _, output, _ = run("predict", album, blank, "--coverage", "0.98", "--json")
     assert [row["rejected"] for row in json.loads(output)["predictions"]] == [None] * 3 + ["there is no ink in it"]
 
 
 @pytest.mark.parametrize("options", [[], ["--csv", "out.csv"]])
 def test_a_share_that_is_none_is_refused(run, album, options, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    code, output, error = run("predict", album, "--reject", "1.5", *options)
+    code, output, error = run("predict", album, "--coverage", "1.5", *options)
     assert (code, output) == (2, "")
-    assert error.splitlines()[-1].startswith("mnistkit: reject is 1.5, expected the share of good pictures to answer")
+    assert error.splitlines()[-1].startswith("mnistkit: coverage is 1.5, expected the share of good pictures to answer")
     assert not (tmp_path / "out.csv").exists()
 
 

@@ -372,7 +372,7 @@ def check_predict(reader, image):
 
 
 def check_reject(reader, image):
-    result = reader.predict(image, reject=0.98)
+    result = reader.predict(image, coverage=0.98)
     for prediction in result if isinstance(result, list) else [result]:
         check_prediction(prediction)
         assert prediction.rejected is None or prediction.rejected

@@ -8,7 +8,7 @@ import onnxruntime
 import pytest
 import torch
 
-from mnistkit import Predictor
+from mnistkit import Classifier, Predictor
 from mnistkit.backends import CompiledModel, compile_model, export_onnx
 from mnistkit.errors import ConfigError, MissingExtraError
 from mnistkit.models import create_model
@@ -82,7 +82,7 @@ def test_the_model_that_is_compiled_stays_as_it_was():
 @pytest.mark.parametrize("backend", BACKENDS)
 def test_a_predictor_reads_with_another_program_explains_and_saves_with_the_model(tmp_path, mnist, backend):
     model, preprocessing = create_model("lenet5"), mnist.test.preprocessing
-    Predictor(model, preprocessing).save(tmp_path / "model.safetensors")
+    Classifier(model, preprocessing).save(tmp_path / "model.safetensors")
     plain = Predictor.from_checkpoint(tmp_path / "model.safetensors")
     other = Predictor.from_checkpoint(tmp_path / "model.safetensors", backend=backend)
     pictures = mnist.test.images[:20]
@@ -90,7 +90,7 @@ def test_a_predictor_reads_with_another_program_explains_and_saves_with_the_mode
         assert two.label == one.label
         assert two.probabilities == pytest.approx(one.probabilities, abs=1e-5)
     assert other.explain(pictures[0]).prediction.label == plain.predict(pictures[0]).label
-    other.save(tmp_path / "again.safetensors")
+    other.classifier.save(tmp_path / "again.safetensors")
     assert (tmp_path / "again.safetensors").read_bytes() == (tmp_path / "model.safetensors").read_bytes()
 
 

@@ -178,7 +178,7 @@ def test_the_file_is_plain_safetensors_with_a_json_header(path, model):
     assert {name for name in tensors if name.startswith("model/")} == {f"model/{name}" for name in model.state_dict()}
     assert {name for name in tensors if not name.startswith("model/")} == {"training/a"}
     header = json.loads(_header(path)["__metadata__"]["mnistkit"])
-    assert header["format_version"] == FORMAT_VERSION == 2
+    assert header["format_version"] == FORMAT_VERSION == 3
     assert header["model"] == {"name": "lenet1", "arguments": dict(model_spec(model).arguments)}
 
 
@@ -479,14 +479,14 @@ def test_a_damaged_safetensors_file_is_read_or_refused_and_nothing_else(path, mo
     assert results.count(None) > 100
 
 
-@pytest.mark.parametrize("version", [3, 99])
+@pytest.mark.parametrize("version", [4, 99])
 def test_a_newer_format_version_is_refused_with_both_versions(path, model, version):
     write_checkpoint(path, _content(model))
     _rewrite(path, lambda header: header.update(format_version=version))
     with pytest.raises(CheckpointFormatError) as error:
         read_checkpoint(path)
     assert str(error.value) == (
-        f"{path}: format version {version}, and this mnistkit reads versions 1 to 2: upgrade it with pip install --upgrade "
+        f"{path}: format version {version}, and this mnistkit reads versions 1 to 3: upgrade it with pip install --upgrade "
         "mnistkit"
     )
 

@@ -57,7 +57,7 @@ def _same(first, second):
 # ---- versions ---------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("version", [1, 2])
+@pytest.mark.parametrize("version", [1, 2, 3])
 def test_a_file_of_every_version_stays_readable(version):
     read = read_checkpoint(OLD_FILES / f"version-{version}.safetensors")
     model = read.build()

@@ -23,8 +23,8 @@ def _seen_by_type_checkers():
     return [(node.module, alias.name, alias.asname) for node in block.body for alias in node.names]
 
 
-def test_there_are_at_most_24_public_names_and_all_are_documented():
-    assert len(mnistkit.__all__) <= 24
+def test_there_are_at_most_32_public_names_and_all_are_documented():
+    assert len(mnistkit.__all__) <= 32
     assert mnistkit.__all__ == sorted(set(mnistkit.__all__))
     assert all(getattr(mnistkit, name).__doc__ for name in mnistkit.__all__)
 
@@ -77,6 +77,16 @@ def test_the_version_is_the_installed_one():
 )
 def test_importing_it_imports_neither_torch_nor_numpy(statement):
     assert not {"torch", "torchvision", "numpy", "PIL", "safetensors", "tqdm"} & _imported_by(statement)
+
+
+@pytest.mark.processes
+def test_every_module_is_there_after_import_mnistkit_alone():
+    root = Path(mnistkit.__file__).parent
+    # Not the program, and not the one private package.
+    names = {path.stem for path in root.glob("*.py")} | {path.parent.name for path in root.glob("*/__init__.py")}
+    public = sorted(name for name in names if not name.startswith("_") and name not in {"cli", "forward"})
+    _imported_by(f"import mnistkit; [getattr(mnistkit, name) for name in {public}]")
+    assert set(public) <= set(dir(mnistkit))
 
 
 @pytest.mark.processes

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import platform
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
@@ -20,9 +21,9 @@ from mnistkit.checkpoint.foreign import describe, read_torch_file
 from mnistkit.checkpoint.header import FORMAT_VERSION, NO_CHECKSUM, has_checksum, parse_header, with_checksum
 from mnistkit.checkpoint.packing import pack, storable
 from mnistkit.checkpoint.weights import load_weights, require_sound, unwrapped
-from mnistkit.data.preprocessing import Preprocessing
 from mnistkit.device import resolve_device
 from mnistkit.errors import CheckpointError, CheckpointFormatError, CheckpointMismatchError
+from mnistkit.imaging import Preprocessing
 from mnistkit.models import ModelSpec
 from mnistkit.types import JsonValue, PathLike
 
@@ -44,6 +45,7 @@ class CheckpointFile:
         calibration: how to read the logits.
         metrics: what was measured, by name.
         data: what the model was trained on.
+        about: more of its card: ``recipe``, ``seconds``, ``licence``, ``limits``; see :class:`mnistkit.card.Card`.
         versions: of what wrote the file.
         training: what resuming needs; ``None`` in a model file.
     """
@@ -53,9 +55,10 @@ class CheckpointFile:
     preprocessing: Preprocessing | None = None
     classes: tuple[str, ...] = ()
     calibration: Calibration = field(default_factory=Calibration)
-    metrics: dict[str, float] = field(default_factory=dict)
-    data: dict[str, JsonValue] = field(default_factory=dict)
-    versions: dict[str, str] = field(default_factory=dict)
+    metrics: Mapping[str, JsonValue] = field(default_factory=dict)
+    data: Mapping[str, JsonValue] = field(default_factory=dict)
+    about: Mapping[str, JsonValue] = field(default_factory=dict)
+    versions: Mapping[str, str] = field(default_factory=dict)
     training: dict[str, object] | None = None
 
     @property
@@ -107,6 +110,7 @@ def write_checkpoint(path: PathLike, content: CheckpointFile) -> None:
         "calibration": content.calibration.to_json(),
         "metrics": pack(content.metrics, "metrics", tensors),
         "data": pack(content.data, "data", tensors),
+        "about": pack(content.about, "about", tensors),
         "versions": {"mnistkit": _own_version(), "torch": str(torch.__version__), "python": platform.python_version()},
         "training": pack(content.training, "training", tensors),
     }

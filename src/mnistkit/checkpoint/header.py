@@ -14,20 +14,30 @@ from torch import Tensor
 from mnistkit.calibration import Calibration
 from mnistkit.checkpoint.packing import unpack
 from mnistkit.checkpoint.saved import Saved
-from mnistkit.data.preprocessing import Preprocessing
 from mnistkit.errors import CheckpointFormatError
+from mnistkit.imaging import Preprocessing
 from mnistkit.models import ModelSpec
 from mnistkit.types import JsonValue
 
 __all__ = ["FORMAT_VERSION", "NO_CHECKSUM", "has_checksum", "parse_header", "with_checksum"]
 
-FORMAT_VERSION = 2
+FORMAT_VERSION = 3
 
 Header: TypeAlias = dict[str, JsonValue]
 
+
+def _with_card(header: Header) -> Header:
+    """Version 2 had less of a card, and another word for the background class."""
+    calibration = header["calibration"]
+    if not isinstance(calibration, dict):
+        raise ValueError(f"no calibration: {calibration!r}")
+    renamed = {"background" if name == "knows_none" else name: value for name, value in calibration.items()}
+    return header | {"calibration": renamed, "about": {}}
+
+
 # One change of the format each: from the header of a version to that of the next. Version 1 had no checksum; nothing else
 # was different.
-_MIGRATIONS: Mapping[int, Callable[[Header], Header]] = MappingProxyType({1: lambda header: header})
+_MIGRATIONS: Mapping[int, Callable[[Header], Header]] = MappingProxyType({1: lambda header: header, 2: _with_card})
 
 NO_CHECKSUM = "00000000"
 # In the file the header is JSON inside of JSON.
@@ -45,8 +55,9 @@ class Fields(TypedDict):
     preprocessing: Preprocessing | None
     classes: tuple[str, ...]
     calibration: Calibration
-    metrics: dict[str, float]
+    metrics: dict[str, JsonValue]
     data: dict[str, JsonValue]
+    about: dict[str, JsonValue]
     versions: dict[str, str]
     training: dict[str, object] | None
 
@@ -79,8 +90,9 @@ def parse_header(text: str, tensors: dict[str, Tensor], *, checked: bool) -> Fie
         else Preprocessing.from_json(content.json("preprocessing")),
         "classes": _classes(content.items("classes")),
         "calibration": Calibration.from_json(content.json("calibration")),
-        "metrics": content.numbers("metrics"),
+        "metrics": content.json("metrics"),
         "data": content.json("data"),
+        "about": content.json("about"),
         "versions": _texts(content.mapping("versions")),
         "training": None if content["training"] is None else content.mapping("training"),
     }

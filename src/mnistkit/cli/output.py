@@ -5,12 +5,8 @@ from __future__ import annotations
 import argparse
 import json
 import os
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from mnistkit.metrics import Evaluation
-
-__all__ = ["evaluation_row", "print_json", "print_text", "reports_here"]
+__all__ = ["print_json", "print_text", "reports_here"]
 
 
 def print_json(options: argparse.Namespace, report: dict[str, object]) -> None:
@@ -29,14 +25,3 @@ def reports_here() -> bool:
     """Whether this process speaks."""
     # torchrun numbers the processes that it starts; the first speaks for all.
     return os.environ.get("RANK", "0") == "0"
-
-
-def evaluation_row(result: Evaluation) -> dict[str, object]:
-    """An evaluation as JSON can hold it."""
-    return {
-        "loss": result.loss,
-        "accuracy": result.accuracy,
-        "interval": list(result.interval),
-        "correct": result.correct,
-        "count": result.count,
-    }

@@ -31,7 +31,7 @@ def add_predict_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("files", nargs="+", type=Path, metavar="FILE", help="pictures, or folders of them")
     _add_model_arguments(parser)
     parser.add_argument(
-        "--reject",
+        "--coverage",
         type=float,
         metavar="SHARE",
         help="answer only what is as certain as this share of good pictures is, such as 0.98",
@@ -60,7 +60,7 @@ def predict(options: argparse.Namespace) -> None:
 
     predictor = _predictor(options)
     files = _files(options.files)
-    results = zip(files, predictor.stream(map(os.fspath, files), reject=options.reject), strict=True)
+    results = zip(files, predictor.stream(map(os.fspath, files), coverage=options.coverage), strict=True)
     failures: list[ImageError] = []
     # Without a file the answers themselves show how far it is.
     with Progress(len(files), "pictures", shown=options.csv is not None) as progress:
@@ -82,13 +82,7 @@ def read(options: argparse.Namespace) -> None:
     reading = _predictor(options).read(options.file)
     if options.figure is not None:
         _save(reading.figure(), options.figure)
-    digits: list[object] = [
-        {"digit": digit.prediction.name, "confidence": digit.confidence, "box": list(digit.box), "line": digit.line}
-        for digit in reading.digits
-    ]
-    print_json(
-        options, {"file": str(options.file), "text": reading.text, "lines": list(reading.lines), "digits": digits}
-    )
+    print_json(options, {"file": str(options.file), **reading.to_json()})
     print_text(options, str(reading))
 
 
@@ -96,7 +90,7 @@ def _predictor(options: argparse.Namespace) -> Predictor:
     from mnistkit.reading import Predictor
 
     if options.checkpoint is None:
-        return Predictor.from_pretrained(device=options.device)
+        return Predictor(device=options.device)
     return Predictor.from_checkpoint(options.checkpoint, device=options.device)
 
 
@@ -132,14 +126,7 @@ def _report(
     if options.explain is not None:
         _save(predictor.explain(file).figure(), options.explain / f"{file.stem}.png")
     print_text(options, f"{file}: {result}")
-    return {
-        "file": str(file),
-        "label": result.label,
-        "name": result.name,
-        "confidence": result.confidence,
-        "probabilities": list(result.probabilities),
-        "rejected": result.rejected,
-    }
+    return {"file": str(file), **result.to_json()}
 
 
 def _write_csv(path: Path, results: Iterable[tuple[Path, Prediction | ImageError]]) -> None:

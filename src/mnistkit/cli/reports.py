@@ -44,7 +44,8 @@ def compare(options: argparse.Namespace) -> None:
     ]
     # Two runs of one model differ in their files.
     names = str(options.first), str(options.second)
-    result = compare(*(replace(report, model=name) for report, name in zip(reports, names, strict=True)))
+    first, second = (replace(report, model=name) for report, name in zip(reports, names, strict=True))
+    result = compare(first, second)
     print_json(options, dict(result.to_json()))
     print_text(options, str(result))
 
@@ -58,9 +59,9 @@ def _require_suffix(path: Path | None) -> None:
 def _measure(path: Path, options: argparse.Namespace) -> tuple[Report, str]:
     """The report on a checkpoint, and the name of its data set."""
     from mnistkit.checkpoint import read_checkpoint
+    from mnistkit.classifier import Classifier
     from mnistkit.data import load_dataset
     from mnistkit.evaluation import evaluate
-    from mnistkit.reading import Predictor
 
     content = read_checkpoint(path)
     name = options.dataset or content.data.get("name")
@@ -70,9 +71,10 @@ def _measure(path: Path, options: argparse.Namespace) -> tuple[Report, str]:
     data = load_dataset(name, root=options.root, validation=0 if options.split == "test" else options.validation)
     _refuse_other_cut(options, path, content, data)
     dataset: DigitDataset = getattr(data, options.split)
-    preprocessing = content.preprocessing or dataset.preprocessing
-    predictor = Predictor(content.build(), preprocessing, content.classes or dataset.classes, device=options.device)
-    return evaluate(predictor, dataset), name
+    # What is not in the file is taken from the data.
+    content.preprocessing = content.preprocessing or dataset.preprocessing
+    content.classes = content.classes or dataset.classes
+    return evaluate(Classifier.from_file(content, content.build()), dataset, device=options.device), name
 
 
 def _refuse_other_cut(options: argparse.Namespace, path: Path, content: CheckpointFile, data: Splits) -> None:
@@ -146,6 +148,7 @@ def info(options: argparse.Namespace) -> None:
         "classes": list(content.classes),
         "metrics": content.metrics,
         "data": content.data,
+        **content.about,
         "versions": content.versions,
         "progress": {
             name: value

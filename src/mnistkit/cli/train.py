@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mnistkit.cli.output import evaluation_row, print_json, print_text
+from mnistkit.cli.output import print_json, print_text
 from mnistkit.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -140,7 +140,7 @@ def _train_one(options: argparse.Namespace, seed: int, folder: Path) -> tuple[di
         "seconds": round(trainer.seconds, 1),
         "checkpoint": str(checkpoint.best_path),
         "history": history.rows,
-        "test": evaluation_row(test),
+        "test": test.to_json(),
     }
     return report, test
 

@@ -6,6 +6,7 @@ from mnistkit.data.catalogue import DatasetInfo as DatasetInfo
 from mnistkit.data.catalogue import dataset_info as dataset_info
 from mnistkit.data.catalogue import list_datasets as list_datasets
 from mnistkit.data.combining import concatenate as concatenate
+from mnistkit.data.datasets import DIGITS as DIGITS
 from mnistkit.data.datasets import DigitDataset as DigitDataset
 from mnistkit.data.datasets import Splits as Splits
 from mnistkit.data.idx import read_idx as read_idx
@@ -13,8 +14,6 @@ from mnistkit.data.idx import write_idx as write_idx
 from mnistkit.data.loaders import Augmentation as Augmentation
 from mnistkit.data.loaders import LoaderAdapter as LoaderAdapter
 from mnistkit.data.loaders import TensorLoader as TensorLoader
-from mnistkit.data.preprocessing import Framing as Framing
-from mnistkit.data.preprocessing import Preprocessing as Preprocessing
 from mnistkit.data.sources import cache_dir as cache_dir
 from mnistkit.data.sources import from_folder as from_folder
 from mnistkit.data.sources import load_dataset as load_dataset
@@ -22,3 +21,5 @@ from mnistkit.data.sources import load_mnist as load_mnist
 from mnistkit.data.split_guard import overlap as overlap
 from mnistkit.data.split_guard import refuse_test_images as refuse_test_images
 from mnistkit.data.split_guard import sample_marks as sample_marks
+from mnistkit.imaging import Framing as Framing
+from mnistkit.imaging import Preprocessing as Preprocessing

@@ -6,8 +6,8 @@ import string
 from dataclasses import dataclass, field
 from typing import Literal
 
-from mnistkit.data.preprocessing import Framing
 from mnistkit.errors import ConfigError, unknown_name
+from mnistkit.imaging import Framing
 
 __all__ = ["DatasetInfo", "dataset_info", "list_datasets"]
 

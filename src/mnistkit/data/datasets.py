@@ -16,8 +16,8 @@ from torch.utils.data import Dataset
 
 from mnistkit.data.arrays import as_tensor, as_uint8, mean_and_std
 from mnistkit.data.marks import image_marks
-from mnistkit.data.preprocessing import Framing, Preprocessing
 from mnistkit.errors import ConfigError, DataError, unknown_name
+from mnistkit.imaging import Framing, Preprocessing
 from mnistkit.seeding import derive_seed
 from mnistkit.types import SplitName
 
@@ -264,16 +264,22 @@ class DigitDataset(Dataset[tuple[Tensor, int]]):
         """The same images as a model trained with ``preprocessing`` expects them.
 
         Raises:
-            ConfigError: if these images were cropped or resized already.
+            ConfigError: if these images were cropped or resized already, in another way than the model's.
         """
+        if self.preprocessing.geometry == preprocessing.geometry:
+            return dataclasses.replace(self, preprocessing=preprocessing)
         if self.preprocessing.geometry:
             raise ConfigError(f"{self!r} is cropped or resized already; start from the images as they were loaded")
-        return dataclasses.replace(self, images=preprocessing.reshape(self.images), preprocessing=preprocessing)
+        return dataclasses.replace(self, images=_reshaped(self.images, preprocessing), preprocessing=preprocessing)
 
     def _reshape(self, *steps: tuple[Literal["crop", "resize"], int]) -> DigitDataset:
         here = dataclasses.replace(self.preprocessing, geometry=steps)
         longer = dataclasses.replace(self.preprocessing, geometry=(*self.preprocessing.geometry, *steps))
-        return dataclasses.replace(self, images=here.reshape(self.images), preprocessing=longer)
+        return dataclasses.replace(self, images=_reshaped(self.images, here), preprocessing=longer)
+
+
+def _reshaped(images: Tensor, preprocessing: Preprocessing) -> Tensor:
+    return torch.from_numpy(preprocessing.reshape(images.numpy(force=True))).to(images.device)
 
 
 class Splits(NamedTuple):

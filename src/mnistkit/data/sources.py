@@ -16,10 +16,9 @@ import torch
 from mnistkit.data.catalogue import DatasetInfo, dataset_info
 from mnistkit.data.datasets import DigitDataset, Splits
 from mnistkit.data.idx import read_idx
-from mnistkit.data.preprocessing import Framing
 from mnistkit.data.split_guard import remember_test_images
 from mnistkit.errors import ConfigError, DataError, DownloadError, ImageError
-from mnistkit.imaging import IMAGE_SUFFIXES, frame_image, image_files, load_image
+from mnistkit.imaging import IMAGE_SUFFIXES, Framing, frame_image, image_files, load_image
 from mnistkit.types import PathLike, SplitName
 
 __all__ = ["MNIST_MEAN_STD", "cache_dir", "from_folder", "load_dataset", "load_mnist"]

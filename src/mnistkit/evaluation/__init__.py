@@ -1,5 +1,8 @@
 """Evaluation: a report on a model, a comparison of two, repetition, and how much a model can bear."""
 
+from mnistkit.calibration import Reliability as Reliability
+from mnistkit.calibration import ReliabilityBin as ReliabilityBin
+from mnistkit.calibration import reliability as reliability
 from mnistkit.evaluation.comparison import Comparison as Comparison
 from mnistkit.evaluation.comparison import compare as compare
 from mnistkit.evaluation.corruptions import CORRUPTIONS as CORRUPTIONS
@@ -20,6 +23,3 @@ from mnistkit.evaluation.repetition import repeat as repeat
 from mnistkit.evaluation.report import Report as Report
 from mnistkit.evaluation.suspects import SuspectLabel as SuspectLabel
 from mnistkit.evaluation.suspects import suspect_labels as suspect_labels
-from mnistkit.reliability import Reliability as Reliability
-from mnistkit.reliability import ReliabilityBin as ReliabilityBin
-from mnistkit.reliability import reliability as reliability

@@ -6,10 +6,11 @@ import math
 from dataclasses import asdict, dataclass
 from typing import Literal
 
-from mnistkit._core.statistics import exact_binomial_p, normal_p
-from mnistkit.errors import DataError
+from mnistkit._core.statistics import Z_95, exact_binomial_p, normal_p
+from mnistkit.data import DigitDataset
+from mnistkit.errors import ConfigError, DataError
+from mnistkit.evaluation.inference import Model, evaluate
 from mnistkit.evaluation.report import Report
-from mnistkit.metrics import Z_95
 from mnistkit.types import JsonValue
 
 __all__ = ["Comparison", "compare"]
@@ -125,21 +126,27 @@ class Comparison:
         }
 
 
-def compare(first: Report, second: Report) -> Comparison:
-    """Compare two models by their reports on the same data set.
+def compare(first: Report | Model, second: Report | Model, data: DigitDataset | None = None) -> Comparison:
+    """Compare two models on the same images, or by their reports on the same data set.
 
     The verdict is about these two trained models. Whether one way of training is better than another is a question for
     several seeds of each: see :func:`mnistkit.evaluation.repeat`.
 
+    Args:
+        first: a classifier, a predictor, a torch module, or a report on one.
+        second: another. Their classes may stand in another order: what counts is which images each gets right.
+        data: to measure what is no report; validation images, where the better one is to be chosen.
+
     Raises:
+        ConfigError: for a model without data to measure it on.
         DataError: if the reports are about different data.
 
     >>> from mnistkit.evaluation import compare
     >>> _, _, test = load_mnist()
-    >>> reports = [evaluate(create_model(name), test[:200]) for name in ("mlp", "lenet5")]
-    >>> 0 <= compare(*reports).p_value <= 1
+    >>> 0 <= compare(create_model("mlp"), create_model("lenet5"), test[:200]).p_value <= 1
     True
     """
+    first, second = _report(first, data), _report(second, data)
     if first.fingerprint != second.fingerprint:
         raise DataError(
             f"{first.model} was measured on {first.data_name} (fingerprint {first.fingerprint}), {second.model} on "
@@ -155,3 +162,14 @@ def compare(first: Report, second: Report) -> Comparison:
         only_second=int((~a & b).sum()),
         neither=int((~a & ~b).sum()),
     )
+
+
+def _report(model: Report | Model, data: DigitDataset | None) -> Report:
+    if isinstance(model, Report):
+        return model
+    if data is None:
+        raise ConfigError(
+            f"got a {type(model).__name__} and no images to measure it on: compare(first, second, validation), or give the "
+            "reports of evaluate()"
+        )
+    return evaluate(model, data)

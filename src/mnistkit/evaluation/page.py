@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING
 
 import PIL.Image
 
+from mnistkit.calibration import Reliability
 from mnistkit.data import DigitDataset
 from mnistkit.evaluation.figures import ClassFigures, ConfusedPair, Outcome, percent
-from mnistkit.reliability import Reliability
 
 if TYPE_CHECKING:
     from mnistkit.evaluation.report import Report

@@ -8,16 +8,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from mnistkit._core.progress import Progress
 from mnistkit.data import DigitDataset
 from mnistkit.evaluation.corruptions import CORRUPTIONS, corrupt
 from mnistkit.evaluation.files import read_json, write_json
-from mnistkit.evaluation.inference import compute_logits, model_name, require_kinds
+from mnistkit.evaluation.inference import Model, as_classifier, model_name
 from mnistkit.evaluation.perturbations import PERTURBATIONS, perturb
+from mnistkit.forward import BATCH
 from mnistkit.metrics import wilson_interval
-from mnistkit.reading import Predictor
 from mnistkit.types import JsonValue, PathLike
 
 __all__ = ["Curve", "Robustness", "Score", "robustness"]
@@ -156,13 +156,13 @@ class Robustness:
 
 
 def robustness(
-    model: nn.Module | Predictor,
+    model: Model,
     dataset: DigitDataset,
     *,
     curves: Sequence[str] = tuple(PERTURBATIONS),
     corruptions: Sequence[str] = CORRUPTIONS,
     seed: int = 0,
-    batch_size: int = 500,
+    batch_size: int = BATCH,
     device: str | torch.device | None = None,
     name: str | None = None,
     progress: bool = True,
@@ -173,8 +173,8 @@ def robustness(
     ``test.take_per_class(100)``.
 
     Args:
-        model: from normalised images to logits; or a predictor, which prepares the images in its own way. One that
-            crops or resizes has to be given as a predictor, for the images are changed before that.
+        model: a classifier or a predictor, which prepare the images in their own way; or a torch module from normalised
+            images to logits. One that crops or resizes has to be given as a classifier, for the images are changed before.
         dataset: one-channel images; of 28x28 pixels for the corruptions.
         curves: names of changes, see :func:`mnistkit.evaluation.perturb`.
         corruptions: names of corruptions, see :func:`mnistkit.evaluation.corrupt`; each with the benchmark's severity.
@@ -196,11 +196,11 @@ def robustness(
     """
 
     def score(images: Tensor) -> Score:
-        changed = replace(dataset, images=images)
-        predictions = compute_logits(model, changed, batch_size=batch_size, device=device).argmax(1)
-        return Score(int((predictions == dataset.labels.cpu()).sum()), len(dataset))
+        changed = classifier.prepared(replace(dataset, images=images))
+        predictions = classifier.logits(changed, batch_size=batch_size).argmax(1)
+        return Score(int((predictions == changed.labels.numpy(force=True)).sum()), len(changed))
 
-    require_kinds(model, dataset)
+    classifier = as_classifier(model, dataset, device)
     # Asked first, so that an unknown name costs no time.
     for kind in curves:
         perturb(dataset.images[:1], kind, 1.0)
@@ -226,7 +226,9 @@ def robustness(
             corrupted[kind] = score(corrupt(dataset.images, kind, seed=seed))
             bar.update()
     data_name = f"{dataset.name} {dataset.split}"
-    return Robustness(name or model_name(model), data_name, dataset.fingerprint, unchanged, tuple(measured), corrupted)
+    return Robustness(
+        name or model_name(classifier), data_name, dataset.fingerprint, unchanged, tuple(measured), corrupted
+    )
 
 
 def _parse(content: dict[str, JsonValue]) -> Robustness:

@@ -9,14 +9,14 @@ from dataclasses import asdict, dataclass, field, replace
 import numpy as np
 
 from mnistkit._core.files import write_atomically
+from mnistkit.calibration import Reliability
+from mnistkit.calibration import reliability as sort_into_bins
 from mnistkit.data import DigitDataset
 from mnistkit.errors import ConfigError, DataError
 from mnistkit.evaluation import figures
 from mnistkit.evaluation.figures import ClassFigures, ConfusedPair, Outcome, percent
 from mnistkit.evaluation.files import plain, read_json, write_json
 from mnistkit.metrics import wilson_interval
-from mnistkit.reliability import Reliability
-from mnistkit.reliability import reliability as sort_into_bins
 from mnistkit.types import JsonValue, PathLike
 
 __all__ = ["Report"]

@@ -6,6 +6,7 @@ from mnistkit.imaging.canonical import Stages as Stages
 from mnistkit.imaging.canonical import frame_image as frame_image
 from mnistkit.imaging.canonical import frame_in_stages as frame_in_stages
 from mnistkit.imaging.canonical import frame_ink as frame_ink
+from mnistkit.imaging.canonical import propose as propose
 from mnistkit.imaging.digit import find_digit as find_digit
 from mnistkit.imaging.ink import find_ink as find_ink
 from mnistkit.imaging.ink import shrink as shrink
@@ -17,3 +18,5 @@ from mnistkit.imaging.load import to_numpy as to_numpy
 from mnistkit.imaging.pieces import Piece as Piece
 from mnistkit.imaging.pieces import find_lines as find_lines
 from mnistkit.imaging.pieces import join as join
+from mnistkit.imaging.preprocessing import Framing as Framing
+from mnistkit.imaging.preprocessing import Preprocessing as Preprocessing

@@ -20,7 +20,7 @@ from mnistkit.imaging.digit import find_candidates
 from mnistkit.imaging.ink import find_ink, shrink
 from mnistkit.imaging.sheet import cut_inset, find_sheet, is_sheet, on_sheet
 
-__all__ = ["WORK_SIDE", "Stages", "frame_image", "frame_in_stages", "frame_ink"]
+__all__ = ["WORK_SIDE", "Stages", "frame_image", "frame_in_stages", "frame_ink", "propose"]
 
 # The share of a 28-pixel frame that the ink's longer side takes.
 _BOX = 20 / 28
@@ -56,7 +56,7 @@ def frame_image(image: np.ndarray, *, size: tuple[int, int] = (28, 28), framing:
         return _resize(image, size)
     if framing != "mnist":
         raise ConfigError(unknown_name("framing", framing, ["mnist", "resize"]))
-    return next(frame_in_stages(image, size=size)).frame[None]
+    return frame_in_stages(image, size=size).frame[None]
 
 
 @dataclass(frozen=True)
@@ -84,16 +84,28 @@ class Stages:
         return {name: value for name, value in vars(self).items() if name != "share"}
 
 
-def frame_in_stages(image: np.ndarray, *, size: tuple[int, int] = (28, 28)) -> Iterator[Stages]:
+def frame_in_stages(image: np.ndarray, *, size: tuple[int, int] = (28, 28)) -> Stages:
     """Bring an image to MNIST's frame as :func:`frame_image` does, and keep what it was on the way.
-
-    Yields:
-        The likeliest first; then, worked out only when asked for, what else may be the digit: other pieces of ink, and
-        those of other opinions on what is ink and what paper.
 
     Raises:
         BlankImageError: if there is no ink to frame.
     """
+    return next(_proposals(image, size))
+
+
+def propose(image: np.ndarray, *, size: tuple[int, int] = (28, 28)) -> list[Stages]:
+    """All that may be the digit, each brought to MNIST's frame: for a network to choose from.
+
+    The likeliest first, which is that of :func:`frame_in_stages`; then other pieces of ink, and those of other opinions on
+    what is ink and what paper. It takes several times as long as the first alone.
+
+    Raises:
+        BlankImageError: if there is no ink to frame.
+    """
+    return list(_proposals(image, size))
+
+
+def _proposals(image: np.ndarray, size: tuple[int, int]) -> Iterator[Stages]:
     picture = shrink(image, WORK_SIDE)
     looks = _looks(picture, size)
     if (inset := cut_inset(picture)) is not None:

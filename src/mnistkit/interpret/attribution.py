@@ -9,8 +9,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from mnistkit._modules import evaluating, model_device
 from mnistkit.errors import ConfigError, DataError
+from mnistkit.forward import evaluating, model_device
 from mnistkit.interpret.layers import convolutions, layer_of, outputs_of
 
 __all__ = ["Target", "grad_cam", "occlusion", "saliency"]

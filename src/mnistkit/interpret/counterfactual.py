@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor, nn
 
-from mnistkit._modules import evaluating, model_device
 from mnistkit.data import Preprocessing
 from mnistkit.errors import ConfigError, DataError
+from mnistkit.forward import evaluating, model_device
 
 __all__ = ["Edit", "smallest_edit"]
 

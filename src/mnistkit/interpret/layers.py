@@ -8,8 +8,8 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor, nn
 
-from mnistkit._modules import evaluating, model_device
 from mnistkit.errors import ConfigError, DataError, unknown_name
+from mnistkit.forward import evaluating, model_device
 
 __all__ = ["activations", "convolutions", "embed", "kernels", "layer_of", "outputs_of"]
 

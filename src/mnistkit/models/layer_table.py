@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from mnistkit._modules import evaluating
 from mnistkit.errors import ConfigError
+from mnistkit.forward import evaluating
 
 __all__ = ["LayerSummary", "Summary", "summary"]
 

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import numpy as np
-from torch import Tensor
 
-from mnistkit.calibration import Calibration
 from mnistkit.imaging import Box, Piece, find_ink, find_lines, frame_ink, join, shrink
 from mnistkit.reading.explanation import new_figure
-from mnistkit.reading.prediction import Prediction, predictions_from
+from mnistkit.reading.prediction import Prediction
+from mnistkit.reading.single import Candidate, FrameClassifier, predictions_from
+from mnistkit.types import JsonValue
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -49,6 +49,15 @@ class ReadDigit:
         """The probability of the digit that was read."""
         return self.prediction.confidence
 
+    def to_json(self) -> dict[str, JsonValue]:
+        """As JSON can hold it."""
+        return {
+            "digit": self.prediction.name,
+            "confidence": self.confidence,
+            "box": list(self.box),
+            "line": self.line,
+        }
+
 
 @dataclass(frozen=True)
 class Reading:
@@ -70,6 +79,14 @@ class Reading:
     def text(self) -> str:
         """All digits in reading order."""
         return "".join(self.lines)
+
+    def to_json(self) -> dict[str, JsonValue]:
+        """As JSON can hold it, without the picture."""
+        return {
+            "text": self.text,
+            "lines": list(self.lines),
+            "digits": [digit.to_json() for digit in self.digits],
+        }
 
     def __str__(self) -> str:
         return "\n".join(self.lines)
@@ -112,21 +129,12 @@ class _Candidate:
     whole: Piece
 
 
-def read_page(
-    pixels: np.ndarray,
-    logits_of: Callable[[np.ndarray], Tensor],
-    classes: Sequence[str],
-    calibration: Calibration,
-    size: tuple[int, int],
-) -> Reading:
+def read_page(pixels: np.ndarray, classifier: FrameClassifier) -> Reading:
     """Find and read all digits of a picture.
 
     Args:
         pixels: uint8 ``(H, W)`` or ``(H, W, 3)``.
-        logits_of: logits ``(N, classes)`` of frames ``(N, 1, height, width)``.
-        classes: a name for each label.
-        calibration: of the model.
-        size: height and width of a frame.
+        classifier: of MNIST's frames.
 
     Raises:
         BlankImageError: if there is no ink.
@@ -138,12 +146,12 @@ def read_page(
     digits: list[ReadDigit] = []
     for pieces in find_lines(ink):
         candidates = _candidates(pieces)
-        frames = np.stack([_frame(candidate.whole, ink, size) for candidate in candidates])
-        logits = logits_of(frames)
-        chosen = _best_path(pieces, candidates, calibration.scores(logits).tolist())
+        frames = np.stack([_frame(candidate.whole, ink, classifier.preprocessing.size) for candidate in candidates])
+        logits = classifier.logits(frames)
+        chosen = _best_path(pieces, candidates, classifier.calibration.scores(logits).tolist())
         if not chosen:
             continue
-        found = predictions_from(logits[chosen], frames[chosen], classes, calibration)
+        found = predictions_from(logits[chosen], [Candidate(frame) for frame in frames[chosen]], classifier)
         for number, prediction in zip(chosen, found, strict=True):
             left, top, right, bottom = (edge * scale for edge in candidates[number].whole.edges)
             digits.append(ReadDigit(prediction, (left, top, right, bottom), len(lines)))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import math
 from collections.abc import Mapping
 from dataclasses import is_dataclass
@@ -18,7 +19,8 @@ from mnistkit.checkpoint import (
     require_sound,
     write_checkpoint,
 )
-from mnistkit.data import TensorLoader
+from mnistkit.classifier import Classifier
+from mnistkit.data import TensorLoader, sample_marks
 from mnistkit.data.split_guard import datasets_in
 from mnistkit.errors import CheckpointFormatError, CheckpointMismatchError, MnistkitError, NonFiniteLossError
 from mnistkit.models import model_spec
@@ -31,10 +33,15 @@ from mnistkit.types import JsonValue, PathLike
 if TYPE_CHECKING:
     from mnistkit.training.trainer import Trainer
 
-__all__ = ["Generators", "generators", "restore", "save_model", "save_training", "set_generators"]
+__all__ = ["Generators", "classifier", "generators", "restore", "save_model", "save_training", "set_generators"]
 
 #: The states of torch's random generators, by device type.
 Generators: TypeAlias = Mapping[str, Tensor]
+
+
+def classifier(trainer: Trainer) -> Classifier:
+    """What was trained, as a value of its own."""
+    return Classifier.from_file(_content(trainer), copy.deepcopy(trainer.inference_model).eval())
 
 
 def save_model(trainer: Trainer, path: PathLike) -> None:
@@ -162,7 +169,9 @@ def _content(trainer: Trainer) -> CheckpointFile:
         preprocessing=None if dataset is None else dataset.preprocessing,
         classes=() if dataset is None else dataset.classes,
         metrics=dict(trainer.state.metrics),
-        data=_data(trainer),
+        # By the marks the images are known again: a classifier must not be calibrated on them.
+        data=_data(trainer) | ({} if dataset is None else {"marks": list(sample_marks(dataset))}),
+        about={"recipe": _run(trainer) | {"epochs": trainer.state.epoch}, "seconds": trainer.seconds},
     )
 
 

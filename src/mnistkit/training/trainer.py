@@ -11,11 +11,12 @@ from typing import Literal, TypeAlias, cast, final
 import torch
 from torch import Tensor, nn
 
-from mnistkit._modules import evaluating
+from mnistkit.classifier import Classifier
 from mnistkit.data import Augmentation, refuse_test_images
 from mnistkit.device import resolve_device
 from mnistkit.distributed import TIMEOUT, World
 from mnistkit.errors import ConfigError, NonFiniteLossError
+from mnistkit.forward import evaluating
 from mnistkit.metrics import Evaluation, MetricSums
 from mnistkit.precision import Precision, PrecisionName
 from mnistkit.seeding import derive_seed
@@ -329,6 +330,16 @@ class Trainer:
         if self.accumulate > 1:
             raise ConfigError(f"update({name!r}) inside a step of {self.accumulate} batches; it needs accumulate=1")
         self._updates.step_now(name)
+
+    @final
+    def classifier(self) -> Classifier:
+        """What was trained, as a value that further training does not change: a copy, with data, figures and settings.
+
+        Raises:
+            ConfigError: after training on a loader, which does not say how images are prepared.
+            NonFiniteLossError: for weights that are not finite.
+        """
+        return snapshot.classifier(self)
 
     @final
     def save_model(self, path: PathLike) -> None:

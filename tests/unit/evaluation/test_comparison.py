@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from statsmodels.stats.contingency_tables import mcnemar
 from statsmodels.stats.weightstats import zconfint
 
-from mnistkit import Predictor, create_model, evaluate
+from mnistkit import Classifier, Predictor, create_model, evaluate
 from mnistkit.errors import DataError
 from mnistkit.evaluation import Comparison, compare
 
@@ -128,5 +128,5 @@ def test_models_of_other_sizes_are_compared_through_predictors(mnist):
     small, large = create_model("mlp", image_size=20), create_model("mlp")
     with pytest.raises(DataError, match="a paired test needs the same images"):
         compare(evaluate(small, cropped), evaluate(large, test))
-    predictor = Predictor(small, cropped.preprocessing, test.classes)
+    predictor = Predictor(Classifier(small, cropped.preprocessing))
     assert compare(evaluate(predictor, test), evaluate(large, test)).count == 100

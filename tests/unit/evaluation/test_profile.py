@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from mnistkit import DigitDataset, Predictor, evaluate
+from mnistkit import Classifier, DigitDataset, Predictor, evaluate
 from mnistkit.errors import ConfigError, DataError, WriteError
 from mnistkit.evaluation import CORRUPTIONS, PERTURBATIONS, Robustness, Score, corrupt, perturb, robustness
 from mnistkit.metrics import wilson_interval
@@ -85,7 +85,7 @@ def test_a_predictor_prepares_what_was_changed(model, mnist):
     test = mnist.test[:100]
     cropped = test.crop(20)
     small = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(400, 10))
-    predictor = Predictor(small, cropped.preprocessing, test.classes)
+    predictor = Predictor(Classifier(small, cropped.preprocessing))
     result = robustness(predictor, test, curves=["shift"], corruptions=["stripe"])
     assert result.model == "Sequential"
     striped = dataclasses.replace(test, images=corrupt(test.images, "stripe")).crop(20)

@@ -3,7 +3,7 @@ import sys
 import numpy as np
 import pytest
 
-from mnistkit import Predictor, create_model
+from mnistkit import Classifier, Predictor, create_model
 from mnistkit.data import Preprocessing
 from mnistkit.errors import BlankImageError, ImageError, MissingExtraError
 from mnistkit.imaging import frame_image
@@ -89,7 +89,7 @@ def test_the_figure_of_a_rejected_picture_says_why(reader, photo):
 def test_a_model_of_resized_pictures_has_two_stages(channels, shape, photo):
     preprocessing = Preprocessing((0.5,) * channels, (0.5,) * channels, framing="resize", size=(20, 20))
     model = create_model("mlp", image_size=20, channels=channels)
-    explanation = Predictor(model, preprocessing, device="cpu").explain(photo)
+    explanation = Predictor(Classifier(model, preprocessing)).explain(photo)
     assert list(explanation.stages) == ["picture", "frame"]
     assert explanation.stages["frame"].shape == shape
     assert np.array_equal(explanation.stages["frame"], explanation.prediction.frame)

@@ -1,14 +1,15 @@
 import dataclasses
+import json
 import math
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
-import torch
 
 from mnistkit import Prediction
 from mnistkit.calibration import Calibration
 from mnistkit.errors import ConfigError
-from mnistkit.reading.prediction import predictions_from
+from mnistkit.reading.single import Candidate, predictions_from
 
 FRAMES = np.full((1, 1, 28, 28), 9, np.uint8)
 # Answers are given from a log-odds of 2 on.
@@ -22,8 +23,12 @@ def prediction_of(*probabilities, classes="abcdefgh", rejected=None):
     return Prediction(label, names[label], probabilities[label], probabilities, frame, names, rejected)
 
 
-def judged(*logits, calibration=KNOWING, reject=0.98, frames=FRAMES, classes="abc"):
-    (prediction,) = predictions_from(torch.tensor([logits]), frames, classes, calibration, reject)
+def told(classes, calibration):
+    return SimpleNamespace(classes=tuple(classes), calibration=calibration)
+
+
+def judged(*logits, calibration=KNOWING, coverage=0.98, frames=FRAMES, classes="abc"):
+    (prediction,) = predictions_from(np.array([logits]), [Candidate(frames[0])], told(classes, calibration), coverage)
     return prediction
 
 
@@ -49,6 +54,18 @@ def test_a_prediction_prints_as_a_line(prediction, text):
     assert str(prediction) == text
 
 
+def test_a_prediction_is_written_as_json_without_its_pixels():
+    prediction = prediction_of(0.25, 0.75, rejected="it is a cat")
+    assert json.loads(json.dumps(prediction.to_json())) == {
+        "label": 1,
+        "name": "b",
+        "confidence": 0.75,
+        "probabilities": [0.25, 0.75],
+        "classes": ["a", "b"],
+        "rejected": "it is a cat",
+    }
+
+
 def test_the_representation_of_a_prediction_leaves_out_the_pixels():
     text = repr(prediction_of(0.25, 0.75))
     assert text == "Prediction(label=1, name='b', confidence=0.75, probabilities=(0.25, 0.75), rejected=None)"
@@ -65,7 +82,7 @@ def test_a_prediction_is_frozen_and_can_be_compared_and_kept_in_a_set():
 
 
 def test_the_temperature_changes_the_confidence_and_not_the_label():
-    cold, hot = (judged(3.0, 1.0, calibration=Calibration(t), reject=None) for t in (0.5, 2.0))
+    cold, hot = (judged(3.0, 1.0, calibration=Calibration(t), coverage=None) for t in (0.5, 2.0))
     assert cold.label == hot.label == 0
     assert cold.confidence == pytest.approx(1 / (1 + math.exp(-4)))
     assert hot.confidence == pytest.approx(1 / (1 + math.exp(-1)))
@@ -87,9 +104,9 @@ def test_what_is_less_certain_than_the_threshold_is_rejected(logit, rejected):
 
 
 def test_a_lower_coverage_rejects_more():
-    assert judged(3.0, reject=0.98).rejected is None
-    assert judged(3.0, reject=0.5).rejected is not None
-    assert judged(-9.0, reject=None).rejected is None
+    assert judged(3.0, coverage=0.98).rejected is None
+    assert judged(3.0, coverage=0.5).rejected is not None
+    assert judged(-9.0, coverage=None).rejected is None
 
 
 def test_the_reason_of_a_rejection_is_the_likelier_one():
@@ -117,23 +134,19 @@ def test_a_model_of_one_class_that_knows_no_none_is_just_not_sure():
 def test_a_frame_without_ink_is_rejected_whatever_the_model_says():
     blank = np.zeros((1, 1, 28, 28), np.uint8)
     assert judged(50.0, -50.0, frames=blank).rejected == "there is no ink in it"
-    assert judged(50.0, -50.0, frames=blank, reject=None).rejected is None
-
-
-def test_logits_that_are_not_numbers_are_rejected():
-    assert judged(math.nan, 0.0).rejected is not None
+    assert judged(50.0, -50.0, frames=blank, coverage=None).rejected is None
 
 
 def test_classes_without_a_name_are_called_by_their_number():
-    prediction = judged(0.0, 0.0, 9.0, classes="a", reject=None)
+    prediction = judged(0.0, 0.0, 9.0, classes="a", coverage=None)
     assert prediction.name == "2"
     assert prediction.classes == ("a", "1", "2")
 
 
 def test_a_coverage_is_checked_even_if_there_is_nothing_to_predict():
-    nothing = np.zeros((0, 1, 28, 28), np.uint8)
-    with pytest.raises(ConfigError, match=r"^reject is 1.5, expected the share of good pictures"):
-        predictions_from(torch.zeros(0, 10), nothing, "ab", KNOWING, 1.5)
+    nothing = np.zeros((0, 10))
+    with pytest.raises(ConfigError, match=r"^coverage is 1.5, expected the share of good pictures"):
+        predictions_from(nothing, [], told("ab", KNOWING), 1.5)
     with pytest.raises(ConfigError, match=r"^this model does not know how sure it must be"):
-        predictions_from(torch.zeros(0, 10), nothing, "ab", Calibration(), 0.9)
-    assert predictions_from(torch.zeros(0, 10), nothing, "ab", KNOWING, 0.9) == []
+        predictions_from(nothing, [], told("ab", Calibration()), 0.9)
+    assert predictions_from(nothing, [], told("ab", KNOWING), 0.9) == []

@@ -1,11 +1,9 @@
 import dataclasses
 import io
 import itertools
-import json
 import math
 import threading
 from collections import deque
-from importlib import resources
 
 import numpy as np
 import PIL.Image
@@ -14,20 +12,16 @@ import pytest
 import torch
 from torch import nn
 
-from mnistkit import Augment, Checkpoint, Prediction, Predictor, Trainer, create_model, from_folder
-from mnistkit.calibration import Calibration, expected_calibration_error
-from mnistkit.checkpoint import read_checkpoint
+from mnistkit import Checkpoint, Classifier, Prediction, Predictor, Trainer, create_model, from_folder
 from mnistkit.data import DigitDataset, Preprocessing
 from mnistkit.errors import (
     BlankImageError,
     CheckpointError,
-    CheckpointFormatError,
     CheckpointMismatchError,
     ConfigError,
     ImageError,
 )
 from mnistkit.imaging import image_files
-from mnistkit.metrics import wilson_interval
 from mnistkit.synthetic import draw_distractors
 from mnistkit.training import OneCycle
 
@@ -53,6 +47,17 @@ def run(mnist, tmp_path_factory):
 @pytest.fixture(scope="module")
 def reader(run):
     return Predictor.from_checkpoint(run / "best.safetensors", device="cpu")
+
+
+@pytest.fixture(scope="module")
+def shipped():
+    return Predictor(device="cpu")
+
+
+@pytest.fixture(scope="module")
+def distractors(mnist):
+    """Sixty of each kind, none of which the weights were trained on."""
+    return draw_distractors(7 * 60, mnist.validation, seed=5, split="validation")
 
 
 @pytest.fixture(scope="module")
@@ -112,7 +117,7 @@ def test_every_kind_of_source_gives_the_same_prediction(reader, seven, tmp_path)
 def test_the_model_sees_what_it_saw_in_training(reader, few):
     for (image, _), frame in zip(few, few.images, strict=True):
         with torch.inference_mode():
-            expected = reader.model(image[None]).double().softmax(1)[0].tolist()
+            expected = reader.classifier.network(image[None]).double().softmax(1)[0].tolist()
         prediction = reader.predict(frame)
         assert prediction.probabilities == pytest.approx(expected, abs=1e-6)
         assert np.array_equal(prediction.frame, frame[0].numpy())
@@ -228,14 +233,16 @@ def test_probabilities_are_numbers_that_add_up(reader, few):
 def test_a_training_file_predicts_as_the_model_file_does(run, reader, few):
     other = Predictor.from_checkpoint(str(run / "last.safetensors"), device="cpu")
     assert other.predict(few.images) == reader.predict(few.images)
-    assert other.preprocessing == reader.preprocessing
+    assert other.classifier.preprocessing == reader.classifier.preprocessing
 
 
 @pytest.mark.parametrize("device", ["cpu", "auto", torch.device("cpu")])
 def test_the_device_can_be_chosen(device, run, seven):
     predictor = Predictor.from_checkpoint(run / "best.safetensors", device=device)
-    assert {parameter.device.type for parameter in predictor.model.parameters()} == {predictor.device.type}
-    assert device == "auto" or predictor.device == torch.device("cpu")
+    assert {parameter.device.type for parameter in predictor.classifier.network.parameters()} == {
+        predictor.classifier.device.type
+    }
+    assert device == "auto" or predictor.classifier.device == torch.device("cpu")
     assert predictor.predict(seven).label == 7
 
 
@@ -249,8 +256,7 @@ def test_a_device_that_is_not_there_is_refused(device, message, run):
 
 def test_dropout_is_off(few):
     torch.manual_seed(0)
-    predictor = Predictor(create_model("lenet5", dropout=0.5).train(), MNIST, tuple("0123456789"), device="cpu")
-    assert not predictor.model.training
+    predictor = Predictor(Classifier(create_model("lenet5", dropout=0.5).train(), MNIST))
     assert predictor.predict(few.images) == predictor.predict(few.images)
 
 
@@ -261,7 +267,7 @@ def test_no_gradients_are_recorded(seven):
             return images.flatten(1)[:, :10]
 
     model = Recorder()
-    Predictor(model, MNIST, "0123456789", device="cpu").predict(seven)
+    Predictor(Classifier(model, MNIST)).predict(seven)
     assert model.inference
 
 
@@ -269,15 +275,15 @@ def test_no_gradients_are_recorded(seven):
 def foreign(run, tmp_path_factory):
     """The weights as another script would save them."""
     path = tmp_path_factory.mktemp("foreign") / "weights.pt"
-    torch.save(Predictor.from_checkpoint(run / "best.safetensors", device="cpu").model.state_dict(), path)
+    torch.save(Predictor.from_checkpoint(run / "best.safetensors", device="cpu").classifier.network.state_dict(), path)
     return path
 
 
 def test_somebody_elses_weights_are_read_with_a_model_and_its_preprocessing(foreign, reader, few):
     predictor = Predictor.from_checkpoint(
-        foreign, model=create_model("lenet5"), preprocessing=reader.preprocessing, device="cpu"
+        foreign, model=create_model("lenet5"), preprocessing=reader.classifier.preprocessing, device="cpu"
     )
-    assert predictor.classes == tuple("0123456789")
+    assert predictor.classifier.classes == tuple("0123456789")
     assert predictor.predict(few.images) == reader.predict(few.images)
 
 
@@ -306,10 +312,10 @@ def test_a_missing_file_is_named(tmp_path):
 
 
 def test_preprocessing_of_ones_own_takes_precedence_over_the_files(run, reader, seven):
-    raw = dataclasses.replace(reader.preprocessing, mean=(0.0,), std=(1.0,))
+    raw = dataclasses.replace(reader.classifier.preprocessing, mean=(0.0,), std=(1.0,))
     predictor = Predictor.from_checkpoint(run / "best.safetensors", preprocessing=raw, device="cpu")
     with torch.inference_mode():
-        expected = reader.model(torch.tensor(seven)[None, None] / 255).double().softmax(1)[0].tolist()
+        expected = reader.classifier.network(torch.tensor(seven)[None, None] / 255).double().softmax(1)[0].tolist()
     assert predictor.predict(seven).probabilities == pytest.approx(expected, abs=1e-6)
 
 
@@ -322,7 +328,7 @@ def test_a_model_of_cropped_flat_images_reads_a_whole_picture(small, tmp_path):
         assert prediction.frame.shape == (20, 20)
         assert np.array_equal(prediction.frame, small.test.images[index, 0, 4:24, 4:24].numpy())
         with torch.inference_mode():
-            expected = predictor.model(cropped[index][0][None]).double().softmax(1)[0].tolist()
+            expected = predictor.classifier.network(cropped[index][0][None]).double().softmax(1)[0].tolist()
         assert prediction.probabilities == pytest.approx(expected, abs=1e-6)
 
 
@@ -376,7 +382,7 @@ def test_preprocessing_that_no_picture_can_go_through_is_refused(channels, frami
     preprocessing = Preprocessing((0.5,) * channels, (0.5,) * channels, framing=framing)
     message = f"pictures cannot be brought to {channels} channels with framing '{framing}'; .*give preprocessing="
     with pytest.raises(ConfigError, match=message):
-        Predictor(nn.Identity(), preprocessing, "01", device="cpu")
+        Predictor(Classifier(nn.Identity(), preprocessing, ("0", "1")))
 
 
 def test_classes_other_than_ten_have_their_names(small, tmp_path):
@@ -395,7 +401,7 @@ def test_classes_without_a_name_are_called_by_their_number(seven):
         def forward(self, images):
             return torch.tensor([[0.0, 1.0, 2.0, 9.0]]).expand(len(images), -1)
 
-    prediction = Predictor(Sure(), MNIST, ["zero", "one"], device="cpu").predict(seven)
+    prediction = Predictor(Classifier(Sure(), MNIST, ("zero", "one"))).predict(seven)
     assert prediction.name == "3"
     assert prediction.classes == ("zero", "one", "2", "3")
     assert str(prediction).startswith("3 (99.9%; then 2 0.1%")
@@ -434,106 +440,11 @@ def test_mnist_saved_as_pictures_is_read_as_well_as_mnist_itself(way, reader, mn
     generator = np.random.default_rng(0)
     files = [png(transform(digit, generator)) for digit in part.images[:, 0].numpy()]
     with torch.inference_mode():
-        raw = reader.model(part.preprocessing.normalize(part.images)).argmax(1)
+        raw = reader.classifier.network(part.preprocessing.normalize(part.images)).argmax(1)
     right = (raw == part.labels).sum().item()
     assert right > 0.9 * count
     read = (torch.tensor(labels(reader.predict(files))) == part.labels).sum().item()
     assert right - read <= max(1, 0.01 * count)
-
-
-# ---- the weights that ship --------------------------------------------------------------------------------------------
-
-WEIGHTS = resources.files("mnistkit.models") / "weights"
-
-
-@pytest.fixture(scope="module")
-def shipped():
-    return Predictor(device="cpu")
-
-
-@pytest.fixture(scope="module")
-def card():
-    return json.loads((WEIGHTS / "handwriting.json").read_text(encoding="utf-8"))
-
-
-def test_the_weights_take_less_than_4_megabytes():
-    files = [file for file in WEIGHTS.iterdir() if file.is_file()]
-    assert {file.name for file in files} == {"handwriting.safetensors", "handwriting.json"}
-    assert sum(len(file.read_bytes()) for file in files) < 4_000_000
-
-
-def test_the_card_describes_the_file_beside_it(card):
-    with resources.as_file(WEIGHTS / "handwriting.safetensors") as path:
-        content = read_checkpoint(path)
-    assert content.spec.name == card["model"]
-    model = content.build()
-    assert sum(parameter.numel() for parameter in model.parameters()) == card["parameters"]
-    assert content.calibration.temperature == card["temperature"]
-    assert content.calibration.knows_none
-    assert content.classes == tuple("0123456789")
-    assert {"trained on", "licence", "limits", "recipe", "seed", "epochs", "seconds", "mnist test"} <= card.keys()
-
-
-def test_the_card_says_how_many_validation_images_are_read(card, shipped, mnist):
-    expected, part = card["mnist validation"], mnist.validation[:1500]
-    assert expected["count"] == len(mnist.validation)
-    assert expected["interval"] == list(wilson_interval(expected["correct"], expected["count"]))
-    right = int((shipped.logits(part.images.numpy()).argmax(1) == part.labels).sum())
-    assert len(part) - right <= expected["count"] - expected["correct"]
-    low, high = wilson_interval(right, len(part))
-    assert low < expected["correct"] / expected["count"] < high
-
-
-@pytest.fixture(scope="module")
-def distractors(mnist):
-    """Sixty of each kind, none of which the weights were trained on."""
-    return draw_distractors(7 * 60, mnist.validation, seed=5, split="validation")
-
-
-def test_the_card_says_how_many_distractors_are_refused(card, shipped, distractors):
-    evidence = shipped.calibration.evidence(shipped.logits(distractors.images.numpy()))
-    refused = (evidence < shipped.calibration.least_evidence(0.98)).double().mean().item()
-    assert refused == pytest.approx(card["distractors refused at reject=0.98"], abs=0.02)
-
-
-def test_the_confidence_of_the_shipped_weights_is_right(shipped, mnist):
-    """On what they were calibrated for: validation images changed as handwriting is."""
-    augment = Augment(rotate=12, scale=0.13, shear=15, shift=2, elastic=0.8, ink=0.7, erase=0.05, blur=0.6, gamma=0.6)
-    part = mnist.validation[:1500]
-    images = augment(part.images.float() / 255, torch.Generator().manual_seed(7))
-    logits = shipped.logits((images * 255).round().byte().numpy())
-    assert expected_calibration_error(shipped.calibration.probabilities(logits), part.labels) < 0.015
-
-
-def test_without_a_name_the_handwriting_weights_are_taken(shipped, few):
-    other = Predictor.from_pretrained("handwriting", device="cpu")
-    assert other.predict(few.images) == shipped.predict(few.images)
-    assert (other.calibration, other.classes) == (shipped.calibration, shipped.classes)
-
-
-def test_unknown_weights_get_a_suggestion():
-    with pytest.raises(ConfigError, match=r"^unknown weights 'handwritting'; did you mean 'handwriting'\? Available: "):
-        Predictor.from_pretrained("handwritting")
-
-
-def test_preprocessing_without_its_model_is_not_ignored(mnist):
-    with pytest.raises(ConfigError, match=r"^preprocessing= goes with a model: the weights that ship have their own; "):
-        Predictor(preprocessing=mnist.test.preprocessing)
-
-
-def test_the_weights_that_ship_take_another_calibration_and_another_program(mnist):
-    calibration = Calibration(temperature=2.0)
-    assert Predictor(calibration=calibration).calibration is calibration
-    image = mnist.test.images[0].numpy()
-    onnx = Predictor.from_pretrained(backend="onnx").predict(image[0])
-    np.testing.assert_allclose(onnx.probabilities, Predictor().predict(image[0]).probabilities, atol=1e-5)
-
-
-def test_a_model_of_ones_own_needs_preprocessing():
-    with pytest.raises(
-        ConfigError, match=r"^a model needs preprocessing=, that of its training: dataset.preprocessing, or "
-    ):
-        Predictor(create_model("lenet5"))
 
 
 # ---- rejection ---------------------------------------------------------------------------------------------------------
@@ -541,7 +452,9 @@ def test_a_model_of_ones_own_needs_preprocessing():
 
 def test_good_digits_are_answered_at_about_the_coverage_asked_for(shipped, mnist):
     images = mnist.validation.images[:1000]
-    answered = {c: sum(p.rejected is None for p in shipped.predict(images, reject=c)) / 1000 for c in (0.5, 0.9, 0.98)}
+    answered = {
+        c: sum(p.rejected is None for p in shipped.predict(images, coverage=c)) / 1000 for c in (0.5, 0.9, 0.98)
+    }
     # Of the good pictures, MNIST's are a little easier than the drawn ones.
     assert answered[0.98] == pytest.approx(0.98, abs=0.01)
     assert answered[0.9] == pytest.approx(0.9, abs=0.05)
@@ -551,100 +464,30 @@ def test_good_digits_are_answered_at_about_the_coverage_asked_for(shipped, mnist
 @pytest.mark.parametrize("kind", ["letter", "sign", "scribble", "print", "texture", "pair", "part"])
 def test_what_is_no_digit_is_refused(kind, shipped, distractors):
     chosen = distractors.images[distractors.labels == distractors.classes.index(kind)]
-    predictions = shipped.predict(chosen, reject=0.98)
+    predictions = shipped.predict(chosen, coverage=0.98)
     assert sum(prediction.rejected is not None for prediction in predictions) >= 0.9 * len(chosen)
     assert all(p.rejected is None for p in shipped.predict(chosen))
 
 
 def test_a_blank_picture_is_rejected_where_rejection_was_asked_for(shipped, seven):
     blank = np.full((60, 60), 230, np.uint8)
-    prediction = shipped.predict(blank, reject=0.98)
+    prediction = shipped.predict(blank, coverage=0.98)
     assert prediction.rejected == "there is no ink in it"
     assert not prediction.frame.any()
-    both = shipped.predict([blank, seven], reject=0.98)
+    both = shipped.predict([blank, seven], coverage=0.98)
     assert [p.rejected for p in both] == ["there is no ink in it", None]
 
 
-@pytest.mark.parametrize("reject", [1.5, 0, 1, -0.98, 98])
-def test_a_rejection_that_is_no_share_is_refused(reject, shipped, seven):
+@pytest.mark.parametrize("coverage", [1.5, 0, 1, -0.98, 98])
+def test_a_coverage_that_is_no_share_is_refused(coverage, shipped, seven):
     for image in (seven, [seven], []):
-        with pytest.raises(ConfigError, match=f"^reject is {reject}, expected the share of good pictures"):
-            shipped.predict(image, reject=reject)
+        with pytest.raises(ConfigError, match=f"^coverage is {coverage}, expected the share of good pictures"):
+            shipped.predict(image, coverage=coverage)
 
 
 def test_a_model_that_was_never_calibrated_cannot_reject(reader, seven):
-    with pytest.raises(ConfigError, match=r"call predictor.calibrate\(validation\) first"):
-        reader.predict(seven, reject=0.98)
-
-
-def test_calibration_on_validation_images_allows_rejection_and_travels_with_the_file(run, mnist, tmp_path, seven):
-    predictor = Predictor.from_checkpoint(run / "best.safetensors", device="cpu")
-    part = mnist.validation[:2000]
-    logits = predictor.logits(part.images.numpy())
-    before = expected_calibration_error(logits.double().softmax(1), part.labels)
-    calibration = predictor.calibrate(part)
-    assert predictor.calibration is calibration
-    assert not calibration.knows_none
-    assert expected_calibration_error(calibration.probabilities(logits), part.labels) <= before + 1e-4
-    predictions = predictor.predict(part.images, reject=0.9)
-    right = [p for p, label in zip(predictions, part.labels, strict=True) if p.label == label]
-    assert sum(p.rejected is None for p in right) / len(right) == pytest.approx(0.9, abs=0.02)
-    rejected = [p for p in predictions if p.rejected]
-    assert all(p.rejected.startswith("it may be ") for p in rejected)
-
-    predictor.save(tmp_path / "calibrated.safetensors")
-    loaded = Predictor.from_checkpoint(tmp_path / "calibrated.safetensors", device="cpu")
-    assert loaded.calibration == calibration
-    assert loaded.predict(part.images[:50], reject=0.9) == predictions[:50]
-
-
-def test_calibration_on_changed_images_is_less_sure_and_repeatable(run, mnist):
-    predictor = Predictor.from_checkpoint(run / "best.safetensors", device="cpu")
-    part, augment = mnist.validation[:1000], Augment(rotate=30, shift=4)
-    clean = predictor.calibrate(part)
-    changed = predictor.calibrate(part, augment=augment, seed=1)
-    assert changed.temperature > clean.temperature
-    assert predictor.calibrate(part, augment=augment, seed=1) == changed
-    assert predictor.calibrate(part, augment=augment, seed=2) != changed
-    assert predictor.calibrate(part, knows_none=True).knows_none
-
-
-# ---- the calibration of a file -----------------------------------------------------------------------------------------
-
-
-def with_header(source, target, change):
-    """A copy of a checkpoint with another header."""
-    data = source.read_bytes()
-    length = int.from_bytes(data[:8], "little")
-    header = json.loads(data[8 : 8 + length])
-    content = json.loads(header["__metadata__"]["mnistkit"])
-    change(content)
-    header["__metadata__"]["mnistkit"] = json.dumps(content)
-    text = json.dumps(header).encode()
-    target.write_bytes(len(text).to_bytes(8, "little") + text + data[8 + length :])
-
-
-@pytest.mark.parametrize(
-    "change",
-    [
-        lambda content: content.pop("calibration"),
-        lambda content: content.update(calibration=None),
-        lambda content: content.update(calibration=[]),
-        lambda content: content.update(calibration={}),
-        lambda content: content["calibration"].update(temperature=0.0),
-        lambda content: content["calibration"].update(temperature="warm"),
-        lambda content: content["calibration"].pop("knows_none"),
-        lambda content: content["calibration"].update(acceptance=[[0.98, "much"]]),
-    ],
-    ids=["none", "null", "a list", "empty", "temperature 0", "a word", "half of it", "a threshold in words"],
-)
-def test_a_file_without_calibration_or_with_a_damaged_one_is_refused_by_name(change, run, tmp_path):
-    path = tmp_path / "damaged.safetensors"
-    with_header(run / "best.safetensors", path, lambda content: None)
-    assert Predictor.from_checkpoint(path).calibration == Calibration()
-    with_header(run / "best.safetensors", path, change)
-    with pytest.raises(CheckpointFormatError, match=f"^{path} has a damaged header .*use an earlier checkpoint$"):
-        Predictor.from_checkpoint(path)
+    with pytest.raises(ConfigError, match=r"measure it first, with classifier.calibrate\(validation\)"):
+        reader.predict(seven, coverage=0.98)
 
 
 # ---- which of the ink is the digit -------------------------------------------------------------------------------------
@@ -675,7 +518,7 @@ def test_a_scribble_beside_the_digit_is_passed_over(crowded, shipped):
 
 
 def test_a_model_that_knows_no_none_takes_the_likeliest_ink(crowded, shipped):
-    plain = Predictor(shipped.model, shipped.preprocessing, device="cpu")
+    plain = Predictor(Classifier(shipped.classifier.network, shipped.classifier.preprocessing))
     assert not plain.explain(crowded).stages["digit"][:, 200:].any()
 
 
@@ -782,12 +625,3 @@ def test_a_name_that_no_file_can_have_is_no_folder(reader):
     for name in ("x" * 5000, "a\0b"):
         with pytest.raises(ImageError, match="cannot be read as an image"):
             reader.predict(name)
-
-
-def test_logits_are_those_of_the_model_in_batches(reader, few):
-    stack = few.images.numpy()
-    with torch.inference_mode():
-        expected = reader.model(reader.preprocessing.normalize(few.images))
-    assert torch.allclose(reader.logits(stack), expected, atol=1e-5)
-    assert torch.equal(reader.logits(stack[:, 0]), reader.logits(stack))
-    assert reader.logits(np.repeat(stack, 15, axis=0)).shape == (300, 10)

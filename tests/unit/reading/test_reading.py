@@ -4,7 +4,7 @@ import cv2
 import numpy as np
 import pytest
 
-from mnistkit import Predictor, create_model
+from mnistkit import Classifier, Predictor, create_model
 from mnistkit.data import Preprocessing
 from mnistkit.errors import BlankImageError, ConfigError, ImageError, MissingExtraError
 from mnistkit.synthetic.letter_styles import LETTERS
@@ -167,7 +167,7 @@ def test_what_is_no_picture_is_refused(reader, tmp_path):
 
 
 def test_a_model_of_whole_pictures_cannot_look_for_digits():
-    model = Predictor(create_model("mlp"), Preprocessing((0.1,), (0.3,), framing="resize"), device="cpu")
+    model = Predictor(Classifier(create_model("mlp"), Preprocessing((0.1,), (0.3,), framing="resize")))
     with pytest.raises(
         ConfigError, match=r"^this model reads whole pictures \(framing 'resize'\); .*on MNIST's frames$"
     ):

@@ -11,6 +11,7 @@ from torch.utils.data import DataLoader, Dataset
 from mnistkit import Augment, Checkpoint, EarlyStopping, TensorLoader, Trainer, create_model
 from mnistkit.callbacks import EMA
 from mnistkit.checkpoint import read_checkpoint
+from mnistkit.data import sample_marks
 from mnistkit.distributed import World
 from mnistkit.errors import CheckpointError, CheckpointMismatchError, WriteError
 from mnistkit.training import Callback, Cosine, snapshot
@@ -449,6 +450,7 @@ def test_several_processes_resume_between_epochs_only(saved, train):
 def test_a_checkpoint_says_what_it_was_trained_on(saved, train):
     content = read_checkpoint(saved)
     assert content.data == {
+        "marks": list(sample_marks(train)),
         "name": "mnist",
         "source": train.source,
         "split": "train",

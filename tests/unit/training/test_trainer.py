@@ -729,7 +729,10 @@ def test_a_saved_model_predicts_what_the_trainer_evaluated(tmp_path, small):
     trainer.save_model(tmp_path / "model.safetensors")
     predictor = Predictor.from_checkpoint(tmp_path / "model.safetensors")
     expected = trainer.model(small.test.preprocessing.normalize(small.test.images)).argmax(1)
-    assert torch.equal(predictor.model(predictor.preprocessing.normalize(small.test.images)).argmax(1), expected)
+    assert torch.equal(
+        predictor.classifier.network(predictor.classifier.preprocessing.normalize(small.test.images)).argmax(1),
+        expected,
+    )
 
 
 def test_a_schedule_reaches_its_end_in_the_last_step(train):

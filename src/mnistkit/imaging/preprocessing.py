@@ -1,24 +1,32 @@
-"""What happens to an image before the model sees it; it travels with the weights."""
+"""What happens to an image before the model sees it; it travels with the weights.
+
+The same code prepares NumPy arrays and tensors, without torch: what is trained on and what is read later cannot differ.
+"""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from typing import Literal, TypeAlias, cast, get_args
+from typing import TYPE_CHECKING, Literal, TypeAlias, TypeVar, cast, get_args
 
-import torch
-import torch.nn.functional as F
-from torch import Tensor
+import numpy as np
 
 from mnistkit._core.json import to_lists, to_tuples
 from mnistkit.errors import ConfigError, unknown_name
 from mnistkit.types import JsonValue
 
+if TYPE_CHECKING:
+    from torch import Tensor
+
 __all__ = ["Framing", "Preprocessing"]
 
 #: How an image becomes a frame: as MNIST's makers did it (ink fitted into a box, centred by mass), or resized whole.
 Framing: TypeAlias = Literal["mnist", "resize"]
+
+_Pixels = TypeVar("_Pixels", np.ndarray, "Tensor")
+# So many images are resized at once: as float32 they take a few times their bytes.
+_AT_ONCE = 4096
 
 
 # Far above what a classifier of small images sees; what is larger comes from a damaged file, and would take gigabytes.
@@ -82,34 +90,32 @@ class Preprocessing:
             height = width = side
         return (self.channels * height * width,) if self.flat else (self.channels, height, width)
 
-    def reshape(self, frames: Tensor) -> Tensor:
+    def reshape(self, frames: np.ndarray) -> np.ndarray:
         """Crop and resize uint8 frames ``(N, C, H, W)`` as ``geometry`` says."""
         for kind, side in self.geometry:
             frames = _crop(frames, side) if kind == "crop" else _resize(frames, side)
         return frames
 
-    def normalize(self, images: Tensor) -> Tensor:
+    def normalize(self, images: _Pixels) -> _Pixels:
         """Uint8 images ``(N, C, H, W)`` as float32 of mean 0 and deviation 1 over the training data."""
-        scale, shift = self._affine(255.0, images.device)
-        return self._shape(images.to(torch.float32).mul_(scale).add_(shift))
+        floats = images.astype(np.float32) if isinstance(images, np.ndarray) else images.float()
+        return self._standardize(floats, 255.0)
 
-    def normalize_unit(self, images: Tensor) -> Tensor:
+    def normalize_unit(self, images: _Pixels) -> _Pixels:
         """The same for float32 images in ``[0, 1]``, in place."""
-        scale, shift = self._affine(1.0, images.device)
-        return self._shape(images.mul_(scale).add_(shift))
+        return self._standardize(images, 1.0)
 
-    def _shape(self, images: Tensor) -> Tensor:
-        return images.flatten(1) if self.flat else images
+    def _standardize(self, images: _Pixels, white: float) -> _Pixels:
+        images *= self._per_channel([1 / (white * std) for std in self.std], images)
+        images += self._per_channel([-mean / std for mean, std in zip(self.mean, self.std, strict=True)], images)
+        return images.reshape(len(images), -1) if self.flat else images
 
-    def _affine(self, white: float, device: torch.device) -> tuple[float | Tensor, float | Tensor]:
-        scales = [1 / (white * std) for std in self.std]
-        shifts = [-mean / std for mean, std in zip(self.mean, self.std, strict=True)]
+    def _per_channel(self, values: list[float], like: _Pixels) -> float | _Pixels:
+        """One number, or one for each channel of such images."""
         if self.channels == 1:
-            return scales[0], shifts[0]
-        return (
-            torch.tensor(scales, device=device).view(-1, 1, 1),
-            torch.tensor(shifts, device=device).view(-1, 1, 1),
-        )
+            return values[0]
+        numbers = np.array(values, like.dtype) if isinstance(like, np.ndarray) else like.new_tensor(values)
+        return numbers.reshape(-1, 1, 1)
 
     def to_json(self) -> dict[str, JsonValue]:
         """As JSON can hold it."""
@@ -125,19 +131,27 @@ def _is_side(value: object) -> bool:
     return isinstance(value, int) and not isinstance(value, bool) and 1 <= value <= _LARGEST_SIDE
 
 
-def _crop(images: Tensor, side: int) -> Tensor:
+def _crop(images: np.ndarray, side: int) -> np.ndarray:
     height, width = images.shape[-2:]
     if not 1 <= side <= min(height, width):
         raise ConfigError(f"cannot crop {height}x{width} images to {side}x{side}")
     top, left = (height - side) // 2, (width - side) // 2
-    return images[..., top : top + side, left : left + side].contiguous()
+    return np.ascontiguousarray(images[..., top : top + side, left : left + side])
 
 
-def _resize(images: Tensor, side: int) -> Tensor:
+def _resize(images: np.ndarray, side: int) -> np.ndarray:
     if side < 1:
         raise ConfigError(f"cannot resize images to {side}x{side}")
-    parts = [
-        F.interpolate(part.to(torch.float32), (side, side), mode="bilinear", antialias=True).round_().to(torch.uint8)
-        for part in torch.split(images, 4096)
-    ]
-    return torch.cat(parts)
+    rows, columns = (_weights(length, side) for length in images.shape[-2:])
+    parts = np.array_split(images, range(_AT_ONCE, len(images), _AT_ONCE))
+    return np.concatenate([np.rint(rows @ part.astype(np.float32) @ columns.T).astype(np.uint8) for part in parts])
+
+
+def _weights(before: int, after: int) -> np.ndarray:
+    """What each of the pixels before gives to each of those after, in one direction: bilinear, with antialiasing."""
+    scale = before / after
+    centres = (np.arange(after) + 0.5) * scale
+    distances = np.abs(np.arange(before) + 0.5 - centres[:, None])
+    weights = np.clip(1 - distances / max(scale, 1.0), 0, None)
+    shares: np.ndarray = (weights / weights.sum(1, keepdims=True)).astype(np.float32)
+    return shares
