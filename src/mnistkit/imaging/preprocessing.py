@@ -59,7 +59,7 @@ class Preprocessing:
             if not isinstance(values, tuple) or len(values) > _MOST_STEPS:
                 raise ConfigError(f"{name} is {values!r:.80}, expected a tuple of at most {_MOST_STEPS}")
         for name, numbers in (("mean", self.mean), ("std", self.std)):
-            if not all(isinstance(n, (int, float)) and math.isfinite(n) for n in numbers):
+            if not all(isinstance(n, (int, float)) for n in numbers):
                 raise ConfigError(f"{name} is {numbers!r:.80}, expected a number for each channel")
         if len(self.size) != 2 or not all(map(_is_side, self.size)):
             raise ConfigError(f"size is {self.size!r:.80}, expected height and width, from 1 to {_LARGEST_SIDE} pixels")
@@ -72,7 +72,9 @@ class Preprocessing:
             raise ConfigError(f"flat is {self.flat!r:.80}, expected True or False")
         if len(self.mean) != len(self.std) or not self.mean:
             raise ConfigError(f"mean {self.mean} and std {self.std} need one number for each channel")
-        if not all(std > 0 for std in self.std):
+        if not all(map(math.isfinite, self.mean)):
+            raise ConfigError(f"mean is {self.mean}, expected finite numbers")
+        if not all(0 < std < math.inf for std in self.std):
             raise ConfigError(f"std {self.std} must be positive: images that are all alike cannot be normalised")
         if self.framing not in get_args(Framing):
             raise ConfigError(unknown_name("framing", self.framing, get_args(Framing)))
@@ -133,15 +135,13 @@ def _is_side(value: object) -> bool:
 
 def _crop(images: np.ndarray, side: int) -> np.ndarray:
     height, width = images.shape[-2:]
-    if not 1 <= side <= min(height, width):
+    if side > min(height, width):
         raise ConfigError(f"cannot crop {height}x{width} images to {side}x{side}")
     top, left = (height - side) // 2, (width - side) // 2
     return np.ascontiguousarray(images[..., top : top + side, left : left + side])
 
 
 def _resize(images: np.ndarray, side: int) -> np.ndarray:
-    if side < 1:
-        raise ConfigError(f"cannot resize images to {side}x{side}")
     rows, columns = (_weights(length, side) for length in images.shape[-2:])
     parts = np.array_split(images, range(_AT_ONCE, len(images), _AT_ONCE))
     return np.concatenate([np.rint(rows @ part.astype(np.float32) @ columns.T).astype(np.uint8) for part in parts])

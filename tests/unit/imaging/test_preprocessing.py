@@ -132,9 +132,9 @@ def test_steps_are_taken_in_their_order():
     ("step", "message"),
     [
         (("crop", 29), "cannot crop 28x28 images to 29x29"),
-        (("crop", 0), "cannot crop 28x28 images to 0x0"),
-        (("resize", 0), "cannot resize images to 0x0"),
-        (("resize", -3), "cannot resize images to -3x-3"),
+        (("crop", 0), "geometry has"),
+        (("resize", 0), "geometry has"),
+        (("resize", -3), "geometry has"),
     ],
 )
 def test_an_impossible_size_is_refused(step, message):
