@@ -14,7 +14,7 @@ import torch
 import mnistkit
 import mnistkit.data
 from mnistkit import errors
-from mnistkit.checkpoint import read_checkpoint
+from mnistkit.checkpoint import read_checkpoint, write_checkpoint
 from mnistkit.cli import main
 from mnistkit.data import list_datasets
 from mnistkit.training import FAST
@@ -292,6 +292,8 @@ def test_ctrl_c_before_the_first_checkpoint_claims_no_saved_run(run, train_comma
         (["--batch-size", "0"], 2, "batch_size is 0, expected at least 1"),
         (["--lr", "nan"], 2, "peak is nan, expected a positive number"),
         (["--lr", "-1", "--schedule", "constant"], 2, "lr is -1.0, expected a positive number"),
+        (["--set", "hidden={[]:1}"], 2, "--set hidden={[]:1}: this is no value: "),
+        (["--set", f"hidden={'-' * 5000}1"], 2, "this is no value: "),
         (["--validation", "300"], 3, "cannot take 300 images out of 300 and leave any"),
         (["--lr", "1e30", "--schedule", "constant", "--optimizer", "sgd"], 6, "became NaN or infinite"),
     ],
@@ -315,7 +317,7 @@ def test_a_damaged_data_file_is_named(run, train_command, tmp_path, small_root):
 def test_an_output_folder_that_cannot_be_made_is_named(run, train_command, tmp_path):
     (tmp_path / "file").touch()
     code, _, error = run(*train_command, "--epochs", 1, "--output", tmp_path / "file" / "run")
-    assert code == 4
+    assert code == 8
     assert f"mnistkit: cannot write {tmp_path / 'file' / 'run'}" in error
     assert "choose a folder that can be written" in error
 
@@ -338,6 +340,8 @@ def test_an_output_folder_that_cannot_be_made_is_named(run, train_command, tmp_p
         (errors.BlankImageError("it broke"), 5),
         (errors.NonFiniteLossError("it broke"), 6),
         (errors.MissingExtraError("it", "extra", "breaking"), 7),
+        (errors.WriteError("it broke"), 8),
+        (PermissionError(13, "Permission denied", "file"), 1),
     ],
     ids=lambda value: type(value).__name__ if isinstance(value, Exception) else str(value),
 )
@@ -358,6 +362,9 @@ def test_a_bug_is_not_hidden(monkeypatch):
 @pytest.mark.parametrize(
     ("arguments", "text"),
     [
+        (["train", "--seed", "1" + 22 * "0"], "is not a seed: expected a whole number from 0 to 2**63 - 1"),
+        (["train", "--seed", "-1"], "-1"),
+        (["datasets", "\x1b[31m"], r"unrecognized arguments: \x1b[31m"),
         ([], "the following arguments are required: COMMAND"),
         (["trian"], "invalid choice: 'trian'"),
         (["predict"], "the following arguments are required: FILE"),
@@ -461,6 +468,90 @@ def test_evaluate_asks_for_the_data_set_of_a_file_that_does_not_know_it(run, tmp
     code, _, error = run("evaluate", tmp_path / "weights.pt", "--dataset", "fashion-mnist", "--root", small_root)
     assert code == 4
     assert "the file does not say which model its weights belong to" in error
+
+
+# ---- one's own pictures -----------------------------------------------------------------------------------------------
+
+
+def put_pictures(folder, dataset, each):
+    """Pictures of a data set as files, a folder for each digit, the first ``each`` of them."""
+    for digit in range(10):
+        (folder / str(digit)).mkdir(parents=True)
+        for number, image in enumerate(dataset.only(digit).images[:each, 0].numpy()):
+            PIL.Image.fromarray(image).save(folder / str(digit) / f"{number}.png")
+    return folder
+
+
+@pytest.fixture
+def train_own(tmp_path):
+    """A command that trains on a folder of pictures; options may follow."""
+    return ["train", "--model", "mlp", "--epochs", 1, "--batch-size", 10, "--output", tmp_path / "run", "--dataset"]
+
+
+def test_a_folder_of_classes_is_trained_on_and_a_tenth_of_it_judges(run, run_json, train_own, tmp_path, mnist):
+    own = put_pictures(tmp_path / "own", mnist.train, 4)
+    report = run_json(*train_own, own)
+    assert (report["dataset"], report["validation"]["count"], "test" in report) == (str(own), 4, False)
+    assert report["validation"]["accuracy"] == report["history"][0]["val_accuracy"]
+    # All of it was seen in training or in choosing.
+    code, _, error = run("evaluate", report["checkpoint"], "--dataset", own)
+    assert code == 2
+    assert f"was trained on pictures of {own}; give a folder of others" in error
+    others = put_pictures(tmp_path / "others", mnist.validation, 2)
+    assert run_json("evaluate", report["checkpoint"], "--dataset", others)["count"] == 20
+    code, output, _ = run(*train_own, own, "--validation", 8, "--output", tmp_path / "second")
+    assert code == 0
+    assert output.startswith("seed 0: validation loss ")
+    assert "of 8)" in output.splitlines()[0]
+
+
+def test_a_folder_of_splits_is_trained_on_and_measured(run, run_json, train_own, tmp_path, mnist):
+    own = tmp_path / "own"
+    put_pictures(own / "train", mnist.train, 4)
+    put_pictures(own / "test", mnist.validation, 2)
+    report = run_json(*train_own, own)
+    assert report["test"]["count"] == 20
+    result = run_json("evaluate", report["checkpoint"], "--dataset", own)
+    assert (result["correct"], result["count"]) == (report["test"]["correct"], 20)
+    code, _, error = run("evaluate", report["checkpoint"], "--dataset", own, "--split", "validation")
+    assert (code, "has no folder validation, only train, test; give --split" in error) == (2, True)
+    put_pictures(own / "validation", mnist.validation, 1)
+    report = run_json(*train_own, own, "--output", tmp_path / "second")
+    assert read_checkpoint(report["checkpoint"]).data["count"] == 40
+
+
+def test_a_folder_that_leaves_nothing_to_measure_on_is_refused(run, train_own, tmp_path, mnist):
+    own = put_pictures(tmp_path / "own", mnist.train, 2)
+    code, output, error = run(*train_own, own, "--validation", 0)
+    assert (code, output) == (2, "")
+    assert "has no folder test, and --validation 0 leaves nothing to measure on" in error
+
+
+@pytest.mark.parametrize("name", ["pictures", "a" * 300, "a\0b"])
+def test_what_is_neither_a_data_set_nor_a_folder_is_said(run, train_own, name):
+    code, output, error = run(*train_own, name)
+    assert (code, output) == (2, "")
+    assert "unknown data set" in error
+    assert error.endswith("; and there is no folder of that name\n")
+
+
+def test_what_only_a_file_asks_for_is_not_downloaded(run, trained, monkeypatch, tmp_path):
+    monkeypatch.setenv("MNISTKIT_HOME", str(tmp_path))
+    asked = []
+    monkeypatch.setattr("torchvision.datasets.FashionMNIST", lambda *arguments, **options: asked.append(options))
+    code, output, error = run("evaluate", trained / "best.safetensors")
+    assert (code, output, asked) == (3, "", [])
+    assert "trained on 'fashion-mnist', as it says itself; what only a file asks for is not downloaded" in error
+    assert run("evaluate", trained / "best.safetensors", "--dataset", "fashion-mnist")[0] == 3
+    assert asked
+
+
+def test_a_folder_that_only_a_file_names_is_not_looked_into(run, tmp_path, trained, mnist):
+    content = read_checkpoint(trained / "best.safetensors")
+    content.data["name"] = str(put_pictures(tmp_path / "own", mnist.train, 1))
+    write_checkpoint(tmp_path / "x.safetensors", content)
+    code, _, error = run("evaluate", tmp_path / "x.safetensors")
+    assert (code, "unknown data set" in error) == (2, True)
 
 
 # ---- compare ----------------------------------------------------------------------------------------------------------
@@ -629,6 +720,49 @@ def test_the_command_reports_every_model():
     assert (done.returncode, done.stderr) == (0, b"")
     assert rows["mlp"]["parameters"] == 20_175
     assert all(row["description"] for row in rows.values())
+
+
+@pytest.mark.processes
+@pytest.mark.parametrize(
+    ("command", "code", "text"),
+    [
+        ("{} datasets > /dev/full", 8, "mnistkit: cannot write to standard output: No space left on device\n"),
+        ("{} datasets --json > /dev/full", 8, "mnistkit: cannot write to standard output: No space left on device\n"),
+        ("{} --help > /dev/full", 0, ""),
+        ("{} datasets >&-", 0, ""),
+        ("{} info none 2> /dev/full", 4, ""),
+        ("{} info none 2>&-", 4, ""),
+        ("{} info {{}}{{}} <&-", 4, "mnistkit: there is no checkpoint {{}}{{}}\n".replace("{{}}", "{}")),
+    ],
+)
+def test_output_that_goes_nowhere_is_no_traceback(command, code, text):
+    command = command.format(f"{sys.executable} -m mnistkit")
+    done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, check=False, timeout=100)
+    assert (done.returncode, done.stderr) == (code, text)
+
+
+@pytest.mark.parametrize("name", ["a" * 300, "a/" * 3000, "a\0b", "\x1b[31m"])
+@pytest.mark.parametrize(
+    "command",
+    [
+        ["info", "NAME"],
+        ["evaluate", "NAME"],
+        ["evaluate", "x", "--report", "NAME.json"],
+        ["compare", "NAME.json", "NAME.json"],
+        ["predict", "NAME"],
+        ["predict", "PICTURE", "--csv", "NAME"],
+        ["predict", "PICTURE", "--explain", "NAME"],
+        ["read", "PICTURE", "--figure", "NAME.png"],
+        ["train", "--epochs", "1", "--resume", "--dataset", "NAME"],
+    ],
+)
+def test_no_name_ends_in_a_traceback(run, pictures, tmp_path, monkeypatch, command, name):
+    monkeypatch.chdir(tmp_path)
+    code, _, error = run(*(part.replace("NAME", name).replace("PICTURE", str(pictures[0])) for part in command))
+    # A name of escapes is an ordinary file; the others cannot be.
+    assert code in {0, 2, 3, 4, 5, 8}
+    assert code or name.startswith("\x1b")
+    assert "\x1b" not in error
 
 
 @pytest.mark.processes

@@ -1,7 +1,11 @@
 """The commands `predict` and `read`, with the weights that ship."""
 
 import csv
+import io
 import json
+import os
+import subprocess
+import sys
 
 import numpy as np
 import PIL.Image
@@ -105,15 +109,15 @@ def test_csv_with_json_reports_the_counts(run, album, tmp_path):
 def test_a_csv_file_that_cannot_be_written_leaves_nothing_behind(run, album, tmp_path):
     (tmp_path / "taken").mkdir()
     code, output, error = run("predict", album, "--csv", tmp_path / "taken")
-    assert (code, output) == (2, "")
-    assert error.splitlines()[-1].startswith(f"mnistkit: cannot write {tmp_path / 'taken'}: Is a directory")
+    assert (code, output) == (8, "")
+    assert error.splitlines()[-1].startswith(f"mnistkit: cannot write {tmp_path / 'taken'}: it is a folder")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["album", "taken"]
 
 
 def test_a_folder_for_the_csv_that_cannot_be_made_is_named(run, album, tmp_path):
     target = album / "1.png" / "out.csv"
     code, _, error = run("predict", album / "2.jpg", "--csv", target)
-    assert code == 2
+    assert code == 8
     assert f"mnistkit: cannot write {target}: " in error
 
 
@@ -159,6 +163,157 @@ def test_explanations_are_saved_as_pictures(run, album, tmp_path):
     for path in folder.iterdir():
         with PIL.Image.open(path) as picture:
             assert picture.width > 3 * picture.height
+
+
+def test_explanations_of_pictures_of_one_name_are_numbered(run, album, tmp_path):
+    (album / "dear.png").unlink()
+    for folder in ("a", "b"):
+        save(tmp_path / folder / "Same.png", np.asarray(PIL.Image.open(album / "1.png")))
+    save(tmp_path / "a" / "same.jpg", np.asarray(PIL.Image.open(album / "1.png")))
+    why = tmp_path / "why"
+    assert run("predict", tmp_path / "a", tmp_path / "b", "--explain", why, "--csv", tmp_path / "x.csv")[0] == 0
+    assert len({path.name.casefold() for path in why.iterdir()}) == 3
+    assert len(rows_of(tmp_path / "x.csv")) == 3
+
+
+def test_an_explanation_replaces_nothing(run, album):
+    before = (album / "1.png").read_bytes()
+    code, output, error = run("predict", album / "1.png", "--explain", album)
+    assert (code, output) == (2, "")
+    assert error == f"mnistkit: {album / '1.png'} is there already; give another folder than {album}\n"
+    assert (album / "1.png").read_bytes() == before
+
+
+# ---- names of strangers -----------------------------------------------------------------------------------------------
+
+NAMES = [b"\x1b[31m\n7.png", b"\xff\xfe.png", b"l" * 251 + b".png", "\uff1d数字 7.png".encode(), b"=1+1.png", b"~x.png"]
+
+
+@pytest.fixture
+def strange(tmp_path, album):
+    """Copies of a picture of a 7 under names that a stranger might choose."""
+    folder = tmp_path / "strange"
+    folder.mkdir()
+    for name in NAMES:
+        (folder / os.fsdecode(name)).write_bytes((album / "1.png").read_bytes())
+    return folder
+
+
+def test_any_name_is_read_and_nothing_of_it_reaches_the_terminal(run, strange, tmp_path):
+    code, output, error = run("predict", strange, "--explain", tmp_path / "why")
+    assert (code, error) == (0, "")
+    assert [line.rpartition(": ")[2][0] for line in output.splitlines()] == ["7"] * len(NAMES)
+    assert "\x1b" not in output
+    assert f"{strange}/\\x1b[31m\\n7.png: 7" in output
+    assert f"{strange}/\\udcff\\udcfe.png: 7" in output
+    assert len(list((tmp_path / "why").iterdir())) == len(NAMES)
+    for path in strange.iterdir():
+        path.write_text("Dear Sir")
+    code, output, error = run("predict", strange)
+    assert (code, output, len(error.splitlines())) == (5, "", len(NAMES) + 1)
+    assert "\x1b" not in error
+
+
+def test_any_name_stands_in_the_csv_and_is_no_formula(run, strange, tmp_path, monkeypatch):
+    monkeypatch.chdir(strange)
+    code, _, error = run("predict", *sorted(path.name for path in strange.iterdir()), "--csv", tmp_path / "out.csv")
+    assert (code, error) == (0, "")
+    rows = rows_of(tmp_path / "out.csv")
+    assert [row["label"] for row in rows] == ["7"] * len(NAMES)
+    names = {row["file"] for row in rows}
+    assert {"'=1+1.png", "'\uff1d数字 7.png", r"\x1b[31m\n7.png", r"\udcff\udcfe.png", "~x.png"} < names
+
+
+def test_json_has_names_as_they_are(run, strange):
+    code, output, _ = run("predict", strange, "--json")
+    assert code == 0
+    assert output.isascii()
+    assert {row["file"] for row in json.loads(output)["predictions"]} == {
+        str(strange / os.fsdecode(name)) for name in NAMES
+    }
+
+
+def test_a_terminal_that_lacks_a_letter_gets_an_escape(strange, tmp_path):
+    environment = os.environ | {"PYTHONIOENCODING": "ascii:strict"}
+    command = [sys.executable, "-m", "mnistkit", "predict", os.fsencode(strange) + b"/" + NAMES[3]]
+    done = subprocess.run(command, capture_output=True, env=environment, check=False)
+    assert (done.returncode, done.stderr) == (0, b"")
+    assert b"\\uff1d\\u6570\\u5b57 7.png: 7" in done.stdout
+
+
+# ---- standard input and output ----------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def standard_input(monkeypatch):
+    """Gives bytes to the commands."""
+    return lambda data: monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(data)))
+
+
+@pytest.mark.parametrize("command", ["predict", "read"])
+def test_a_dash_is_standard_input(run, album, standard_input, command):
+    standard_input((album / "1.png").read_bytes())
+    code, output, error = run(command, "-", "--json")
+    report = json.loads(output)
+    assert (code, error) == (0, "")
+    row = report["predictions"][0] if command == "predict" else report["digits"][0] | {"file": report["file"]}
+    assert (row["file"], row.get("name") or row["digit"]) == ("-", "7")
+
+
+def test_standard_input_can_stand_among_files(run, album, standard_input, tmp_path):
+    standard_input((album / "2.jpg").read_bytes())
+    code, output, _ = run("predict", album / "1.png", "-", "--explain", tmp_path / "why")
+    assert code == 0
+    assert [line.rpartition(": ")[2][0] for line in output.splitlines()] == ["7", "4"]
+    assert sorted(path.name for path in (tmp_path / "why").iterdir()) == ["1.png", "standard-input.png"]
+
+
+@pytest.mark.parametrize(
+    ("data", "arguments", "code", "text"),
+    [
+        (b"", ["-"], 5, "bytes is not an image that can be read"),
+        (b"Dear Sir", ["-"], 5, "bytes is not an image that can be read"),
+        (b"x" * 2000, ["-"], 5, "standard input is longer than"),
+        (b"", ["-", "-"], 2, "- is given twice, but standard input can be read only once"),
+        (None, ["-"], 2, "- means standard input, which is closed"),
+    ],
+)
+def test_what_is_no_picture_on_standard_input_is_said(run, standard_input, monkeypatch, data, arguments, code, text):
+    monkeypatch.setattr("mnistkit.cli.pictures._MOST_BYTES", 1000)
+    if data is None:
+        monkeypatch.setattr(sys, "stdin", None)
+    else:
+        standard_input(data)
+    got, output, error = run("read", *arguments)
+    assert (got, output) == (code, "")
+    assert text in error
+
+
+@pytest.mark.processes
+def test_a_csv_can_go_into_a_pipe(album):
+    (album / "dear.png").unlink()
+    command = [sys.executable, "-m", "mnistkit", "predict", str(album), "--csv", "/dev/stdout"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert [row["label"] for row in csv.DictReader(io.StringIO(done.stdout))] == ["7", "4", "0"]
+
+
+# ---- read -------------------------------------------------------------------------------------------------------------
+
+
+def test_several_pictures_are_read_one_after_the_other(run, album, blank, tmp_path):
+    (album / "dear.png").unlink()
+    code, output, error = run("read", album, blank, "--figure", tmp_path / "boxes")
+    assert code == 5
+    assert output.splitlines() == [
+        f"{album / name}: {digit}" for name, digit in (("1.png", 7), ("2.jpg", 4), ("more/3.bmp", 0))
+    ]
+    assert error.splitlines()[0].startswith(f"mnistkit: {blank}: ")
+    assert error.splitlines()[1] == "mnistkit: 1 of 4 pictures could not be read"
+    assert sorted(path.name for path in (tmp_path / "boxes").iterdir()) == ["1.png", "2.png", "3.png"]
+    report = json.loads(run("read", album, "--json")[1])
+    assert (report["count"], report["failed"]) == (3, 0)
+    assert [reading["text"] for reading in report["readings"]] == ["7", "4", "0"]
 
 
 def test_read_prints_the_lines_and_saves_the_figure(run, mnist, tmp_path):

@@ -7,13 +7,15 @@ are understood, so that ``--help`` answers at once.
 from __future__ import annotations
 
 import argparse
-import os
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import NoReturn
 
 from mnistkit import __version__
+from mnistkit._core.text import printable
 from mnistkit.cli import pictures, reports, train
+from mnistkit.cli.output import complain, flush, silence
 from mnistkit.errors import MnistkitError
 
 __all__ = ["main"]
@@ -25,29 +27,37 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Returns:
         The exit code: 0, that of the error's class (see :mod:`mnistkit.errors`), or 130 after Ctrl-C.
     """
-    parser = _parser()
-    options = parser.parse_args(arguments)
     try:
+        options = _parser().parse_args(arguments)
         command: Callable[[argparse.Namespace], None] = options.command
         command(options)
-        sys.stdout.flush()  # Here, where a reader that is gone can still be dealt with.
+        flush()
     except MnistkitError as error:
-        print(f"mnistkit: {error}", file=sys.stderr)
+        complain(str(error))
         return error.exit_code
     except KeyboardInterrupt:
-        print("mnistkit: interrupted", file=sys.stderr)
+        complain("interrupted")
         return 130
     except BrokenPipeError:
         # Whoever reads our output has had enough; nothing more can be said to them.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
+    except OSError as error:
+        # Of the system, which names the file: no bug of ours.
+        complain(str(error))
+        return 1
+    finally:
+        silence(sys.stdout)
+        silence(sys.stderr)
     return 0
 
 
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        super().error(printable(message))
+
+
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="mnistkit", description="Train digit classifiers, and read pictures of digits."
-    )
+    parser = _Parser(prog="mnistkit", description="Train digit classifiers, and read pictures of digits.")
     parser.add_argument("--version", action="version", version=f"mnistkit {__version__}")
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
     train.add_arguments(_add(commands, "train", train.train, "train a model and report its test accuracy"))
@@ -70,7 +80,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_data_arguments(compare)
 
     pictures.add_predict_arguments(_add(commands, "predict", pictures.predict, "read pictures of one digit each"))
-    pictures.add_read_arguments(_add(commands, "read", pictures.read, "read all digits in a picture"))
+    pictures.add_read_arguments(_add(commands, "read", pictures.read, "read all digits in pictures"))
 
     models = _add(commands, "models", reports.models, "list the models")
     models.add_argument("pattern", nargs="?", default="*", help="such as 'lenet*'")
@@ -82,19 +92,20 @@ def _parser() -> argparse.ArgumentParser:
 
 def _add_data_arguments(parser: argparse.ArgumentParser) -> None:
     """On what to measure, and where."""
-    parser.add_argument("--dataset", help="by default the one that it was trained on; see `mnistkit datasets`")
-    parser.add_argument("--root", type=Path, help="the folder with the data set's files")
+    parser.add_argument(
+        "--dataset",
+        help="see `mnistkit datasets`, or a folder with a folder of pictures for each class (default: what it was trained on)",
+    )
+    parser.add_argument("--root", help="the folder with the data set's files")
     parser.add_argument(
         "--split", choices=["train", "validation", "test"], default="test", help="(default: %(default)s)"
     )
-    parser.add_argument(
-        "--validation", type=int, default=5000, help="training images set aside, as in training (default: %(default)s)"
-    )
+    parser.add_argument("--validation", type=int, help="training images set aside, as in training (default: 5000)")
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:1, mps (default: %(default)s)")
 
 
 def _add(
-    commands: argparse._SubParsersAction[argparse.ArgumentParser],
+    commands: argparse._SubParsersAction[_Parser],
     name: str,
     command: Callable[[argparse.Namespace], None],
     text: str,

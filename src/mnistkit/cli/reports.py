@@ -6,12 +6,13 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mnistkit.cli.output import print_json, print_text, reports_here
-from mnistkit.errors import ConfigError, UnknownModelError, unknown_name
+from mnistkit._core.text import printable
+from mnistkit.cli.output import print_json, print_text, reports_here, say
+from mnistkit.errors import ConfigError, DownloadError, UnknownModelError, unknown_name
 
 if TYPE_CHECKING:
     from mnistkit.checkpoint import CheckpointFile
-    from mnistkit.data import DigitDataset, Splits
+    from mnistkit.data import DigitDataset, Preprocessing
     from mnistkit.evaluation import Report
 
 __all__ = ["compare", "datasets", "evaluate", "info", "models"]
@@ -60,27 +61,50 @@ def _measure(path: Path, options: argparse.Namespace) -> tuple[Report, str]:
     """The report on a checkpoint, and the name of its data set."""
     from mnistkit.checkpoint import read_checkpoint
     from mnistkit.classifier import Classifier
-    from mnistkit.data import load_dataset
     from mnistkit.evaluation import evaluate
 
     content = read_checkpoint(path)
     name = options.dataset or content.data.get("name")
     if not isinstance(name, str):
         raise ConfigError(f"{path} does not say what it was trained on; give --dataset")
-    # The test images are the same whatever is set aside.
-    data = load_dataset(name, root=options.root, validation=0 if options.split == "test" else options.validation)
-    _refuse_other_cut(options, path, content, data)
-    dataset: DigitDataset = getattr(data, options.split)
+    dataset, train = _load(options, path, name, content.preprocessing)
+    _refuse_seen_images(options, path, content, dataset, train)
     # What is not in the file is taken from the data.
     content.preprocessing = content.preprocessing or dataset.preprocessing
     content.classes = content.classes or dataset.classes
     return evaluate(Classifier.from_file(content, content.build()), dataset, device=options.device), name
 
 
-def _refuse_other_cut(options: argparse.Namespace, path: Path, content: CheckpointFile, data: Splits) -> None:
-    """Validation images that the model was trained on would say nothing."""
-    seen = content.data.get("count") if content.data.get("name") == data.train.name else None
-    if isinstance(seen, int) and seen > len(data.train):
+def _load(
+    options: argparse.Namespace, path: Path, name: str, preprocessing: Preprocessing | None
+) -> tuple[DigitDataset, DigitDataset | None]:
+    """The images to measure on, and what was left for training."""
+    from mnistkit.cli.data import load_for_evaluation
+
+    by_user = options.dataset is not None
+    try:
+        return load_for_evaluation(
+            name, options.root, options.split, options.validation, preprocessing=preprocessing, by_user=by_user
+        )
+    except (ConfigError, DownloadError) as error:
+        if by_user:
+            raise
+        raise type(error)(
+            f"{error}\n{path} was trained on {name!r}, as it says itself; what only a file asks for is not downloaded: "
+            "give --dataset"
+        ) from error
+
+
+def _refuse_seen_images(
+    options: argparse.Namespace, path: Path, content: CheckpointFile, dataset: DigitDataset, train: DigitDataset | None
+) -> None:
+    """Images that the model was trained on would say nothing."""
+    if train is None:
+        if content.data.get("source") == dataset.source:
+            raise ConfigError(f"{path} was trained on pictures of {dataset.source}; give a folder of others")
+        return
+    seen = content.data.get("count") if content.data.get("name") == train.name else None
+    if isinstance(seen, int) and seen > len(train):
         raise ConfigError(
             f"{path} was trained on {seen:,} images, of which --validation {options.validation} sets some "
             "aside; give the --validation of its training"
@@ -100,9 +124,9 @@ def models(options: argparse.Namespace) -> None:
         raise UnknownModelError(unknown_name("model", options.pattern, list_models()))
     print_json(options, {"models": rows})
     if not options.json:
-        print(f"{'name':<20}{'parameters':>12}{'MACs':>12}")
+        say(f"{'name':<20}{'parameters':>12}{'MACs':>12}")
         for row in rows:
-            print(f"{row['name']:<20}{row['parameters']:>12,}{row['macs']:>12,}\n    {row['description']}")
+            say(f"{row['name']:<20}{row['parameters']:>12,}{row['macs']:>12,}\n    {row['description']}")
 
 
 def datasets(options: argparse.Namespace) -> None:
@@ -125,10 +149,10 @@ def datasets(options: argparse.Namespace) -> None:
     if not options.json:
         for info in infos:
             where = "in this package" if info.torchvision is None else "downloaded when first used"
-            print(
+            say(
                 f"{info.name:<18}{info.title}, {len(info.classes)} classes, {where}\n{'':<18}{info.licence}; {info.citation}"
             )
-        print(f"\nDownloads are kept in {cache_dir()}; MNISTKIT_HOME sets another folder.")
+        say(f"\nDownloads are kept in {cache_dir()}; MNISTKIT_HOME sets another folder.")
 
 
 def info(options: argparse.Namespace) -> None:
@@ -159,14 +183,14 @@ def info(options: argparse.Namespace) -> None:
     print_json(options, report)
     if not options.json:
         for name, value in report.items():
-            print(f"{name + ':':<15}{_plain(value)}")
+            say(f"{name + ':':<15}{_plain(value)}")
 
 
 def _plain(value: object) -> str:
     if isinstance(value, dict):
-        return ", ".join(f"{key} {_plain(item)}" for key, item in value.items()) or "-"
+        return ", ".join(f"{printable(key)} {_plain(item)}" for key, item in value.items()) or "-"
     if isinstance(value, (list, tuple)):
         return " ".join(map(_plain, value)) or "-"
     if isinstance(value, float):
         return f"{value:.6g}"
-    return "-" if value is None else str(value)
+    return "-" if value is None else printable(value)

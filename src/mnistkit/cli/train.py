@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import argparse
 import ast
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from mnistkit._core.files import user_path
+from mnistkit._core.text import printable
 from mnistkit.cli.output import print_json, print_text
 from mnistkit.errors import ConfigError
 
@@ -52,9 +55,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="NAME=VALUE",
         help="an argument of the model, such as activation=tanh",
     )
-    parser.add_argument("--dataset", default="mnist", help="see `mnistkit datasets` (default: %(default)s)")
+    parser.add_argument(
+        "--dataset",
+        default="mnist",
+        help="see `mnistkit datasets`, or a folder with a folder of pictures for each class, or with such folders in train, "
+        "validation and test (default: %(default)s)",
+    )
     parser.add_argument("--root", help="the folder with the data set's files")
-    parser.add_argument("--validation", type=int, default=5000, help="training images set aside (default: %(default)s)")
+    parser.add_argument(
+        "--validation", type=int, help="training images set aside (default: 5000, or a tenth of a folder)"
+    )
     parser.add_argument("--epochs", type=float, help="1.5 is one and a half (default: %(default)s)")
     parser.add_argument("--batch-size", type=int, help="(default: %(default)s)")
     parser.add_argument("--lr", type=float, help="the highest learning rate (default: %(default)s)")
@@ -63,7 +73,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--no-augment", action="store_true", help="train on the images as they are")
     parser.add_argument("--precision", choices=["auto", "fp32", "bf16", "fp16"], help="(default: %(default)s)")
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:1, mps (default: %(default)s)")
-    parser.add_argument("--seed", type=int, nargs="+", default=[0], help="several train one model each (default: 0)")
+    parser.add_argument("--seed", type=_seed, nargs="+", default=[0], help="several train one model each (default: 0)")
     parser.add_argument(
         "--output", type=Path, help="the run's folder (default: runs/MODEL); with several seeds their parent"
     )
@@ -72,48 +82,62 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def _seed(text: str) -> int:
+    seed = int(text)
+    if not 0 <= seed < 2**63:
+        raise argparse.ArgumentTypeError(f"{text} is not a seed: expected a whole number from 0 to 2**63 - 1")
+    return seed
+
+
 def train(options: argparse.Namespace) -> None:
     """Train one model for each seed, and report their test accuracy."""
     from statistics import mean, stdev
 
     if options.fast:
         _refuse_what_is_decided(options)
-    output = options.output or Path("runs") / _model_name(options)
+    output = user_path(options.output or Path("runs") / _model_name(options))
     if len(set(options.seed)) < len(options.seed):
         raise ConfigError(f"--seed {' '.join(map(str, options.seed))}: give each seed once")
     folders = [output if len(options.seed) == 1 else output / f"seed-{seed}" for seed in options.seed]
     for folder in folders:
-        if (folder / "last.safetensors").exists() and not options.resume:
-            raise ConfigError(f"{folder} holds a run already; add --resume to go on with it, or give another --output")
+        # os.path's says no where Path's raises: for a name that no folder can have, or a folder that is not ours.
+        if os.path.exists(folder / "last.safetensors") and not options.resume:  # noqa: PTH110
+            raise ConfigError(
+                f"{printable(folder)} holds a run already; add --resume to go on with it, or give another --output"
+            )
     runs: list[dict[str, object]] = []
     accuracies: list[float] = []
     for seed, folder in zip(options.seed, folders, strict=True):
-        report, test = _train_one(options, seed, folder)
+        report, split, result = _train_one(options, seed, folder)
         runs.append(report)
-        accuracies.append(test.accuracy)
-        print_text(options, f"seed {seed}: test {test}\n  {report['checkpoint']}")
+        accuracies.append(result.accuracy)
+        print_text(options, f"seed {seed}: {split} {result}\n  {printable(report['checkpoint'])}")
     if len(runs) == 1:
         print_json(options, runs[0])
         return
     print_json(
-        options, {"test": {"accuracy": mean(accuracies), "std": stdev(accuracies), "values": accuracies}, "runs": runs}
+        options, {split: {"accuracy": mean(accuracies), "std": stdev(accuracies), "values": accuracies}, "runs": runs}
     )
     print_text(
         options,
-        f"test accuracy, mean of {len(runs)} seeds: {mean(accuracies):.3%}, standard deviation {stdev(accuracies):.3%}",
+        f"{split} accuracy, mean of {len(runs)} seeds: {mean(accuracies):.3%}, standard deviation {stdev(accuracies):.3%}",
     )
 
 
-def _train_one(options: argparse.Namespace, seed: int, folder: Path) -> tuple[dict[str, object], Evaluation]:
+def _train_one(options: argparse.Namespace, seed: int, folder: Path) -> tuple[dict[str, object], str, Evaluation]:
+    """One run: its report, and what was measured on which split."""
     from mnistkit.callbacks import Checkpoint, CSVLogger
     from mnistkit.checkpoint import load_model
-    from mnistkit.data import load_dataset
+    from mnistkit.cli.data import load_for_training
     from mnistkit.seeding import seed_everything
     from mnistkit.training import FAST, Trainer
 
-    data = load_dataset(options.dataset, root=options.root, validation=options.validation)
+    data = load_for_training(options.dataset, options.root, options.validation)
+    judge = data.test or data.validation
+    if judge is None:
+        raise ConfigError(f"{options.dataset} has no folder test, and --validation 0 leaves nothing to measure on")
     seed_everything(seed)
-    checkpoint = Checkpoint(folder, monitor="val_accuracy" if options.validation else "train_loss")
+    checkpoint = Checkpoint(folder, monitor="val_accuracy" if data.validation else "train_loss")
     callbacks = [checkpoint, CSVLogger(folder / "history.csv")]
     if options.fast:
         recipe = FAST[options.fast]
@@ -124,14 +148,17 @@ def _train_one(options: argparse.Namespace, seed: int, folder: Path) -> tuple[di
         trainer = _trainer(options, data.train, callbacks, seed)
     resume = checkpoint.last_path if options.resume and checkpoint.last_path.exists() else None
     try:
-        history = trainer.fit(data.train, data.validation if options.validation else None, epochs=epochs, resume=resume)
+        history = trainer.fit(data.train, data.validation, epochs=epochs, resume=resume)
     except KeyboardInterrupt:
         if checkpoint.last_path.exists():
-            print(f"saved {checkpoint.last_path}; the same command with --resume goes on from there", file=sys.stderr)
+            print(
+                f"saved {printable(checkpoint.last_path)}; the same command with --resume goes on from there",
+                file=sys.stderr,
+            )
         raise
     precision = trainer.precision.name
     best = Trainer(load_model(checkpoint.best_path), device=options.device, precision=precision, progress=False)
-    test = best.evaluate(data.test)
+    result = best.evaluate(judge)
     report = {
         "model": _model_name(options),
         "dataset": options.dataset,
@@ -140,9 +167,9 @@ def _train_one(options: argparse.Namespace, seed: int, folder: Path) -> tuple[di
         "seconds": round(trainer.seconds, 1),
         "checkpoint": str(checkpoint.best_path),
         "history": history.rows,
-        "test": test.to_json(),
+        judge.split: result.to_json(),
     }
-    return report, test
+    return report, judge.split, result
 
 
 def _model_name(options: argparse.Namespace) -> str:
@@ -190,5 +217,7 @@ def _model_arguments(settings: Sequence[str]) -> dict[str, object]:
             value = ast.literal_eval(text)
         except (ValueError, SyntaxError):
             value = text  # A word, such as tanh.
+        except (TypeError, MemoryError, RecursionError) as error:
+            raise ConfigError(f"--set {printable(setting[:60])}: this is no value: {error}") from error
         arguments[name] = value
     return arguments
