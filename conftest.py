@@ -1,8 +1,11 @@
 """What every test, and every example in a docstring, starts from."""
 
+import itertools
 import os
+import random
 import socket
 
+import numpy as np
 import pytest
 import torch
 
@@ -26,7 +29,10 @@ def _public_names(doctest_namespace):
 
 @pytest.fixture(autouse=True)
 def _seeded():
-    mnistkit.seed_everything(0)
+    """As `seed_everything` does, but for other devices: asked again and again, those take longer than most tests."""
+    random.seed(0)
+    np.random.seed(0)
+    torch.default_generator.manual_seed(0)
 
 
 @pytest.fixture(autouse=True)
@@ -42,10 +48,17 @@ def _no_network(monkeypatch):
     monkeypatch.setattr(socket.socket, "connect", guarded)
 
 
+@pytest.fixture(scope="session")
+def homes(tmp_path_factory):
+    """Names of folders, a new one each time; made by whoever writes there, since most tests do not."""
+    folder = tmp_path_factory.mktemp("homes")
+    return (str(folder / str(number)) for number in itertools.count())
+
+
 @pytest.fixture(autouse=True)
-def _own_folders(monkeypatch, tmp_path_factory):
-    """Downloads and relative paths end up in a folder of the test's own."""
-    monkeypatch.setenv("MNISTKIT_HOME", str(tmp_path_factory.mktemp("home")))
+def _own_home(monkeypatch, homes):
+    """Downloads end up in a folder of the test's own."""
+    monkeypatch.setenv("MNISTKIT_HOME", next(homes))
 
 
 @pytest.fixture(scope="session")

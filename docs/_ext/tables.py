@@ -14,6 +14,7 @@ from mnistkit.models import list_models, model_factory
 from mnistkit.training import Callback
 from mnistkit.training.callback import HOOKS
 
+HOSTILE = RESULTS.with_name("hostile.json")
 WEIGHTS = resources.files("mnistkit.models") / "weights"
 # Which rows of benchmarks/results/accuracy.json are of a registered model as its factory makes it, on MNIST's test images.
 MEASURED = {"lenet5": "train", "mlp": "t2b", "convnet": "t3", "digit_cnn": "t4"}
@@ -93,9 +94,27 @@ class HookTable(Table):
         return table(["hook", "when it is called"], [[a, b.replace("``", "`")] for a, b in rows])
 
 
+class HostileTable(Table):
+    def text(self):
+        self.env.note_dependency(str(HOSTILE))
+        rows = [
+            [
+                f"`{kind}`",
+                run["what"],
+                f"{run['tried']:,}",
+                run["failed"],
+                run["worst"],
+                f"{run['date']}, `{run['commit']}`",
+            ]
+            for kind, run in json.loads(HOSTILE.read_text(encoding="utf-8")).items()
+        ]
+        return table(["kind", "what happens", "tried", "failed", "figure", "when, on which commit"], rows)
+
+
 def setup(app):
     app.add_directive("model-table", ModelTable)
     app.add_directive("model-card", ModelCard)
     app.add_directive("dataset-table", DatasetTable)
     app.add_directive("hook-table", HookTable)
+    app.add_directive("hostile-table", HostileTable)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

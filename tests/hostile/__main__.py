@@ -2,6 +2,7 @@
 
 import argparse
 import datetime
+import importlib
 import json
 import multiprocessing
 import pkgutil
@@ -18,7 +19,8 @@ import torch
 import tests.hostile
 from tests.hostile import Outcome, run_kind
 
-KINDS = sorted(found.name for found in pkgutil.iter_modules(tests.hostile.__path__) if found.name != "__main__")
+NO_KINDS = {"__main__", "mutations"}
+KINDS = sorted(found.name for found in pkgutil.iter_modules(tests.hostile.__path__) if found.name not in NO_KINDS)
 
 
 def alone(kind: str, seed: int, seconds: float) -> Outcome:
@@ -57,6 +59,7 @@ def main() -> int:
         if arguments.json:
             figures = json.loads(arguments.json.read_text()) if arguments.json.exists() else {}
             figures[kind] = outcome._asdict() | {
+                "what": str(importlib.import_module(f"tests.hostile.{kind}").__doc__).splitlines()[0],
                 "seed": arguments.seed,
                 "seconds": round(seconds),
                 "date": datetime.date.today().isoformat(),
