@@ -18,7 +18,10 @@ SplitName: TypeAlias = Literal["train", "validation", "test"]
 PathLike: TypeAlias = str | os.PathLike[str]
 
 #: One image in any form that :meth:`mnistkit.Predictor.predict` takes.
-ImageLike: TypeAlias = "str | os.PathLike[str] | bytes | BinaryIO | PIL.Image.Image | np.ndarray | Tensor"
+ImageLike: TypeAlias = (
+    "str | os.PathLike[str] | bytes | bytearray | memoryview | BinaryIO | PIL.Image.Image | np.ndarray | Tensor"
+    " | Mapping[str, object]"
+)
 
 #: What JSON can hold.
 JsonValue: TypeAlias = "bool | int | float | str | list[JsonValue] | dict[str, JsonValue] | None"

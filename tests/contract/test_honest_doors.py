@@ -146,7 +146,6 @@ def test_the_rest_of_a_set_that_holds_test_images_is_accepted(small):
         DataLoader(TensorDataset(torch.zeros(2, 1))),
         (pair for pair in []),
     ],
-    ids=repr,
 )
 def test_what_holds_no_images_is_accepted(data):
     refuse_test_images(data, "training")

@@ -28,7 +28,7 @@ def path(tmp_path_factory):
 def dataset(labels, side=2):
     """An image for each label, each image another."""
     images = torch.arange(len(labels) * side * side).view(-1, side, side).remainder(251).to(torch.uint8)
-    return DigitDataset.from_arrays(images, labels, mean_std=((0.1,), (0.3,)))
+    return DigitDataset.from_arrays(images, labels, white=255, mean_std=((0.1,), (0.3,)))
 
 
 def array_or_message(path):
@@ -111,7 +111,7 @@ def test_bytes_and_their_fractions_are_the_same_images(images, kind):
     labels = [0] * len(images)
     channels = images.shape[1] if images.ndim == 4 else 1
     moments = (0.1,) * channels, (0.3,) * channels
-    ours = DigitDataset.from_arrays(images, labels, mean_std=moments)
+    ours = DigitDataset.from_arrays(images, labels, white=255, mean_std=moments)
     theirs = DigitDataset.from_arrays((images / 255).astype(kind), labels, mean_std=moments)
     assert torch.equal(ours.images, theirs.images)
     assert ours.fingerprint == theirs.fingerprint
@@ -137,7 +137,7 @@ def test_a_stratified_split_divides_every_class_by_its_share(labels, data, seed)
 @given(labels=label_lists, data=st.data(), seed=seeds)
 def test_a_split_is_disjoint_and_in_order(labels, data, seed):
     positions = torch.arange(len(labels), dtype=torch.uint8).view(-1, 1, 1)
-    numbered = DigitDataset.from_arrays(positions, labels, mean_std=((0.1,), (0.3,)))
+    numbered = DigitDataset.from_arrays(positions, labels, white=255, mean_std=((0.1,), (0.3,)))
     rest, part = numbered.stratified_split(data.draw(st.integers(0, len(labels) - 1)), seed)
     ours, theirs = (d.images.flatten().tolist() for d in (rest, part))
     assert ours == sorted(ours)

@@ -478,6 +478,6 @@ def test_a_bomb_is_refused_before_it_takes_memory(tmp_path):
     done = subprocess.run([sys.executable, "-c", BOMBS, *files], capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stderr
     *messages, growth = done.stdout.splitlines()
-    assert [message for message in messages[:8] if "80 megapixels; scale it down" not in message] == []
+    assert [message for message in messages[:8] if "40 megapixels; scale it down" not in message] == []
     assert all("cannot be read as an image: " in message for message in messages[8:])
     assert int(growth) < 60_000_000

@@ -36,7 +36,7 @@ PACKAGES = {
     "errors": set(),
     "types": set(),
     "_core": {"numpy", "tqdm"},
-    "imaging": {"numpy", "PIL", "cv2"},
+    "imaging": {"numpy", "PIL", "cv2", "pillow_heif"},
     "calibration": {"numpy"},
     "reading": {"numpy", "PIL", "matplotlib"},
     "interpret": {"torch", "sklearn"},

@@ -53,6 +53,11 @@ class DatasetInfo:
     first_label: int = 0
     framing: Framing = "mnist"
 
+    @property
+    def folder(self) -> str:
+        """The folder in which torchvision keeps the files."""
+        return self.torchvision or "MNIST"
+
 
 def _emnist(part: str, title: str, classes: tuple[str, ...], first_label: int = 0) -> DatasetInfo:
     files: dict[str, tuple[str, ...]] = {
@@ -146,11 +151,18 @@ def list_datasets() -> list[str]:
 
 
 def dataset_info(name: str) -> DatasetInfo:
-    """What a data set is.
+    """What a data set is; capitals, hyphens and underscores in its name do not matter.
 
     Raises:
         ConfigError: for an unknown name, with the likeliest meant one.
     """
-    if name not in _CATALOGUE:
-        raise ConfigError(unknown_name("data set", name, _CATALOGUE))
-    return _CATALOGUE[name]
+    plain = _plain(str(name))
+    for known, info in _CATALOGUE.items():
+        if _plain(known) == plain:
+            return info
+    raise ConfigError(unknown_name("data set", str(name).lower(), _CATALOGUE))
+
+
+def _plain(name: str) -> str:
+    """Without what people write in different ways: capitals, hyphens, underscores, spaces."""
+    return "".join(letter for letter in name.casefold() if letter.isalnum())

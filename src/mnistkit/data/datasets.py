@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from mnistkit.data.arrays import as_tensor, as_uint8, mean_and_std
+from mnistkit.data.arrays import as_images, as_labels, mean_and_std
 from mnistkit.data.marks import image_marks
 from mnistkit.errors import ConfigError, DataError, unknown_name
 from mnistkit.imaging import Framing, Preprocessing
@@ -85,9 +85,10 @@ class DigitDataset(Dataset[tuple[Tensor, int]]):
     @classmethod
     def from_arrays(
         cls,
-        images: np.ndarray | Tensor,
-        labels: np.ndarray | Tensor | Sequence[int],
+        images: np.ndarray | Tensor | Sequence[object],
+        labels: np.ndarray | Tensor | Sequence[int] | Sequence[str],
         *,
+        white: float | None = None,
         classes: Sequence[str] = DIGITS,
         split: SplitName = "train",
         name: str = "arrays",
@@ -98,8 +99,11 @@ class DigitDataset(Dataset[tuple[Tensor, int]]):
         """Make a data set of one's own arrays.
 
         Args:
-            images: ``(N, H, W)`` or ``(N, C, H, W)``; uint8 with 0 to 255, or float with 0 to 1; 0 is background.
-            labels: ``(N,)`` integers from 0.
+            images: ``(N, H, W)``, ``(N, C, H, W)``, ``(N, H, W, C)``, rows ``(N, H * W)`` of square images, a list of equally
+                large PIL images or arrays, or a table of pandas; 0 is background.
+            labels: ``(N,)`` integers from 0, names out of ``classes``, or one-hot rows ``(N, classes)``.
+            white: the number that stands for white. By default 255, or 1 for floats to 1, for booleans and for integers
+                that are all 0 or 1; for larger integers the largest number of 10, 12, 14 or 16 bits.
             classes: a name for each label.
             split: what the images are for.
             name: of the data set.
@@ -111,17 +115,15 @@ class DigitDataset(Dataset[tuple[Tensor, int]]):
         Raises:
             DataError: for another shape, type or range, or labels that do not fit.
         """
-        pixels = as_uint8(as_tensor(images, "images"))
+        pixels = as_images(images, white)
         if not pixels.numel():
             raise DataError(f"got images of shape {tuple(pixels.shape)}: there are none")
-        targets = as_tensor(labels, "labels")
-        if targets.is_floating_point() or targets.dtype == torch.bool:
-            raise DataError(f"got {targets.dtype} labels, expected integers from 0")
+        targets = as_labels(labels, classes)
         mean, std = mean_std or mean_and_std(pixels)
         height, width = pixels.shape[-2:]
         return cls(
             pixels,
-            targets.to(torch.int64),
+            targets,
             tuple(classes),
             Preprocessing(mean, std, (height, width), framing),
             split,
@@ -190,6 +192,33 @@ class DigitDataset(Dataset[tuple[Tensor, int]]):
                 raise ConfigError(f"label {label} is not one of 0 to {len(self.classes) - 1}")
         return self[torch.isin(self.labels, torch.tensor(labels))]
 
+    def with_classes(self, classes: Sequence[str]) -> DigitDataset:
+        """The same images with their labels numbered as in ``classes``, by name.
+
+        So data whose folders lack a digit, or have them in another order, fit a model: ``data.with_classes(model_classes)``.
+
+        Raises:
+            DataError: if a class that occurs here is not among them, or one of them comes twice.
+
+        >>> from mnistkit.data import DigitDataset
+        >>> pictures = DigitDataset.from_arrays(torch.rand(2, 28, 28), ["9", "2"], classes=["9", "2"])
+        >>> pictures.with_classes("0123456789").labels
+        tensor([9, 2])
+        """
+        names = tuple(classes)
+        if names == self.classes:
+            return self
+        if len(set(names)) < len(names):
+            raise DataError(f"got classes {', '.join(names)}, of which one comes twice")
+        present = {self.classes[label] for label in torch.unique(self.labels).tolist()}
+        if lacking := sorted(present - set(names)):
+            raise DataError(
+                f"{self!r} has images of {', '.join(map(repr, lacking[:10]))}, which {'is' if len(lacking) == 1 else 'are'} not "
+                f"among the classes {', '.join(map(repr, names[:20]))}"
+            )
+        numbers = torch.tensor([names.index(name) if name in names else -1 for name in self.classes], dtype=torch.int64)
+        return dataclasses.replace(self, labels=numbers.to(self.labels.device)[self.labels], classes=names)
+
     def take_per_class(self, count: int, seed: int = 0) -> DigitDataset:
         """``count`` images of each class that occurs here, drawn at random but in their order.
 
@@ -206,10 +235,16 @@ class DigitDataset(Dataset[tuple[Tensor, int]]):
         """Cut off ``count`` images in which every class has its share; returns (the rest, the part cut off).
 
         Raises:
+            ConfigError: if ``count`` is no whole number.
             DataError: unless ``0 <= count < len(self)``.
         """
+        if not isinstance(count, int):
+            raise ConfigError(f"got {count!r} images to cut off, expected a whole number")
         if not 0 <= count < max(len(self), 1):
-            raise DataError(f"cannot take {count:,} images out of {len(self):,} and leave any")
+            raise DataError(
+                f"cannot take {count:,} images out of {len(self):,} and leave any; give a smaller number "
+                "(validation= where a data set is loaded)"
+            )
         present = torch.bincount(self.labels, minlength=len(self.classes)).numpy()
         shares = present * (count / max(len(self), 1))
         counts = np.floor(shares).astype(int)

@@ -16,7 +16,7 @@ from typing import BinaryIO
 
 import numpy as np
 
-from mnistkit._core.files import write_atomically
+from mnistkit._core.files import open_regular, write_atomically
 from mnistkit.errors import IdxFormatError
 from mnistkit.types import PathLike
 
@@ -44,37 +44,49 @@ def read_idx(path: PathLike, *, ndim: int | None = None) -> np.ndarray:
 
     Raises:
         FileNotFoundError: if there is no such file.
-        IdxFormatError: if the file is something else, damaged, truncated, or longer than its header says.
+        IdxFormatError: if the file is something else (a folder, a pipe), cannot be read, is damaged, truncated, or longer
+            than its header says.
     """
     path = Path(path)
-    with path.open("rb") as file:
-        packed = file.read(2) == _GZIP_MAGIC
-        file.seek(0)
-        chunks = _inflated(path, file) if packed else iter(lambda: file.read(_CHUNK), b"")
-        first = next(chunks, b"")
-        dtype, shape = _parse_header(path, first, ndim)
-        start = 4 + 4 * len(shape)
-        wanted = math.prod(shape) * dtype.itemsize
-        # Without the zeros: NumPy refuses (0, 2**32, 2**32) too.
-        if math.prod(filter(None, shape)) * dtype.itemsize > _LARGEST:
-            raise IdxFormatError(f"{path}: the header says {shape}, over the limit of 4 GiB; the file is damaged")
-        # Filled piece by piece: one copy of the data, and nothing that is longer than the header says.
-        buffer = np.empty(wanted, dtype=np.uint8)
-        filled = 0
-        for chunk in itertools.chain((first[start:],), chunks):
-            if filled + len(chunk) > wanted:
-                raise IdxFormatError(
-                    f"{path} is too long: the header says {shape}, {wanted:,} bytes, but more follow; "
-                    "delete it and get it again"
-                )
-            buffer[filled : filled + len(chunk)] = np.frombuffer(chunk, dtype=np.uint8)
-            filled += len(chunk)
-    if filled < wanted:
+    try:
+        with open_regular(path) as file:
+            return _read(path, file, ndim)
+    except (FileNotFoundError, IdxFormatError):
+        raise
+    except (OSError, ValueError) as error:
+        raise IdxFormatError(f"{path} cannot be read: {getattr(error, 'strerror', None) or error}") from error
+
+
+def _read(path: Path, file: BinaryIO, ndim: int | None) -> np.ndarray:
+    packed = file.read(2) == _GZIP_MAGIC
+    file.seek(0)
+    chunks = _inflated(path, file) if packed else iter(lambda: file.read(_CHUNK), b"")
+    first = next(chunks, b"")
+    dtype, shape = _parse_header(path, first, ndim)
+    start = 4 + 4 * len(shape)
+    wanted = math.prod(shape) * dtype.itemsize
+    # Without the zeros: NumPy refuses (0, 2**32, 2**32) too.
+    if math.prod(filter(None, shape)) * dtype.itemsize > _LARGEST:
+        raise IdxFormatError(f"{path}: the header says {shape}, over the limit of 4 GiB; the file is damaged")
+    # It grows with what is there: what the header says is only believed when it has come.
+    content = bytearray()
+    for chunk in itertools.chain((first[start:],), chunks):
+        content += chunk
+        if len(content) > wanted:
+            raise IdxFormatError(
+                f"{path} is too long: the header says {shape}, {wanted:,} bytes, but more follow; "
+                "delete it and get it again"
+            )
+    if len(content) < wanted:
         raise IdxFormatError(
-            f"{path} is truncated: the header says {shape}, {wanted:,} bytes, but there are {filled:,}; "
+            f"{path} is truncated: the header says {shape}, {wanted:,} bytes, but there are {len(content):,}; "
             "delete it and get it again"
         )
-    return buffer.view(dtype).reshape(shape).astype(dtype.newbyteorder("="), copy=False)
+    values = np.frombuffer(content, dtype)
+    if not dtype.isnative:
+        # In place: a second copy would double what it takes.
+        values = values.byteswap(inplace=True).view(dtype.newbyteorder("="))
+    return values.reshape(shape)
 
 
 def _inflated(path: Path, file: BinaryIO) -> Iterator[bytes]:

@@ -61,8 +61,8 @@ class TensorLoader:
         device: torch.device | str = "cpu",
         world: World | None = None,
     ) -> None:
-        if batch_size < 1:
-            raise ConfigError(f"batch_size is {batch_size}, expected at least 1")
+        if not isinstance(batch_size, int) or not 1 <= batch_size < 2**31:
+            raise ConfigError(f"batch_size is {batch_size}, expected at least 1 and a whole number")
         world = world or World()
         if len(dataset) < (world.size if shuffle else 1):
             raise DataError(

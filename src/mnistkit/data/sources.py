@@ -1,4 +1,4 @@
-"""Where data sets come from: this package, files on disk, a download, a folder of one's own pictures."""
+"""Where data sets come from: this package, files on disk, a download."""
 
 from __future__ import annotations
 
@@ -8,23 +8,21 @@ import importlib.resources
 import os
 import sys
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
-import torch
 
 from mnistkit.data.catalogue import DatasetInfo, dataset_info
 from mnistkit.data.datasets import DigitDataset, Splits
 from mnistkit.data.idx import read_idx
 from mnistkit.data.split_guard import remember_test_images
-from mnistkit.errors import ConfigError, DataError, DownloadError, ImageError
-from mnistkit.imaging import IMAGE_SUFFIXES, Framing, frame_image, image_files, load_image
-from mnistkit.types import PathLike, SplitName
+from mnistkit.errors import DataError, DownloadError
+from mnistkit.types import PathLike
 
-__all__ = ["MNIST_MEAN_STD", "cache_dir", "from_folder", "load_dataset", "load_mnist"]
+__all__ = ["MNIST_MEAN_STD", "cache_dir", "load_dataset", "load_mnist"]
 
 # Of all 60,000 training images; a test measures them.
 MNIST_MEAN_STD = ((0.13066047627384286,), (0.3081078038564627,))
+_MOST_LISTED = 20
 
 
 def load_mnist(validation: int = 5000, seed: int = 0) -> Splits:
@@ -59,9 +57,10 @@ def load_dataset(
     """A data set by name: from disk if its files are there, else downloaded once by torchvision.
 
     Args:
-        name: one of :func:`mnistkit.data.list_datasets`.
-        root: the folder with the files (gzipped or not; torchvision's own layout is found too), or where to put them;
-            by default ``$MNISTKIT_HOME``, else this platform's cache folder.
+        name: one of :func:`mnistkit.data.list_datasets`; capitals, hyphens and underscores do not matter.
+        root: the folder with the files (gzipped or not, also named as in ``train-images.idx3-ubyte``; torchvision's own layout
+            is found too), or where to put them; by default ``$MNISTKIT_HOME``, else this platform's cache folder. MNIST
+            comes from this package if there is no ``root``.
         validation: how many training images to set aside; see :func:`load_mnist`.
         seed: decides which ones.
         download: whether files that are not there may be downloaded.
@@ -73,7 +72,8 @@ def load_dataset(
         DataError: if there are fewer images than ``validation``.
     """
     info = dataset_info(name)
-    if info.torchvision is None:
+    bundled = info.torchvision is None and root is None
+    if bundled:
         folder, source = Path(str(importlib.resources.files("mnistkit.data") / "_mnist")), "bundled with mnistkit"
     else:
         folder = cache_dir() if root is None else Path(root).expanduser()
@@ -81,9 +81,14 @@ def load_dataset(
         if missing := _missing(info, folder):
             _download(info, folder, missing, allowed=download)
     images, labels = _read(info, folder, "train")
-    mean_std = MNIST_MEAN_STD if name == "mnist" else None
     train = DigitDataset.from_arrays(
-        images, labels, classes=info.classes, name=name, source=source, framing=info.framing, mean_std=mean_std
+        images,
+        labels,
+        classes=info.classes,
+        name=info.name,
+        source=source,
+        framing=info.framing,
+        mean_std=MNIST_MEAN_STD if bundled else None,
     )
     images, labels = _read(info, folder, "test")
     test = DigitDataset.from_arrays(
@@ -91,75 +96,15 @@ def load_dataset(
         labels,
         classes=info.classes,
         split="test",
-        name=name,
+        name=info.name,
         source=source,
         framing=info.framing,
         mean_std=(train.mean, train.std),
     )
-    if info.torchvision is not None:
+    if not bundled:
         remember_test_images(test)
     rest, part = train.stratified_split(validation, seed)
     return Splits(rest, dataclasses.replace(part, split="validation"), test)
-
-
-def from_folder(
-    path: PathLike,
-    *,
-    size: int = 28,
-    channels: Literal[1, 3] = 1,
-    framing: Framing = "mnist",
-    split: SplitName = "train",
-) -> DigitDataset:
-    """One's own pictures: a folder for each class, named after it.
-
-    Args:
-        path: the folder that holds the classes' folders. Labels are numbered in the order of their names, numbers
-            before words.
-        size: height and width that every picture is brought to.
-        channels: 1 for grey, 3 for colour (with ``framing="resize"``).
-        framing: ``"mnist"`` finds the ink of a digit and frames it as MNIST's makers did; ``"resize"`` takes the whole
-            picture.
-        split: what the pictures are for.
-
-    Raises:
-        ConfigError: for a size below 1, or colour with ``framing="mnist"``.
-        DataError: if there is no such folder, class or picture, or pictures cannot be read (all are listed).
-    """
-    if size < 1:
-        raise ConfigError(f"size is {size}, expected at least 1")
-    if framing == "mnist" and channels != 1:
-        raise ConfigError(
-            f"framing 'mnist' makes 1 channel, white ink on black; {channels} channels need framing='resize'"
-        )
-    folder = Path(path).expanduser()
-    if not folder.is_dir():
-        raise DataError(f"{folder} is not a folder; expected one that holds a folder of pictures for each class")
-    classes = sorted((p.name for p in folder.iterdir() if p.is_dir() and not p.name.startswith(".")), key=_by_number)
-    files = [(file, label) for label, name in enumerate(classes) for file in image_files(folder / name)]
-    if not files:
-        raise DataError(
-            f"no pictures in {folder}: expected a folder for each class, as in {folder}/7/photo.png, with files ending "
-            f"in {', '.join(sorted(IMAGE_SUFFIXES))}"
-        )
-    frames, failures = [], []
-    for file, _ in files:
-        try:
-            # The ink may stand out by its colour alone.
-            pixels = load_image(file, channels=3 if framing == "mnist" else channels)
-            frames.append(frame_image(pixels, size=(size, size), framing=framing))
-        except ImageError as error:
-            failures.append(f"  {file}: {error}")
-    if failures:
-        raise DataError(f"{len(failures)} of {len(files)} pictures cannot be read:\n" + "\n".join(failures))
-    return DigitDataset.from_arrays(
-        np.stack(frames),
-        [label for _, label in files],
-        classes=classes,
-        split=split,
-        name=folder.resolve().name,
-        source=str(folder),
-        framing=framing,
-    )
 
 
 def cache_dir() -> Path:
@@ -173,36 +118,37 @@ def cache_dir() -> Path:
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "mnistkit"
 
 
-def _by_number(name: str) -> tuple[int, int, str]:
-    return (0, int(name), name) if name.isdecimal() else (1, 0, name)
-
-
 def _find(info: DatasetInfo, root: Path, file: str) -> Path | None:
-    folders = [root, root / info.name]
-    if info.torchvision:
-        folders.append(root / info.torchvision)
-    candidates = [folder / (file + suffix) for folder in folders for suffix in ("", ".gz")]
-    if info.torchvision:
-        # Unpacked only: torchvision unpacks what has the right checksum, so that a .gz alone is a failed download's.
-        candidates.append(root / info.torchvision / "raw" / file)
-    return next((path for path in candidates if path.is_file()), None)
+    folders = [root, root / info.name, root / info.folder]
+    # With a point where the first hyphen of the format is, as unpackers on Windows have it and archives of Kaggle.
+    names = [file, file.replace("-idx", ".idx")]
+    candidates = [folder / (name + suffix) for folder in folders for name in names for suffix in ("", ".gz")]
+    # Unpacked only: torchvision unpacks what has the right checksum, so that a .gz alone is a failed download's.
+    candidates.append(root / info.folder / "raw" / file)
+    # Kaggle's archive has a folder for each file, of the same name.
+    candidates += [root / name / name for name in names]
+    # Path.is_file raises for a name that no file can have.
+    return next((path for path in candidates if os.path.isfile(path)), None)  # noqa: PTH113
 
 
 def _missing(info: DatasetInfo, root: Path) -> list[str]:
     return [file for files in info.files.values() for file in files if _find(info, root, file) is None]
 
 
-def _read(info: DatasetInfo, root: Path, split: str) -> tuple[np.ndarray | torch.Tensor, np.ndarray]:
+def _read(info: DatasetInfo, root: Path, split: str) -> tuple[np.ndarray, np.ndarray]:
     paths = [_find(info, root, file) or root / file for file in info.files[split]]
     if info.format == "libsvm":
         return _read_libsvm(paths[0])
-    images = torch.from_numpy(read_idx(paths[0], ndim=3))
-    labels = read_idx(paths[1])
+    images, labels = read_idx(paths[0], ndim=3), read_idx(paths[1])
+    if labels.ndim == 2 and labels.shape[1]:  # QMNIST keeps eight numbers for each image, the class first.
+        labels = labels[:, 0]
+    if labels.ndim != 1 or labels.dtype.kind not in "ui":
+        raise DataError(
+            f"{paths[1]} holds {labels.dtype} of shape {labels.shape}, expected a whole number for each image"
+        )
     if len(images) != len(labels):
         raise DataError(f"{paths[0]} holds {len(images)} images, but {paths[1]} {len(labels)} labels; get both again")
-    if labels.ndim == 2:  # QMNIST keeps eight numbers for each image, the class first.
-        labels = labels[:, 0]
-    return images.mT if info.transposed else images, labels.astype(np.int64) - info.first_label
+    return np.moveaxis(images, 1, 2) if info.transposed else images, labels.astype(np.int64) - info.first_label
 
 
 def _read_libsvm(path: Path) -> tuple[np.ndarray, np.ndarray]:
@@ -220,12 +166,14 @@ def _read_libsvm(path: Path) -> tuple[np.ndarray, np.ndarray]:
 
 def _download(info: DatasetInfo, root: Path, missing: list[str], *, allowed: bool) -> None:
     """Let torchvision download; its mirrors, checksums and progress bar."""
+    if info.torchvision is None:
+        raise DownloadError(_instructions(info, root, missing, "without root= it comes from this package"))
     if not allowed:
         raise DownloadError(_instructions(info, root, missing, "download=False was given"))
     # A second to import: only when a download needs it.
     import torchvision.datasets
 
-    dataset = getattr(torchvision.datasets, str(info.torchvision))
+    dataset = getattr(torchvision.datasets, info.torchvision)
     try:
         root.mkdir(parents=True, exist_ok=True)
         for train in (True, False):
@@ -239,9 +187,20 @@ def _download(info: DatasetInfo, root: Path, missing: list[str], *, allowed: boo
 
 def _instructions(info: DatasetInfo, root: Path, missing: list[str], reason: str) -> str:
     # A folder of its own: several sets have files of the same names.
-    folder = root / str(info.torchvision)
+    folder = root / info.folder
     suffix = "" if info.format == "libsvm" else ".gz"
     return (
-        f"{info.name} is not on this machine ({reason}).\nPut these files into {folder}, or name their folder with root=:\n"
+        f"{info.name} is not in {root} ({reason}).\nPut these files into {folder}, or name their folder with root=:\n"
         + "\n".join(f"  {file}{suffix}" for file in missing)
+        + "\n"
+        + _what_lies_in(root)
     )
+
+
+def _what_lies_in(folder: Path) -> str:
+    try:
+        names = sorted(entry.name + ("/" if entry.is_dir() else "") for entry in folder.iterdir())
+    except OSError:
+        return f"There is no folder {folder} that can be read."
+    more = f" and {len(names) - _MOST_LISTED} more" if len(names) > _MOST_LISTED else ""
+    return f"In {folder} there is {', '.join(names[:_MOST_LISTED]) or 'nothing'}{more}."

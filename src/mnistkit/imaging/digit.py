@@ -102,8 +102,14 @@ def find_parts(ink: np.ndarray) -> tuple[np.ndarray, list[Part]]:
     if ink.size > _LARGE:
         strongest = min(strongest, 3.0 * float(cv2.blur(ink, (3, 3)).max()))
     if strongest < _LEAST_CONTRAST:
+        hint = (
+            "; if it is an array in which another number is white, scale it to 255"
+            if strongest > 0
+            else "; black ink on a transparent ground is lost in a JPEG, and kept in a PNG"
+        )
         raise BlankImageError(
-            f"the image is blank: its strongest contrast is {strongest:.0f} of 255, at least {_LEAST_CONTRAST:.0f} is needed"
+            f"the image is blank: its strongest contrast is {strongest:.0f} of 255, at least {_LEAST_CONTRAST:.0f} is "
+            f"needed{hint}"
         )
     mask = (ink > _threshold(ink, counts, strongest)).astype(np.uint8)
     labels, parts = _parts(mask, ink)

@@ -1,4 +1,4 @@
-"""From anything that holds one image to an array of uint8: files, bytes, PIL images, arrays, tensors."""
+"""From anything that holds one image to an array of uint8: files, bytes, text, PIL images, arrays, tensors."""
 
 from __future__ import annotations
 
@@ -6,57 +6,60 @@ import contextlib
 import io
 import math
 import os
-from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO, Literal, cast
+from collections.abc import Mapping
+from typing import BinaryIO, Literal, cast
 
 import numpy as np
 import PIL.Image
 
-from mnistkit.errors import ImageError
+from mnistkit._core.files import open_regular
+from mnistkit.errors import ImageError, MissingExtraError
+from mnistkit.imaging.canonical import WORK_SIDE
+from mnistkit.imaging.encoded import image_in_bytes, image_in_text, shortened
 from mnistkit.imaging.exif import hide_exif, turn_upright
+from mnistkit.imaging.pixels import as_array, to_numpy, to_uint8, white_of_integers
 from mnistkit.types import ImageLike
 
-if TYPE_CHECKING:
-    from torch import Tensor
+__all__ = ["MAX_PIXELS", "MAX_SIDE", "load_for_frame", "load_image"]
 
-__all__ = ["IMAGE_SUFFIXES", "MAX_PIXELS", "image_files", "load_image", "to_numpy"]
+#: The largest image that is decoded, in pixels: 40 megapixels, for which decoding takes up to 2 gigabytes of memory. Measured:
+#: 18 bytes a pixel for a JPEG, 23 for a PNG with transparency, 31 for a WebP, 44 for an AVIF.
+MAX_PIXELS = 40_000_000
+#: The longest side of an image that is decoded, in pixels.
+MAX_SIDE = 40_000
 
-#: The largest image that is decoded, in pixels: 80 megapixels, for which decoding takes up to two gigabytes of memory.
-MAX_PIXELS = 80_000_000
-#: How the names of image files end, in small letters.
-IMAGE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".gif", ".tif", ".tiff", ".webp", ".ppm", ".pgm"})
-
+# A file object that cannot go back is read whole.
+_MAX_FILE = 2**28
 _ROWS = 256
+# The brands of HEIC files: the first box of ISO 23008-12, annex B.
+_HEIF_BRANDS = frozenset({b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1"})
+# Where web pages and data sets keep a picture in a dictionary: Gradio's editor, an image of Hugging Face's data sets.
+_PICTURE_KEYS = ("composite", "image", "bytes", "path")
 
 
-def image_files(folder: str | os.PathLike[str]) -> list[Path]:
-    """The images in a folder and those below it, in the order of their paths."""
-    return [
-        file
-        for file in sorted(Path(folder).rglob("*"))
-        # Not hidden ones: macOS leaves a "._7.png" beside each 7.png that it copies to a memory stick.
-        if file.suffix.lower() in IMAGE_SUFFIXES and not file.name.startswith(".") and not file.is_dir()
-    ]
-
-
-def load_image(image: ImageLike, *, channels: Literal[1, 3] = 1, side: int | None = None) -> np.ndarray:
+def load_image(
+    image: ImageLike, *, channels: Literal[1, 3] = 1, side: int | None = None, white: float | None = None
+) -> np.ndarray:
     """Read one image upright, its transparency resolved, 8 bits deep.
 
     Args:
-        image: a path, encoded bytes, a binary file object, a PIL image, an array ``(H, W)`` or ``(H, W, C)``, or a tensor
-            ``(H, W)`` or ``(C, H, W)``, with 1 to 4 channels (grey, grey and alpha, RGB, RGBA). Numbers are uint8 (0 to
-            255), uint16 (0 to 65535), other integers (0 to 255), booleans or floats (0 to 1).
+        image: a path, encoded bytes, a binary file object, a data URL, base64 text, a PIL image, an array ``(H, W)`` or
+            ``(H, W, C)``, a tensor ``(H, W)`` or ``(C, H, W)``, with 1 to 4 channels (grey, grey and alpha, RGB, RGBA), lists
+            of numbers, or a dictionary with one of these as "composite", "image", "bytes" or "path".
         channels: 1 for grey, 3 for colour.
         side: the least that is needed of the longer side, in pixels: a larger JPEG is decoded at a half, a quarter or
             an eighth of its size, in a fraction of the time.
+        white: the number that stands for white in an array. By default 255, or 1 for floats to 1, for booleans and
+            for integers that are all 0 or 1; for larger integers the largest number of 10, 12, 14 or 16 bits.
 
     Returns:
         uint8 ``(H, W)`` or ``(H, W, 3)``.
 
     Raises:
-        ImageError: if it is no image, is damaged, empty, larger than ``MAX_PIXELS``, or has other numbers.
+        ImageError: if it is no image, is damaged, empty, larger than ``MAX_PIXELS`` or ``MAX_SIDE``, or has other numbers; if
+            the path is not a file's.
     """
-    picture = _open(image, side)
+    picture = _open(image, side, white)
     _require_size(*picture.size)
     try:
         opaque = _without_alpha(_to_8_bits(turn_upright(picture)))
@@ -65,55 +68,79 @@ def load_image(image: ImageLike, *, channels: Literal[1, 3] = 1, side: int | Non
         raise ImageError(f"the image is damaged, or its file is closed: {_reason(error)}") from error
 
 
-def to_numpy(image: np.ndarray | Tensor | object) -> np.ndarray:
-    """An array as it is; a tensor's copy on the CPU, with the channels last."""
-    if isinstance(image, np.ndarray):
-        # Masked arrays and matrices calculate otherwise.
-        return np.asarray(image)
-    try:
-        tensor = cast("Tensor", image).detach().cpu()
-        # numpy has no bfloat16.
-        array: np.ndarray = (tensor.float() if str(tensor.dtype) == "torch.bfloat16" else tensor).numpy()
-    except (TypeError, RuntimeError) as error:
-        raise ImageError(f"this {type(image).__name__} has no pixels to read: {error}") from error
-    return np.moveaxis(array, -3, -1) if array.ndim >= 3 else array
+def load_for_frame(
+    image: ImageLike, *, size: tuple[int, int], framing: Literal["mnist", "resize"], channels: int
+) -> np.ndarray:
+    """Read an image in the size and colours from which a frame is made: one way for training and for prediction.
+
+    Args:
+        image: as :func:`load_image` takes it.
+        size: height and width of the frame.
+        framing: how the frame will be made.
+        channels: that the frame will have.
+
+    Returns:
+        uint8 ``(H, W)`` or ``(H, W, 3)``.
+
+    Raises:
+        ImageError: if it cannot be read.
+    """
+    if framing == "mnist":
+        # The ink may stand out by its colour alone.
+        return load_image(image, channels=3, side=WORK_SIDE)
+    return load_image(image, channels=3 if channels == 3 else 1, side=4 * max(size))
 
 
-def _open(image: ImageLike, side: int | None) -> PIL.Image.Image:
+def _open(image: ImageLike, side: int | None, white: float | None) -> PIL.Image.Image:
     if isinstance(image, PIL.Image.Image):
+        _refuse_programs(image)
         return image
-    if isinstance(image, (str, os.PathLike, bytes, bytearray)) or hasattr(image, "read"):
-        return _decode(cast("str | os.PathLike[str] | bytes | BinaryIO", image), side)
-    if isinstance(image, np.ndarray) or hasattr(image, "detach"):
-        return _from_array(to_numpy(image), tuple(image.shape))
+    if isinstance(image, Mapping):
+        return _open(_picture_in(image), side, white)
+    if isinstance(image, str):
+        content = image_in_text(image)
+        return _decode(image if content is None else io.BytesIO(content), side, shortened(image))
+    if isinstance(image, (bytes, bytearray, memoryview)):
+        return _decode(io.BytesIO(image_in_bytes(bytes(image))), side, f"this {type(image).__name__}")
+    if isinstance(image, os.PathLike) or hasattr(image, "read"):
+        return _decode(cast("os.PathLike[str] | BinaryIO", image), side)
+    numbers: object = as_array(image) if isinstance(image, (list, tuple)) else image  # type: ignore[unreachable]  # of JSON
+    if isinstance(numbers, np.ndarray) or hasattr(numbers, "detach"):
+        return _from_array(to_numpy(numbers), tuple(getattr(numbers, "shape", ())), white)
     raise ImageError(
         f"{type(image).__name__} is not a kind of image; expected a path, bytes, a binary file, a PIL image, an array or a "
         "tensor"
     )
 
 
-def _decode(source: str | os.PathLike[str] | bytes | BinaryIO, side: int | None) -> PIL.Image.Image:
-    name = os.fsdecode(source) if isinstance(source, (str, os.PathLike)) else f"this {type(source).__name__}"
+def _picture_in(fields: Mapping[str, object]) -> ImageLike:
+    if fields.get("image") is not None and fields.get("mask") is not None:
+        raise ImageError('the dictionary has an "image" and a "mask" that was drawn on it; give one of the two')
+    found = next((fields[key] for key in _PICTURE_KEYS if fields.get(key) is not None), None)
+    if isinstance(found, Mapping):
+        found = next((found[key] for key in _PICTURE_KEYS if found.get(key) is not None), None)
+    if found is not None and not isinstance(found, Mapping):
+        return cast("ImageLike", found)
+    raise ImageError(
+        f"a dictionary with {', '.join(map(repr, fields)) or 'nothing in it'} holds no picture; expected one as "
+        f"{', '.join(map(repr, _PICTURE_KEYS))}"
+    )
+
+
+def _decode(source: str | os.PathLike[str] | BinaryIO, side: int | None, name: str = "") -> PIL.Image.Image:
+    if isinstance(source, io.TextIOBase):
+        raise ImageError('the file was opened as text; open(path, "rb") opens it as an image')
+    if isinstance(source, (str, os.PathLike)):
+        name = shortened(os.fsdecode(source))
+    name = name or f"this {type(source).__name__}"
     try:
         with contextlib.ExitStack() as opened:
-            if isinstance(source, (bytes, bytearray)):
-                file: BinaryIO = io.BytesIO(source)
-            elif isinstance(source, (str, os.PathLike)):
+            if isinstance(source, (str, os.PathLike)):
                 # Pillow leaves the files of damaged and of animated images open.
-                file = opened.enter_context(Path(name).open("rb"))
+                file: BinaryIO = opened.enter_context(open_regular(os.fsdecode(source)))
             else:
-                file = source
-            file, exif = hide_exif(file)
-            picture = PIL.Image.open(file)
-            _require_size(*picture.size)
-            if picture.format == "EPS":
-                raise ImageError("it is PostScript, a program that would have to be run; save it as PNG")
-            if side is not None:
-                scale = side / max(picture.size)
-                picture.draft(None, (math.ceil(picture.width * scale), math.ceil(picture.height * scale)))
-            picture.load()
-            if exif is not None:
-                picture.info["exif"] = exif
+                file = _rewound(source)
+            return _decode_file(file, side)
     except FileNotFoundError as error:
         raise ImageError(f"there is no image file {name}") from error
     except PIL.UnidentifiedImageError as error:
@@ -122,7 +149,58 @@ def _decode(source: str | os.PathLike[str] | bytes | BinaryIO, side: int | None)
         raise ImageError(f"{name} is larger than {MAX_PIXELS // 10**6} megapixels; scale it down") from error
     except Exception as error:  # the decoders of damaged files raise whatever they stumble over
         raise ImageError(f"{name} cannot be read as an image: {_reason(error)}") from error
+
+
+def _decode_file(file: BinaryIO, side: int | None) -> PIL.Image.Image:
+    head = file.read(12)
+    file.seek(0)
+    if head[4:8] == b"ftyp" and head[8:12] in _HEIF_BRANDS:
+        return _decode_heif(file)
+    file, exif = hide_exif(file)
+    picture = PIL.Image.open(file)
+    _refuse_programs(picture)
+    if side is not None:
+        # A telephone's JPEG of 100 megapixels is read too: what counts is what is decoded.
+        scale = side / max(picture.size)
+        picture.draft(None, (math.ceil(picture.width * scale), math.ceil(picture.height * scale)))
+    _require_size(*picture.size)
+    picture.load()
+    if exif is not None:
+        picture.info["exif"] = exif
     return picture
+
+
+def _decode_heif(file: BinaryIO) -> PIL.Image.Image:
+    """As iPhones save photos; without a change of the formats that Pillow knows, which are the whole program's."""
+    try:
+        import pillow_heif
+    except ImportError as error:
+        raise MissingExtraError("pillow-heif", "heif", "a HEIC picture, as iPhones save them,") from error
+    picture = pillow_heif.open_heif(file)
+    _require_size(*picture.size)
+    upright: PIL.Image.Image = picture.to_pillow()
+    return upright
+
+
+def _rewound(source: BinaryIO) -> BinaryIO:
+    """A file object at its beginning; one that cannot go back is read, so far as an image can be long."""
+    try:
+        source.seek(0)
+        return source
+    except (AttributeError, OSError, ValueError):
+        content = io.BytesIO()
+        while part := source.read(min(2**20, _MAX_FILE + 1 - content.tell())):
+            content.write(part)
+            if content.tell() > _MAX_FILE:
+                raise ImageError(f"it is longer than {_MAX_FILE // 2**20} MiB") from None
+        content.seek(0)
+        return content
+
+
+def _refuse_programs(picture: PIL.Image.Image) -> None:
+    """PostScript is a program, which Pillow would run with Ghostscript when the pixels are asked for."""
+    if picture.format == "EPS" and getattr(picture, "tile", None):
+        raise ImageError("it is PostScript, a program that would have to be run; save it as PNG")
 
 
 def _reason(error: Exception) -> str:
@@ -134,40 +212,19 @@ def _require_size(width: int, height: int) -> None:
         raise ImageError(f"the image is empty: {width}x{height} pixels")
     if width * height > MAX_PIXELS:
         raise ImageError(f"the image has {width}x{height} pixels, over {MAX_PIXELS // 10**6} megapixels; scale it down")
+    if max(width, height) > MAX_SIDE:
+        raise ImageError(f"the image has {width}x{height} pixels, a side over {MAX_SIDE:,}; cut it or scale it down")
 
 
-def _from_array(array: np.ndarray, shape: tuple[int, ...]) -> PIL.Image.Image:
+def _from_array(array: np.ndarray, shape: tuple[int, ...], white: float | None) -> PIL.Image.Image:
     if array.ndim not in (2, 3) or (array.ndim == 3 and array.shape[2] not in (1, 2, 3, 4)):
+        hint = "; a picture in one row is array.reshape(28, 28)" if array.ndim == 1 and array.size == 784 else ""
         raise ImageError(
-            f"got an image of shape {shape}, expected (H, W) or (H, W, C) with 1 to 4 channels (a tensor: (C, H, W))"
+            f"got an image of shape {shape}, expected (H, W) or (H, W, C) with 1 to 4 channels (a tensor: (C, H, W)){hint}"
         )
     _require_size(array.shape[1], array.shape[0])
-    pixels = _to_uint8(array)
+    pixels = to_uint8(array, white)
     return PIL.Image.fromarray(pixels[:, :, 0] if pixels.ndim == 3 and pixels.shape[2] == 1 else pixels)
-
-
-def _to_uint8(array: np.ndarray) -> np.ndarray:
-    if array.dtype == np.uint8:
-        return np.ascontiguousarray(array)
-    if array.dtype == np.bool_:
-        return array.astype(np.uint8) * 255
-    if array.dtype.kind == "u" and array.dtype.itemsize == 2:
-        return (array // 257).astype(np.uint8)
-    if array.dtype.kind not in "uif":
-        raise ImageError(f"got {array.dtype} pixels, expected real numbers: uint8, or floats from 0 to 1")
-    low, high = float(array.min()), float(array.max())
-    if np.issubdtype(array.dtype, np.integer) and low >= 0 and high <= 255:
-        return array.astype(np.uint8)
-    if np.issubdtype(array.dtype, np.floating) and low >= 0 and high <= 1:
-        return np.rint(array.astype(np.float32) * 255).astype(np.uint8)
-    expected = "0 to 1 for floats, 0 to 255 for integers"
-    if np.issubdtype(array.dtype, np.floating) and low >= 0 and 1 < high <= 255:
-        hint = "; these look like 0 to 255: convert them to uint8"
-    elif np.issubdtype(array.dtype, np.floating) and low < 0:
-        hint = "; if the image is normalised, give it as it was before"
-    else:
-        hint = ""
-    raise ImageError(f"got {array.dtype} pixels from {low:g} to {high:g}, expected {expected}{hint}")
 
 
 def _to_8_bits(picture: PIL.Image.Image) -> PIL.Image.Image:
@@ -179,8 +236,8 @@ def _to_8_bits(picture: PIL.Image.Image) -> PIL.Image.Image:
         low, high = float(values.min()), float(values.max())
         if not math.isfinite(low) or not math.isfinite(high):
             raise ValueError("it has pixels that are not numbers")
-        # 16 bits if anything needs them; TIFF also has floats from 0 to 1.
-        white = 65535.0 if high > 255 else 255.0 if high > 1 or picture.mode != "F" else 1.0
+        # TIFF has floats of every range.
+        white = white_of_integers(high) if picture.mode != "F" or high > 1 else 1
         # A few rows at a time: in 64 bits a large picture takes a gigabyte.
         rows = np.array_split(values, range(_ROWS, len(values), _ROWS))
         scaled = [np.clip(part.astype(np.float64) * (255 / white), 0, 255).astype(np.uint8) for part in rows]

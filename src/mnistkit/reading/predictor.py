@@ -13,7 +13,7 @@ import numpy as np
 import PIL.Image
 
 from mnistkit.errors import ConfigError, ImageError
-from mnistkit.imaging import Preprocessing, image_files, load_image, to_numpy
+from mnistkit.imaging import Preprocessing, images_in, load_image
 from mnistkit.reading import single
 from mnistkit.reading.explanation import Explanation
 from mnistkit.reading.prediction import Prediction
@@ -143,9 +143,10 @@ class Predictor:
             BlankImageError: if one has no ink, unless such are to be rejected.
             ConfigError: for a ``coverage`` that is no share, or a model that was never calibrated.
         """
-        several = _images_in(image)
+        preprocessing = self.classifier.preprocessing
+        several = images_in(image, size=preprocessing.size, channels=preprocessing.channels)
         if several is None:
-            candidate = self._find(image, coverage)  # type: ignore[arg-type]  # _images_in knows sequences
+            candidate = self._find(image, coverage)  # type: ignore[arg-type]  # images_in knows sequences
             return single.predict([candidate], self.classifier, coverage)[0]
         predictions = []
         for position, result in enumerate(self.stream(several, coverage=coverage)):
@@ -233,19 +234,6 @@ class Predictor:
 
     def _find(self, image: ImageLike, coverage: float | None) -> Candidate:
         return single.find(image, self.classifier.preprocessing, blank=coverage is not None)
-
-
-def _images_in(image: ImageLike | Sequence[ImageLike]) -> Sequence[ImageLike] | None:
-    """The images of a list, a stack or a folder; ``None`` for a single one."""
-    if isinstance(image, (str, os.PathLike)):
-        # Path.is_dir raises for a name that no file can have.
-        return image_files(image) if os.path.isdir(image) else None  # noqa: PTH112
-    if isinstance(image, Sequence) and not isinstance(image, (bytes, bytearray, memoryview)):
-        return image
-    if isinstance(image, np.ndarray):
-        # Three dimensions are a stack, unless the last has the size of channels.
-        return list(image) if image.ndim == 4 or (image.ndim == 3 and image.shape[2] > 4) else None
-    return list(to_numpy(image)) if getattr(image, "ndim", 0) == 4 and hasattr(image, "detach") else None
 
 
 def _chunks(items: Iterable[_T], size: int) -> Iterator[list[_T]]:

@@ -13,7 +13,7 @@ import numpy as np
 
 from mnistkit.calibration import Calibration
 from mnistkit.errors import BlankImageError
-from mnistkit.imaging import WORK_SIDE, Preprocessing, Stages, frame_image, frame_in_stages, load_image, propose
+from mnistkit.imaging import Preprocessing, Stages, frame_image, frame_in_stages, load_for_frame, propose
 from mnistkit.reading.prediction import Prediction
 from mnistkit.types import ImageLike
 
@@ -75,11 +75,9 @@ def find(image: ImageLike, preprocessing: Preprocessing, *, blank: bool = False)
     """
     size = preprocessing.size
     try:
+        picture = load_for_frame(image, size=size, framing=preprocessing.framing, channels=preprocessing.channels)
         if preprocessing.framing == "mnist":
-            # The ink may stand out by its colour alone.
-            picture = load_image(image, channels=3, side=WORK_SIDE)
             return _candidate(frame_in_stages(picture, size=size), preprocessing, picture)
-        picture = load_image(image, channels=3 if preprocessing.channels == 3 else 1, side=4 * max(size))
         frame = frame_image(picture, size=size, framing=preprocessing.framing)
     except BlankImageError:
         if not blank:

@@ -78,13 +78,28 @@ def test_only_digits_as_mnists_makers_drew_them_are_framed_by_their_ink():
     assert framed == {"mnist", "qmnist", "emnist-balanced", "emnist-digits", "emnist-letters"}
 
 
-@pytest.mark.parametrize(("name", "guess"), [("fashion_mnist", "fashion-mnist"), ("MNIST", None), ("kmist", "kmnist")])
+@pytest.mark.parametrize(
+    ("name", "guess"), [("fashon-mnist", "fashion-mnist"), ("mnisst", "mnist"), ("kmist", "kmnist")]
+)
 def test_an_unknown_name_is_refused_with_the_likeliest(name, guess):
     with pytest.raises(ConfigError, match=f"unknown data set '{name}'") as caught:
         dataset_info(name)
     message = str(caught.value)
     assert message.endswith(f"Available: {', '.join(list_datasets())}")
     assert guess is None or f"did you mean '{guess}'?" in message
+
+
+@pytest.mark.parametrize(
+    ("name", "known"),
+    [
+        ("MNIST", "mnist"),
+        ("FashionMNIST", "fashion-mnist"),
+        ("fashion_mnist", "fashion-mnist"),
+        ("EMNIST Letters", "emnist-letters"),
+    ],
+)
+def test_capitals_and_hyphens_do_not_matter(name, known):
+    assert dataset_info(name) is dataset_info(known)
 
 
 def test_what_is_in_the_catalogue_cannot_be_changed():

@@ -3,6 +3,8 @@ import dataclasses
 import pickle
 
 import numpy as np
+import pandas
+import PIL.Image
 import pytest
 import torch
 from torch.utils.data import ConcatDataset, DataLoader, Subset, random_split
@@ -151,27 +153,32 @@ def test_arrays_that_torch_by_itself_refuses_are_taken(images):
     ("images", "message"),
     [
         (
-            np.full((2, 4, 4), 255.0),
-            r"float images from 255 to 255, expected 0 to 1; these look like 0 to 255: convert them",
+            np.linspace(-1, 1, 32).reshape(2, 4, 4),
+            r"float64 pixels from -1 to 1, .*; a normalised image is wanted as it",
         ),
-        (np.linspace(-1, 1, 32).reshape(2, 4, 4), r"float images from -1 to 1, expected 0 to 1$"),
-        (np.linspace(0, 4000, 32).reshape(2, 4, 4), r"float images from 0 to 4000, expected 0 to 1$"),
-        (np.full((2, 4, 4), np.nan), "float images from nan to nan, expected 0 to 1$"),
         (
-            np.zeros((2, 4, 4), dtype=np.int16),
-            "got torch.int16 images, expected uint8 with 0 to 255 or float with 0 to 1",
+            np.linspace(0, 4000, 32).reshape(2, 4, 4),
+            r"float64 pixels from 0 to 4000, expected 0 to 1 or 0 to 255; scale",
         ),
-        (np.zeros((2, 4, 4), dtype=bool), "got torch.bool images, expected uint8"),
-        (np.zeros((2, 16), dtype=np.uint8), r"got images of shape \(2, 16\), expected \(N, H, W\) or \(N, C, H, W\)"),
+        (np.linspace(0, 16, 32).reshape(2, 4, 4), r"float64 pixels from 0 to 16, .*; if 16 is white, divide by it"),
+        (np.full((2, 4, 4), np.nan), "float64 pixels from nan to nan, expected 0 to 1"),
+        (
+            np.arange(32).reshape(2, 4, 4) // 2,
+            "int64 images from 0 to 15: if 15 is white, .*, give white=15; .* white=255",
+        ),
+        (np.zeros((2, 4, 4), complex), "complex128 pixels, expected real numbers"),
+        (np.ma.masked_array(np.zeros((2, 4, 4)), mask=True), "masked pixels"),
+        (torch.zeros(2, 4, 4, device="meta"), "has no pixels to read"),
+        (torch.zeros(2, 4, 4).to_sparse(), "has no pixels to read"),
+        (np.zeros((2, 15), dtype=np.uint8), r"rows of 15 pixels are not square; write images.reshape\(-1, channels"),
+        (np.zeros((2, 785), dtype=np.uint8), r"rows of 785 pixels are not square; is one column the label\?"),
+        ([np.zeros((4, 4)), np.zeros((5, 5))], r"images of 2 kinds \(<f8 \(4, 4\), <f8 \(5, 5\)\), expected one shape"),
+        ("ab", "got images in a str, expected an array"),
         (np.zeros((2, 1, 1, 4, 4), dtype=np.uint8), r"got images of shape \(2, 1, 1, 4, 4\), expected"),
-        (
-            np.zeros((2, 28, 28, 3), dtype=np.uint8),
-            r"got images of shape \(2, 28, 28, 3\), which has the channels last; expected \(N, C, H, W\): move them with",
-        ),
         (np.zeros((0, 4, 4), dtype=np.uint8), r"got images of shape \(0, 1, 4, 4\): there are none"),
         (np.zeros((0, 4, 4)), r"got images of shape \(0, 1, 4, 4\): there are none"),
         (np.zeros((2, 0, 4), dtype=np.uint8), r"got images of shape \(2, 1, 0, 4\): there are none"),
-        (np.array([["a", "b"]]), "got images that are not an array of numbers: "),
+        (np.array([[["a", "b"]]]), "got <U1 pixels, expected real numbers"),
     ],
 )
 def test_images_of_another_kind_are_refused(images, message):
@@ -182,18 +189,88 @@ def test_images_of_another_kind_are_refused(images, message):
 @pytest.mark.parametrize(
     ("labels", "message"),
     [
-        ([0.0, 1.0], "got torch.float32 labels, expected integers from 0"),
-        ([True, False], "got torch.bool labels, expected integers from 0"),
-        (["cat", "dog"], "got labels that are not an array of numbers"),
+        ([0.5, 1.0], "got float64 labels, expected integers from 0"),
+        ([np.nan, 1.0], "got float64 labels, expected integers from 0"),
+        ([True, False], "got bool labels, expected integers from 0"),
+        (["cat", "7"], r"none of the classes '0', '1', .*: 'cat'; give the names as classes="),
+        (np.array(["7", None]), "none of the classes .*: None"),
+        (np.eye(10)[[0, 1]] * 0.9, r"labels of shape \(2, 10\) that are not one-hot; .*labels\.argmax"),
+        (np.zeros((2, 3), int), r"labels of shape \(2, 3\), expected \(N,\), or \(N, 10\)"),
+        (7, "got labels in a int, expected an array"),
         ([0, 10], "labels from 0 to 10, expected 0 to 9 for 10 classes"),
         ([-1, 3], "labels from -1 to 3, expected 0 to 9"),
         ([0, 1, 2], r"labels of shape \(3,\) for 2 images, expected int64 \(2,\)"),
-        ([[0], [1]], r"labels of shape \(2, 1\) for 2 images"),
     ],
 )
 def test_labels_of_another_kind_are_refused(labels, message):
     with pytest.raises(DataError, match=message):
         DigitDataset.from_arrays(torch.rand(2, 4, 4), labels)
+
+
+IMAGE_FORMS = {
+    "rows": lambda images: images.reshape(len(images), -1),
+    "int64": lambda images: images.astype(np.int64),
+    "floats to 255": lambda images: images.astype(np.float32),
+    "10 bits": lambda images: (images.astype(np.int32) * 1023 + 254) // 255,
+    "16 bits": lambda images: images.astype(np.int32) * 257,
+    "given white": lambda images: images.astype(np.float64) / 255 * 16,
+    "channels last": lambda images: images[..., None],
+    "channels first": lambda images: torch.from_numpy(images[:, None]),
+    "bfloat16": lambda images: (torch.from_numpy(images) / 255).to(torch.bfloat16),
+    "PIL images": lambda images: [PIL.Image.fromarray(image) for image in images],
+    "a list of tensors": lambda images: list(torch.from_numpy(images)),
+    "nested lists": lambda images: images.tolist(),
+    "a data frame": lambda images: pandas.DataFrame(images.reshape(len(images), -1)),
+    "a data frame of floats": lambda images: pandas.DataFrame(images.reshape(len(images), -1)).astype(float),
+}
+LABEL_FORMS = {
+    "a column": lambda labels: labels[:, None],
+    "floats": lambda labels: labels.astype(float),
+    "names": lambda labels: [str(label) for label in labels],
+    "names as objects": lambda labels: labels.astype(str).astype(object),
+    "bytes": lambda labels: labels.astype("S1"),
+    "one-hot": lambda labels: np.eye(10, dtype=int)[labels],
+    "a series": lambda labels: pandas.Series(labels.astype(str), dtype="category"),
+    "uint8": lambda labels: labels.astype(np.uint8),
+    "a tensor": torch.from_numpy,
+}
+
+
+@pytest.mark.parametrize("form", IMAGE_FORMS)
+def test_images_of_every_form_are_the_same_data_set(form, small):
+    images = small.train.images[:12, 0].numpy()
+    dataset = DigitDataset.from_arrays(
+        IMAGE_FORMS[form](images), [0] * 12, white=16 if form == "given white" else None, mean_std=((0.1,), (0.3,))
+    )
+    difference = dataset.images[:, 0].numpy().astype(int) - images
+    assert np.abs(difference).max() <= (1 if form == "bfloat16" else 0)
+
+
+@pytest.mark.parametrize("form", LABEL_FORMS)
+def test_labels_of_every_form_are_the_same_data_set(form, small):
+    labels = small.train.labels[:12].numpy()
+    dataset = DigitDataset.from_arrays(small.train.images[:12], LABEL_FORMS[form](labels))
+    assert dataset.labels.tolist() == labels.tolist()
+
+
+def test_colour_pictures_in_a_list_and_channels_last_keep_their_colours():
+    colours = np.random.default_rng(0).integers(0, 256, (3, 6, 5, 3), np.uint8)
+    for images in (colours, [PIL.Image.fromarray(image) for image in colours], list(colours.transpose(0, 3, 1, 2))):
+        dataset = DigitDataset.from_arrays(images, [0, 1, 2])
+        np.testing.assert_array_equal(dataset.images, colours.transpose(0, 3, 1, 2))
+
+
+def test_labels_are_numbered_as_another_set_numbers_them(small):
+    words = DigitDataset.from_arrays(small.train.images[:3], ["b", "a", "b"], classes=["a", "b", "never"])
+    for classes in (["b", "c", "a"], ["a", "b"], ["z", "a", "y", "b"]):
+        other = words.with_classes(classes)
+        assert [other.classes[label] for label in other.labels] == ["b", "a", "b"]
+        assert other.classes == tuple(classes)
+    assert words.with_classes(["a", "b", "never"]) is words
+    with pytest.raises(DataError, match=r"has images of 'a', which is not among the classes 'b', 'c'"):
+        words.with_classes(["b", "c"])
+    with pytest.raises(DataError, match=r"got classes a, b, a, of which one comes twice"):
+        words.with_classes(["a", "b", "a"])
 
 
 def test_images_that_are_all_alike_need_a_deviation():

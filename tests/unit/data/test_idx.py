@@ -1,4 +1,5 @@
 import gzip
+import os
 import struct
 import tracemalloc
 import zlib
@@ -221,3 +222,25 @@ def test_the_error_is_a_data_error_and_a_value_error(path):
     assert isinstance(caught.value, DataError)
     assert isinstance(caught.value, ValueError)
     assert caught.value.exit_code == 3
+
+
+def test_what_only_looks_like_a_file_is_refused(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    for name, kind in ((tmp_path, "folder"), (tmp_path / "pipe", "pipe"), ("/dev/zero", "device")):
+        with pytest.raises(IdxFormatError, match=f"{name} cannot be read: it is a {kind}"):
+            read_idx(name)
+    with pytest.raises(IdxFormatError, match="cannot be read"):
+        read_idx("a\0b")
+
+
+@pytest.mark.parametrize("packed", [False, True])
+def test_what_a_header_claims_is_not_allocated(path, packed):
+    claim = bytes([0, 0, 0x0D, 1]) + (2**30 - 1).to_bytes(4, "big") + bytes(100)
+    path.write_bytes(gzip.compress(claim) if packed else claim)
+    tracemalloc.start()
+    try:
+        with pytest.raises(IdxFormatError, match="truncated"):
+            read_idx(path)
+        assert tracemalloc.get_traced_memory()[1] < 10_000_000
+    finally:
+        tracemalloc.stop()

@@ -113,7 +113,7 @@ def test_the_digit_is_all_of_a_single_stroke():
 
 @pytest.mark.parametrize("strength", [0, 15])
 def test_contrast_below_16_is_blank(strength):
-    message = rf"^the image is blank: its strongest contrast is {strength} of 255, at least 16 is needed$"
+    message = rf"^the image is blank: its strongest contrast is {strength} of 255, at least 16 is needed; "
     with pytest.raises(BlankImageError, match=message):
         find_digit(stroke(0, strength).astype(np.uint8))
 

@@ -1,0 +1,70 @@
+"""Images as text: data URLs and base64, as web pages send them."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import os
+import re
+import urllib.parse
+
+from mnistkit.errors import ImageError
+
+__all__ = ["image_in_bytes", "image_in_text", "shortened"]
+
+# Two letters and more: "C:" is a disk.
+_ADDRESS = re.compile(r"[a-z][a-z0-9+.-]+://", re.IGNORECASE)
+_BASE64 = re.compile(r"[A-Za-z0-9+/_\s-]+={0,2}\s*")
+# Shorter text is a path; the smallest PNG has 90 letters.
+_SHORTEST = 64
+_LONGEST_SHOWN = 200
+# A data URL, and how base64 of PNG, JPEG, GIF, WebP, BMP and TIFF begins.
+_BEGINNINGS = (b"data:", b"iVBOR", b"/9j/", b"R0lGOD", b"UklGR", b"Qk", b"SUkq", b"TU0A")
+
+
+def image_in_bytes(data: bytes) -> bytes:
+    """The bytes themselves, or those that they are the text of.
+
+    Raises:
+        ImageError: for a data URL without an image.
+    """
+    if not data.startswith(_BEGINNINGS) or not data.isascii():
+        return data
+    return image_in_text(data.decode("ascii")) or data
+
+
+def image_in_text(text: str) -> bytes | None:
+    """The bytes of a data URL, or of base64; ``None`` for what can only be a path.
+
+    Raises:
+        ImageError: for a data URL without an image, and for the address of a web page.
+    """
+    if text[:5].lower() == "data:":
+        head, comma, body = text[5:].partition(",")
+        packed = urllib.parse.unquote_to_bytes(body)
+        content = _decoded(packed.decode("ascii", "replace")) if head.lower().endswith(";base64") else packed
+        if not content:
+            problem = "is empty, as that of a canvas without a size" if comma and not packed else "holds no image"
+            raise ImageError(f"the data URL {shortened(text)} {problem}")
+        return content
+    if _ADDRESS.match(text):
+        raise ImageError(
+            f"{shortened(text)} is an address, and nothing is downloaded: give its content, as in "
+            "urllib.request.urlopen(address).read(), or the path of a file"
+        )
+    if len(text) < _SHORTEST or "\0" in text or os.path.lexists(text) or not _BASE64.fullmatch(text):
+        return None
+    return _decoded(text)
+
+
+def shortened(text: str) -> str:
+    """A text for a message: a long one is never shown whole."""
+    return text if len(text) <= _LONGEST_SHOWN else f"{text[:60]}... ({len(text):,} characters)"
+
+
+def _decoded(text: str) -> bytes | None:
+    letters = "".join(text.split()).translate(str.maketrans("-_", "+/")).rstrip("=")
+    try:
+        return base64.b64decode(letters + "=" * (-len(letters) % 4), validate=True)
+    except binascii.Error:
+        return None

@@ -1,0 +1,143 @@
+"""What the numbers of an array mean: which of them is white, for training and for prediction alike.
+
+==============================================  =================================================================
+numbers                                         white
+==============================================  =================================================================
+booleans; integers of which all are 0 or 1      1
+integers to 255                                 255
+larger integers                                 all ones in the fewest of 10, 12, 14 and 16 bits that hold the largest
+floats from 0 to 1                              1
+floats from 0 to more than 16 and at most 255   255
+==============================================  =================================================================
+
+All else is refused: what is negative was normalised, and white may be anything in floats to 16.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, cast
+
+import numpy as np
+
+from mnistkit.errors import ImageError
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+__all__ = ["as_array", "tensor_values", "to_numpy", "to_uint8", "white_of_integers"]
+
+_DEPTHS = (255, 1023, 4095, 16383, 65535)
+# scikit-learn's digits are floats from 0 to 16.
+_FEWEST_GREYS = 16
+_AT_ONCE = 2**20
+
+
+def as_array(numbers: Sequence[object]) -> np.ndarray:
+    """Lists of numbers, as JSON has them, as an array.
+
+    Raises:
+        ImageError: if they are not of one length, or hold something else.
+    """
+    try:
+        array = np.array(numbers)
+    except (ValueError, TypeError, OverflowError, RecursionError) as error:
+        raise ImageError(f"the list is not an array of pixels: {error}") from error
+    if array.dtype.kind not in "buif":
+        raise ImageError(f"the list holds {array.dtype}, expected numbers, or pictures")
+    return array
+
+
+def to_numpy(image: np.ndarray | Tensor | object) -> np.ndarray:
+    """An array as it is; a tensor's copy on the CPU, with the channels last.
+
+    Raises:
+        ImageError: for a tensor that is sparse, quantised, nested or without values, and for an array with masked pixels.
+    """
+    array = tensor_values(image)
+    return array if isinstance(image, np.ndarray) or array.ndim < 3 else np.moveaxis(array, -3, -1)
+
+
+def tensor_values(image: np.ndarray | Tensor | object) -> np.ndarray:
+    """The same, with the channels where they are.
+
+    Raises:
+        ImageError: likewise.
+    """
+    if isinstance(image, np.ndarray):
+        if np.ma.is_masked(image):
+            raise ImageError("the array has masked pixels, which have no value; give array.filled(0)")
+        # Masked arrays and matrices calculate otherwise.
+        return np.asarray(image)
+    try:
+        tensor = cast("Tensor", image).detach().cpu()
+        # numpy has no bfloat16.
+        array: np.ndarray = (tensor.float() if str(tensor.dtype) == "torch.bfloat16" else tensor).numpy()
+    except (AttributeError, TypeError, RuntimeError) as error:
+        raise ImageError(f"this {type(image).__name__} has no pixels to read: {_first_line(error)}") from error
+    return array
+
+
+def to_uint8(array: np.ndarray, white: float | None = None) -> np.ndarray:
+    """Numbers as bytes, 0 for black and 255 for white.
+
+    Args:
+        array: real numbers of any shape.
+        white: the number that stands for white; by default what the table above says.
+
+    Returns:
+        uint8, in C order; the array itself if nothing is to be done.
+
+    Raises:
+        ImageError: for other numbers.
+    """
+    if array.dtype.kind not in "buif":
+        raise ImageError(f"got {array.dtype} pixels, expected real numbers: uint8, or floats from 0 to 1")
+    if not array.size:
+        return np.zeros(array.shape, np.uint8)
+    low, high = float(array.min()), float(array.max())
+    white = _white(array.dtype, low, high) if white is None else white
+    if not (low >= 0 and high <= white and 0 < white < float("inf")):
+        raise ImageError(f"got {array.dtype} pixels from {low:g} to {high:g}, expected 0 to {white:g}, which is white")
+    if white == 255 and array.dtype == np.uint8:
+        return np.ascontiguousarray(array)
+    flat = array.reshape(-1)
+    # Part by part: in between the numbers take up to eight times the room.
+    parts = [_scaled(flat[start : start + _AT_ONCE], white) for start in range(0, flat.size, _AT_ONCE)]
+    return np.concatenate(parts).reshape(array.shape)
+
+
+def white_of_integers(high: float) -> int:
+    """What is white in integers of which the largest is this, as the table above says."""
+    return 1 if high == 1 else next((white for white in _DEPTHS if high <= white), _DEPTHS[-1])
+
+
+def _white(dtype: np.dtype[np.generic], low: float, high: float) -> float:
+    if dtype.kind == "b":
+        return 1
+    if dtype.kind in "ui" and low >= 0 and high <= _DEPTHS[-1]:
+        return white_of_integers(high)
+    if dtype.kind == "f" and low >= 0 and (high <= 1 or _FEWEST_GREYS < high <= 255):
+        return 1 if high <= 1 else 255
+    if dtype.kind == "f" and low >= 0 and high <= _FEWEST_GREYS:
+        hint = f"if {high:g} is white, divide by it"
+    elif dtype.kind == "f" and low < 0:
+        hint = "a normalised image is wanted as it was before; pixels from -1 to 1 are (pixels + 1) / 2"
+    else:
+        hint = "scale them, so that 0 is black and 1 is white"
+    expected = "0 to 1 or 0 to 255" if dtype.kind == "f" else "0 to 255, or 0 to 65535"
+    raise ImageError(f"got {dtype} pixels from {low:g} to {high:g}, expected {expected}; {hint}")
+
+
+def _scaled(values: np.ndarray, white: float) -> np.ndarray:
+    if values.dtype.kind == "f":
+        scaled: np.ndarray = np.rint(values.astype(np.float32) * np.float32(255 / white)).astype(np.uint8)
+        return scaled
+    # Shares of white, rounded down: 257 levels of 16 bits each become one of 8.
+    if float(white).is_integer():
+        return (values.astype(np.uint32) * np.uint32(255) // np.uint32(white)).astype(np.uint8)
+    return (values.astype(np.float64) * (255 / white)).astype(np.uint8)
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error) or type(error).__name__).partition("\n")[0]
