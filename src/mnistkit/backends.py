@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Literal, TypeAlias, get_args
@@ -24,6 +25,8 @@ BackendName: TypeAlias = Literal["torch", "onnx", "openvino"]
 class CompiledModel(nn.Module):
     """A network that another program computes, in float32 on the CPU: for prediction only, it has no gradients.
 
+    Any number of threads may use it at once. Copied or pickled it is compiled again, which takes some seconds.
+
     Shape:
         input: float ``(N, *input_shape)`` on any device. output: float32 ``(N, classes)``, on the same one.
 
@@ -31,10 +34,16 @@ class CompiledModel(nn.Module):
         backend: which program.
     """
 
-    def __init__(self, backend: BackendName, run: Callable[[np.ndarray], np.ndarray]) -> None:
+    def __init__(self, model: nn.Module, backend: Literal["onnx", "openvino"], input_shape: Sequence[int]) -> None:
         super().__init__()
         self.backend: BackendName = backend
-        self._run = run
+        # In a tuple: torch would take the model for a part of this one.
+        self._made_from = (model, backend, tuple(input_shape))
+        self._run = {"onnx": _onnx, "openvino": _openvino}[backend](model, input_shape)
+
+    def __reduce__(self) -> tuple[type[CompiledModel], tuple[nn.Module, str, tuple[int, ...]]]:
+        """Another process compiles it anew: what was compiled belongs to this one."""
+        return CompiledModel, self._made_from
 
     def forward(self, images: Tensor) -> Tensor:
         """The logits."""
@@ -60,8 +69,7 @@ def compile_model(model: nn.Module, backend: BackendName, input_shape: Sequence[
         raise ConfigError(unknown_name("backend", backend, get_args(BackendName)))
     if backend == "torch":
         return model
-    run = {"onnx": _onnx, "openvino": _openvino}[backend](model, input_shape)
-    return CompiledModel(backend, run)
+    return CompiledModel(model, backend, input_shape)
 
 
 def export_onnx(model: nn.Module, path: PathLike, input_shape: Sequence[int]) -> None:
@@ -129,8 +137,13 @@ def _openvino(model: nn.Module, input_shape: Sequence[int]) -> Callable[[np.ndar
     with ThreadPoolExecutor(1) as another_thread:
         compiled = another_thread.submit(openvino.Core().compile_model, program, "CPU", settings).result()
 
+    # A request is for one thread at a time: shared, it answers one thread with the digits of another.
+    own = threading.local()
+
     def run(images: np.ndarray) -> np.ndarray:
-        logits: np.ndarray = compiled(images)[0]
+        if not hasattr(own, "request"):
+            own.request = compiled.create_infer_request()
+        logits: np.ndarray = own.request.infer([images], share_inputs=True)[0]
         return logits
 
     return run

@@ -122,3 +122,13 @@ def device_report() -> DeviceReport:
         gpus=gpus,
         chosen=str(resolve_device("auto")),
     )
+
+
+def _one_thread() -> None:
+    """Torch's threads are not in a forked child, which would wait for them for ever; one needs no other."""
+    if torch.get_num_threads() > 1:
+        torch.set_num_threads(1)
+
+
+if hasattr(os, "register_at_fork"):  # not on Windows, which has no fork
+    os.register_at_fork(after_in_child=_one_thread)

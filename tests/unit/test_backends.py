@@ -1,6 +1,8 @@
 """Other programs compute what torch computes."""
 
+import pickle
 import sys
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import onnx
@@ -8,7 +10,7 @@ import onnxruntime
 import pytest
 import torch
 
-from mnistkit import Classifier, Predictor
+from mnistkit import Classifier, Predictor, load_mnist
 from mnistkit.backends import CompiledModel, compile_model, export_onnx
 from mnistkit.errors import ConfigError, MissingExtraError
 from mnistkit.models import create_model
@@ -127,3 +129,26 @@ def test_an_exported_file_is_complete_and_names_what_goes_in_and_out(tmp_path, i
 def test_a_model_without_gradients_says_so(made, images):
     logits = made["lenet5"][1]["onnx"](images[:2].clone().requires_grad_())
     assert not logits.requires_grad
+
+
+@pytest.mark.parametrize("backend", ["torch", "onnx", "openvino"])
+def test_threads_that_share_a_predictor_get_each_its_own_answers(backend):
+    test = load_mnist().test
+    images = test.images[:40, 0].numpy()
+    predictor = Predictor(device="cpu", backend=backend)
+    alone = predictor.logits(images)
+
+    def one_by_one(_):
+        return torch.cat([predictor.logits(image[None]) for image in images])
+
+    with ThreadPoolExecutor(16) as pool:
+        for together in pool.map(one_by_one, range(16)):
+            torch.testing.assert_close(together, alone, rtol=1e-4, atol=1e-3)
+
+
+@pytest.mark.parametrize("backend", ["torch", "onnx", "openvino"])
+def test_a_predictor_goes_to_another_process_and_answers_as_before(backend):
+    image = load_mnist().test.images[0, 0].numpy()
+    predictor = Predictor(device="cpu", backend=backend)
+    there = pickle.loads(pickle.dumps(predictor))
+    torch.testing.assert_close(there.logits(image[None]), predictor.logits(image[None]))

@@ -42,6 +42,8 @@ _WORTH_THREADS = 0.02
 class Predictor:
     """Reads pictures with a trained classifier; ``Predictor()`` with the weights that ship.
 
+    Safe from threads: any number of them may use one predictor at once. It can be pickled, for the processes of a pool.
+
     Args:
         classifier: if not given, ``Classifier.pretrained()``.
         device: for the weights that ship, see :func:`mnistkit.resolve_device`; another classifier is used where it is.
