@@ -149,7 +149,7 @@ def _train_one(options: argparse.Namespace, seed: int, folder: Path) -> tuple[di
     resume = checkpoint.last_path if options.resume and checkpoint.last_path.exists() else None
     try:
         history = trainer.fit(data.train, data.validation, epochs=epochs, resume=resume)
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, SystemExit):
         if checkpoint.last_path.exists():
             print(
                 f"saved {printable(checkpoint.last_path)}; the same command with --resume goes on from there",

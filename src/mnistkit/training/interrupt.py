@@ -1,41 +1,66 @@
-"""Ctrl-C as a request: the step under way ends, the run is saved, then the interrupt goes on."""
+"""Ctrl-C, and the signals by which clusters and closed terminals end a program, as requests: the run is saved first."""
 
 from __future__ import annotations
 
+import os
 import signal
 import threading
+from collections.abc import Callable
 from types import FrameType, TracebackType
 from typing import Self
 
 __all__ = ["InterruptGuard"]
 
+# What each does where nobody handles it. Windows has no SIGHUP.
+_DEFAULTS: dict[signal.Signals, Callable[[int, FrameType | None], object] | signal.Handlers] = {
+    signal.SIGINT: signal.default_int_handler,
+    signal.SIGTERM: signal.SIG_DFL,
+}
+if hasattr(signal, "SIGHUP"):
+    _DEFAULTS[signal.SIGHUP] = signal.SIG_DFL
+
 
 class InterruptGuard:
-    """Notes the first SIGINT in ``requested`` instead of raising in the middle of an update; a second one raises.
+    """Notes the first SIGINT, SIGTERM or SIGHUP in ``requested`` instead of ending an update in its middle; a second ends it.
 
-    Does nothing outside the main thread, or where somebody else handles SIGINT.
+    SIGINT ends in a KeyboardInterrupt, the others in a SystemExit of 128 and their number, as shells count. Does nothing
+    outside the main thread, or for a signal that somebody else handles.
     """
 
     def __init__(self, *, enabled: bool = True) -> None:
         self.requested = False
+        self._number = signal.SIGINT
+        self._process = os.getpid()
         self._enabled = enabled and threading.current_thread() is threading.main_thread()
+        self._guarded: list[signal.Signals] = []
 
     def __enter__(self) -> Self:
-        self._enabled = self._enabled and signal.getsignal(signal.SIGINT) is signal.default_int_handler
         if self._enabled:
-            signal.signal(signal.SIGINT, self._note)
+            self._guarded = [number for number, default in _DEFAULTS.items() if signal.getsignal(number) is default]
+        for number in self._guarded:
+            signal.signal(number, self._note)
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self._enabled:
-            signal.signal(signal.SIGINT, signal.default_int_handler)
+        for number in self._guarded:
+            signal.signal(number, _DEFAULTS[number])
         # One that came too late for the loop to see.
         if self.requested and error is None:
+            self.end()
+
+    def end(self) -> None:
+        """Raise what the signal that came stands for."""
+        if self._number == signal.SIGINT:
             raise KeyboardInterrupt
+        raise SystemExit(128 + self._number)
 
     def _note(self, number: int, frame: FrameType | None) -> None:  # noqa: ARG002  (a signal handler's signature)
-        if self.requested:
-            raise KeyboardInterrupt
-        self.requested = True
+        if os.getpid() != self._process:  # a child that was forked inside the run is no run: it ends as it would have
+            signal.signal(number, _DEFAULTS[signal.Signals(number)])
+            signal.raise_signal(number)
+            return
+        already, self.requested, self._number = self.requested, True, signal.Signals(number)
+        if already:
+            self.end()

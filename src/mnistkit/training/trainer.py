@@ -224,6 +224,7 @@ class Trainer:
             ProcessGroupError: if another process of several died, or was silent for longer than ``timeout``.
             KeyboardInterrupt: on Ctrl-C, after the step under way has ended and the callbacks could save; a second
                 Ctrl-C raises at once.
+            SystemExit: likewise on SIGTERM (143) and SIGHUP (129), by which clusters and closed terminals end a program.
         """
         with World.joined(self.device, self.timeout) as self.world:
             loader, validation_loader = self._set_up(train, validation, epochs)
@@ -284,7 +285,7 @@ class Trainer:
                 self._call("on_checkpoint")
         self._share_buffers()
         if interrupt.requested:
-            raise KeyboardInterrupt
+            interrupt.end()
 
     @final
     def evaluate(self, data: Data) -> Evaluation:
