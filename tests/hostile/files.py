@@ -12,7 +12,7 @@ from pathlib import Path
 
 import torch
 
-from mnistkit import CSVLogger, Predictor, Report, Trainer, create_model, evaluate, load_mnist
+from mnistkit import Classifier, CSVLogger, Report, Trainer, create_model, evaluate, load_mnist
 from mnistkit.cli import main
 from mnistkit.data import DigitDataset, write_idx
 from mnistkit.errors import MnistkitError
@@ -41,9 +41,9 @@ def predict_into(option: str, path: Path) -> None:
         raise MnistkitError("refused by the command line")
 
 
-def writers(predictor: Predictor, found: Report, train: DigitDataset) -> dict[str, Callable[[Path], object]]:
+def writers(classifier: Classifier, found: Report, train: DigitDataset) -> dict[str, Callable[[Path], object]]:
     return {
-        "Predictor.save": predictor.save,
+        "Classifier.save": classifier.save,
         "Report.save": found.save,
         "Report.save_html": found.save_html,
         "write_idx": lambda path: write_idx(path, train.images[:3, 0].numpy()),
@@ -182,8 +182,7 @@ def run(seed: int, seconds: float) -> Outcome:
     torch.set_num_threads(1)
     signal.signal(signal.SIGALRM, give_up)
     train, _, test = load_mnist()
-    predictor = Predictor()
-    doors = writers(predictor, evaluate(create_model("mlp", hidden=(4,)), test[:50]), train[:64])
+    doors = writers(Classifier.pretrained(), evaluate(create_model("mlp", hidden=(4,)), test[:50]), train[:64])
     # First each writer at each target, then at random for as long as there is time.
     pairs = [(door, target) for door in doors for target in TARGETS]
     random.Random(seed).shuffle(pairs)
