@@ -24,12 +24,13 @@ import PIL.Image
 import PIL.ImageDraw
 import PIL.ImageFont
 
-from mnistkit import Predictor, load_mnist
+from mnistkit import Classifier, Predictor, load_mnist
 from mnistkit.calibration import expected_calibration_error
 from mnistkit.errors import ImageError
 from mnistkit.imaging import load_image
 from mnistkit.metrics import wilson_interval
 from mnistkit.reading import Prediction
+from mnistkit.types import JsonValue
 
 # Those that nobody takes for a digit.
 LETTERS = "ACDEFGHJKLMNPQRTUVWXYadefhjkmnprtuwxy"
@@ -67,7 +68,7 @@ def main() -> None:
     parser.add_argument("--mnist", type=int, default=0, metavar="N", help="also the first N of MNIST's test images")
     parser.add_argument("--output", type=Path, help="all figures as JSON")
     parser.add_argument(
-        "--card", type=Path, help="the card of the weights, to write the figures of these pictures into"
+        "--card", type=Path, help="the file of the weights, to write the figures of these pictures into its card"
     )
     options = parser.parse_args()
 
@@ -97,13 +98,16 @@ def main() -> None:
 
 
 def write_card(path: Path, pictures: list[Picture], report: dict[str, object]) -> None:
-    card = json.loads(path.read_text())
-    card["real handwriting"] = {
+    classifier = Classifier.load(path, device="cpu")
+    handwriting: dict[str, JsonValue] = {
         "what": f"{len(pictures)} pictures of single digits from {len({picture.repo for picture in pictures})} public "
         "repositories, none of them trained on, measured by benchmarks/wild.py; their errors guided the framing and the "
         "styles of the drawn digits",
-    } | {name: figures for name, figures in report.items() if name != "pictures"}
-    path.write_text(json.dumps(card, indent=1) + "\n")
+    }
+    # As JSON has it: lists for tuples.
+    handwriting |= json.loads(json.dumps({name: figures for name, figures in report.items() if name != "pictures"}))
+    card = dataclasses.replace(classifier.card, figures={**classifier.card.figures, "real handwriting": handwriting})
+    dataclasses.replace(classifier, card=card).save(path)
 
 
 def read_csv(folder: Path, table: Path) -> list[Picture]:

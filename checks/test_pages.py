@@ -10,6 +10,7 @@ from urllib.parse import unquote, urldefrag
 import pytest
 from babel.messages.pofile import read_po
 
+from mnistkit import Classifier
 from mnistkit.metrics import wilson_interval
 
 ROOT = Path(__file__).parents[1]
@@ -55,8 +56,8 @@ def test_the_documentation_builds_without_a_warning(site):
 def test_tables_and_pictures_come_from_the_package(site):
     models = (site / "models.html").read_text()
     assert "1,007,590" in models
-    card = json.loads((ROOT / "src/mnistkit/models/weights/handwriting.json").read_text())
-    validation, test = card["mnist validation"], card["mnist test"]
+    figures = Classifier.pretrained().card.figures
+    validation, test = figures["mnist validation"], figures["mnist test"]
     assert f"{validation['correct']:,} of {validation['count']:,}" in models
     low, high = wilson_interval(test["correct"], test["count"])
     # In the table of models and on the card.

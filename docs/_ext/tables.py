@@ -2,20 +2,17 @@
 
 import inspect
 import json
-from importlib import resources
-from pathlib import Path
 
 from measured import RESULTS, figure
 from sphinx.util.docutils import SphinxDirective
 
-from mnistkit import create_model, summary
+from mnistkit import Classifier, create_model, summary
 from mnistkit.data import dataset_info, list_datasets
 from mnistkit.models import list_models, model_factory
 from mnistkit.training import Callback
 from mnistkit.training.callback import HOOKS
 
 HOSTILE = RESULTS.with_name("hostile.json")
-WEIGHTS = resources.files("mnistkit.models") / "weights"
 # Which rows of benchmarks/results/accuracy.json are of a registered model as its factory makes it, on MNIST's test images.
 MEASURED = {"lenet5": "train", "mlp": "t2b", "convnet": "t3", "digit_cnn": "t4"}
 
@@ -23,10 +20,6 @@ MEASURED = {"lenet5": "train", "mlp": "t2b", "convnet": "t3", "digit_cnn": "t4"}
 def table(header, rows):
     lines = [header, ["---"] * len(header), *rows]
     return "\n".join("| " + " | ".join(str(cell).replace("|", "\\|") for cell in line) + " |" for line in lines)
-
-
-def card(name):
-    return json.loads((WEIGHTS / f"{name}.json").read_text(encoding="utf-8"))
 
 
 class Table(SphinxDirective):
@@ -40,11 +33,11 @@ class Table(SphinxDirective):
 class ModelTable(Table):
     def text(self):
         results = json.loads(RESULTS.read_text(encoding="utf-8"))["results"]
-        cards = [card(Path(path.name).stem) for path in WEIGHTS.iterdir() if path.name.endswith(".json")]
+        shipped = map(Classifier.pretrained, Classifier.list_pretrained())
         measured = {model: figure(results[row]) for model, row in MEASURED.items() if row in results}
-        measured |= {
-            found["model"]: figure([[found["mnist test"]["correct"], found["mnist test"]["count"]]]) for found in cards
-        }
+        for classifier in shipped:
+            test = classifier.card.figures["mnist test"]
+            measured[classifier.spec.name] = figure([[test["correct"], test["count"]]])
         rows = []
         for name in list_models():
             layers = inspect.getdoc(model_factory(name)).splitlines()[0].rstrip(".")
@@ -60,7 +53,21 @@ class ModelCard(Table):
     required_arguments = 1
 
     def text(self):
-        return table(["", ""], [[key, self.shown(value)] for key, value in card(self.arguments[0]).items()])
+        classifier = Classifier.pretrained(self.arguments[0])
+        card = classifier.card
+        rows = {
+            "model": classifier.spec.name,
+            "parameters": sum(parameter.numel() for parameter in classifier.network.parameters()),
+            # The marks are for programs, to know the images again.
+            "trained on": {name: value for name, value in card.data.items() if name != "marks"},
+            "recipe": card.recipe,
+            "seconds": card.seconds,
+            "temperature": classifier.calibration.temperature,
+            **card.figures,
+            "limits": card.limits,
+            "licence": card.licence,
+        }
+        return table(["", ""], [[key, self.shown(value)] for key, value in rows.items()])
 
     @staticmethod
     def shown(value):

@@ -3,8 +3,8 @@ import platform
 import pytest
 import torch
 
-from mnistkit import device_report, resolve_device
-from mnistkit.device import DeviceReport, cpu_threads, set_cpu_threads
+from mnistkit import resolve_device
+from mnistkit.device import DeviceReport, cpu_threads, device_report, set_cpu_threads
 from mnistkit.errors import ConfigError
 
 

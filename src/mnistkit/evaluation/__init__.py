@@ -1,8 +1,5 @@
 """Evaluation: a report on a model, a comparison of two, repetition, and how much a model can bear."""
 
-from mnistkit.calibration import Reliability as Reliability
-from mnistkit.calibration import ReliabilityBin as ReliabilityBin
-from mnistkit.calibration import reliability as reliability
 from mnistkit.evaluation.comparison import Comparison as Comparison
 from mnistkit.evaluation.comparison import compare as compare
 from mnistkit.evaluation.corruptions import CORRUPTIONS as CORRUPTIONS

@@ -107,7 +107,13 @@ def propose(image: np.ndarray, *, size: tuple[int, int] = (28, 28)) -> list[Stag
 
 def _proposals(image: np.ndarray, size: tuple[int, int]) -> Iterator[Stages]:
     picture = shrink(image, WORK_SIDE)
-    looks = _looks(picture, size)
+    ink = find_ink(picture)
+    strokes = _cut(ink, ink > 0)
+    # White on black, or the reverse, in the right size: a frame already, and nothing to gain.
+    if max(strokes.shape) == _box(size) and ink.max() >= _FULL_CONTRAST:
+        yield Stages(picture, ink, ink, strokes, _center(strokes, size), 1.0)
+        return
+    looks = _looks(picture, ink, size)
     if (inset := cut_inset(picture)) is not None:
         looks = itertools.chain(_if_any(_candidates(inset, find_ink(inset), size)), looks)
     yield next(looks)
@@ -115,14 +121,8 @@ def _proposals(image: np.ndarray, size: tuple[int, int]) -> Iterator[Stages]:
     yield from _if_any(looks)
 
 
-def _looks(picture: np.ndarray, size: tuple[int, int]) -> Iterator[Stages]:
-    """At one picture; the first raises BlankImageError if there is nothing."""
-    ink = find_ink(picture)
-    strokes = _cut(ink, ink > 0)
-    # White on black, or the reverse, in the right size: a frame already, and nothing to gain.
-    if max(strokes.shape) == _box(size) and ink.max() >= _FULL_CONTRAST:
-        yield Stages(picture, ink, ink, strokes, _center(strokes, size), 1.0)
-        return
+def _looks(picture: np.ndarray, ink: np.ndarray, size: tuple[int, int]) -> Iterator[Stages]:
+    """At one picture and its ink; the first raises BlankImageError if there is nothing."""
     candidates = _candidates(picture, ink, size)
     first = next(candidates)
     if is_sheet(first.digit):

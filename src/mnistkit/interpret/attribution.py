@@ -7,11 +7,12 @@ from typing import TypeAlias
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
 
 from mnistkit.errors import ConfigError, DataError
-from mnistkit.forward import evaluating, model_device
+from mnistkit.forward import BATCH, evaluating, forward, model_device
 from mnistkit.interpret.layers import convolutions, layer_of, outputs_of
+from mnistkit.interpret.subject import Subject, network_of, prepared
 
 __all__ = ["Target", "grad_cam", "occlusion", "saliency"]
 
@@ -19,12 +20,12 @@ __all__ = ["Target", "grad_cam", "occlusion", "saliency"]
 Target: TypeAlias = int | Sequence[int] | Tensor | None
 
 
-def saliency(model: nn.Module, images: Tensor, target: Target = None) -> Tensor:
+def saliency(model: Subject, images: Tensor, target: Target = None) -> Tensor:
     """How much each pixel sways a logit: the size of its gradient (Simonyan, Vedaldi, Zisserman 2014, section 3.1).
 
     Args:
-        model: from images to logits; its mode, weights and gradients stay as they are.
-        images: normalised float ``(N, C, H, W)``.
+        model: a module from images to logits, a classifier or a predictor; its mode, weights and gradients stay as they are.
+        images: normalised float ``(N, C, H, W)``; of a classifier uint8, too.
         target: whose logit: a label, one for each image, or by default the model's own answer.
 
     Returns:
@@ -34,22 +35,23 @@ def saliency(model: nn.Module, images: Tensor, target: Target = None) -> Tensor:
         DataError: for images of another shape.
         ConfigError: for a target that is no label of the model's.
     """
-    with evaluating(model), torch.enable_grad():
+    network = network_of(model)
+    with evaluating(network), torch.enable_grad():
         pixels = _images(model, images).requires_grad_()
-        logits = model(pixels)
+        logits = network(pixels)
         (gradient,) = torch.autograd.grad(_scores(logits, target).sum(), pixels)
     return gradient.abs().amax(1)
 
 
-def grad_cam(model: nn.Module, images: Tensor, target: Target = None, *, layer: str | None = None) -> Tensor:
+def grad_cam(model: Subject, images: Tensor, target: Target = None, *, layer: str | None = None) -> Tensor:
     """Where a convolution finds what speaks for a class (Selvaraju et al. 2017, equations 1 and 2).
 
     The layer's maps are added up, each weighted with the mean of the logit's gradient over it; what is below 0 is cut
     off, and the rest is scaled to the image's size.
 
     Args:
-        model: from images to logits; its mode, weights and gradients stay as they are.
-        images: normalised float ``(N, C, H, W)``.
+        model: a module from images to logits, a classifier or a predictor; its mode, weights and gradients stay as they are.
+        images: normalised float ``(N, C, H, W)``; of a classifier uint8, too.
         target: whose logit: a label, one for each image, or by default the model's own answer.
         layer: a layer that puts out maps; by default the last convolution.
 
@@ -61,14 +63,14 @@ def grad_cam(model: nn.Module, images: Tensor, target: Target = None, *, layer: 
         ConfigError: for a target that is no label of the model's, an unknown layer or one without maps, or a model
             without convolutions and no ``layer`` given.
     """
-    names = convolutions(model)
+    network, names = network_of(model), convolutions(model)
     if layer is None and not names:
-        raise ConfigError(f"{type(model).__name__} has no convolution; use saliency() or occlusion()")
+        raise ConfigError(f"{type(network).__name__} has no convolution; use saliency() or occlusion()")
     name = names[-1] if layer is None else layer
-    with evaluating(model), torch.enable_grad(), outputs_of(layer_of(model, name)) as found:
+    with evaluating(network), torch.enable_grad(), outputs_of(layer_of(network, name)) as found:
         # Gradients reach the layer even where the weights are frozen.
         pixels = _images(model, images).requires_grad_()
-        logits = model(pixels)
+        logits = network(pixels)
         if not found or found[-1].ndim != 4:
             shape = tuple(found[-1].shape) if found else None
             raise ConfigError(f"layer {name!r} puts out {shape}, expected maps (N, channels, height, width)")
@@ -80,7 +82,7 @@ def grad_cam(model: nn.Module, images: Tensor, target: Target = None, *, layer: 
 
 
 def occlusion(
-    model: nn.Module,
+    model: Subject,
     images: Tensor,
     target: Target = None,
     *,
@@ -91,8 +93,8 @@ def occlusion(
     """What the answer loses when a patch is covered (Zeiler & Fergus 2014, section 4.2).
 
     Args:
-        model: from images to logits; its mode, weights and gradients stay as they are.
-        images: normalised float ``(N, C, H, W)``.
+        model: a module from images to logits, a classifier or a predictor; its mode, weights and gradients stay as they are.
+        images: normalised float ``(N, C, H, W)``; of a classifier uint8, too.
         target: whose probability: a label, one for each image, or by default the model's own answer.
         size: height and width of the patch, in pixels.
         stride: pixels between two patches; the last row and column of patches ends at the border.
@@ -113,14 +115,14 @@ def occlusion(
     covers = pixels.amin((1, 2, 3)) if fill is None else torch.full_like(pixels[:, 0, 0, 0], fill)
     masks = _patches(height, width, size, stride).to(pixels.device)
     falls = []
-    with evaluating(model), torch.no_grad():
-        logits = model(pixels)
-        labels = _labels(logits, target)
-        before = logits.double().softmax(1).gather(1, labels[:, None])
-        for image, cover, label, sure in zip(pixels, covers, labels, before, strict=True):
-            covered = torch.where(masks[:, None], cover, image)
-            after = torch.cat([model(part).double().softmax(1)[:, label] for part in torch.split(covered, 256)])
-            falls.append(torch.einsum("p,phw->hw", sure - after, masks.double()) / masks.sum(0).clamp_min(1))
+    network = network_of(model)
+    logits = forward(network, torch.split(pixels, BATCH))
+    labels = _labels(logits, target)
+    before = logits.double().softmax(1).gather(1, labels[:, None])
+    for image, cover, label, sure in zip(pixels, covers, labels, before, strict=True):
+        covered = torch.where(masks[:, None], cover, image)
+        after = forward(network, torch.split(covered, BATCH)).double().softmax(1)[:, label]
+        falls.append(torch.einsum("p,phw->hw", sure - after, masks.double()) / masks.sum(0).clamp_min(1))
     return torch.stack(falls).to(pixels.dtype)
 
 
@@ -135,14 +137,15 @@ def _patches(height: int, width: int, size: int, stride: int) -> Tensor:
     return masks.flatten(0, 1)
 
 
-def _images(model: nn.Module, images: Tensor) -> Tensor:
+def _images(model: Subject, images: Tensor) -> Tensor:
     """A copy of the images for the model to see, that belongs to no graph."""
+    images = prepared(model, images)
     if images.ndim != 4 or not images.is_floating_point() or not len(images):
         raise DataError(
             f"got {images.dtype} images of shape {tuple(images.shape)}, expected normalised float (N, C, H, W); of one "
             "image, image[None]"
         )
-    return images.detach().to(model_device(model)).clone()
+    return images.detach().to(model_device(network_of(model))).clone()
 
 
 def _labels(logits: Tensor, target: Target) -> Tensor:

@@ -10,6 +10,8 @@ from torch import Tensor, nn
 from mnistkit.data import Preprocessing
 from mnistkit.errors import ConfigError, DataError
 from mnistkit.forward import evaluating, model_device
+from mnistkit.interpret.subject import Subject, network_of
+from mnistkit.reading import Predictor
 
 __all__ = ["Edit", "smallest_edit"]
 
@@ -60,10 +62,10 @@ class Edit:
 
 
 def smallest_edit(
-    model: nn.Module,
+    model: Subject,
     image: Tensor,
     target: int,
-    preprocessing: Preprocessing,
+    preprocessing: Preprocessing | None = None,
     *,
     margin: float = 0.0,
     steps: int = 300,
@@ -75,10 +77,11 @@ def smallest_edit(
     all weights in one batch). Small is the best that was found: no proof that nothing smaller exists.
 
     Args:
-        model: from normalised images to logits; its mode, weights and gradients stay as they are.
+        model: a module from normalised images to logits, a classifier or a predictor; its mode, weights and gradients stay
+            as they are.
         image: uint8 ``(C, H, W)``, such as ``dataset.images[0]``.
         target: the label that the edited image is to get.
-        preprocessing: the data set's or checkpoint's.
+        preprocessing: the data set's; of a classifier or predictor its own.
         margin: by how much the target's logit must lead; 0 is the border, where the model is just undecided.
         steps: of the search.
 
@@ -87,7 +90,8 @@ def smallest_edit(
 
     Raises:
         DataError: for an image of another shape or type.
-        ConfigError: for a target that is no label of the model's, a margin below 0 or no steps.
+        ConfigError: for a target that is no label of the model's, a margin below 0 or no steps; for a bare module without
+            preprocessing.
         ConfigError: if no edit was found; more steps or a smaller margin may find one.
 
     >>> test = load_mnist().test
@@ -99,14 +103,19 @@ def smallest_edit(
         raise DataError(f"got a {image.dtype} image of shape {tuple(image.shape)}, expected uint8 (C, H, W)")
     if margin < 0 or steps < 1:
         raise ConfigError(f"margin is {margin} and steps is {steps}, expected a margin from 0 and at least 1 step")
-    device = model_device(model)
+    network = network_of(model)
+    if not isinstance(model, nn.Module):
+        preprocessing = (model.classifier if isinstance(model, Predictor) else model).preprocessing
+    if preprocessing is None:
+        raise ConfigError("a bare module needs preprocessing=, that of its training: dataset.preprocessing")
+    device = model_device(network)
     start = image.to(device).float().div(255)[None]
 
     def logits_of(pixels: Tensor) -> Tensor:
-        logits: Tensor = model(preprocessing.normalize_unit(pixels.clone()))
+        logits: Tensor = network(preprocessing.normalize_unit(pixels.clone()))
         return logits
 
-    with evaluating(model), torch.no_grad():
+    with evaluating(network), torch.no_grad():
         first = logits_of(start)
         if not 0 <= target < first.shape[1]:
             raise ConfigError(f"target is {target}, expected a label from 0 to {first.shape[1] - 1}")

@@ -9,11 +9,10 @@ import torch
 from torch import Tensor, nn
 
 from mnistkit.errors import ConfigError, DataError, unknown_name
-from mnistkit.forward import evaluating, model_device
+from mnistkit.forward import BATCH, forward
+from mnistkit.interpret.subject import Subject, network_of, prepared
 
 __all__ = ["activations", "convolutions", "embed", "kernels", "layer_of", "outputs_of"]
-
-_BATCH = 256
 
 
 @contextlib.contextmanager
@@ -45,16 +44,16 @@ def layer_of(model: nn.Module, layer: str) -> nn.Module:
     return layers[layer]
 
 
-def convolutions(model: nn.Module) -> list[str]:
+def convolutions(model: Subject) -> list[str]:
     """The paths of a model's 2-D convolutions, in the order of definition.
 
     >>> convolutions(create_model("lenet5"))
     ['conv.0', 'conv.3']
     """
-    return [name for name, module in model.named_modules() if isinstance(module, nn.Conv2d)]
+    return [name for name, module in network_of(model).named_modules() if isinstance(module, nn.Conv2d)]
 
 
-def kernels(model: nn.Module, layer: str) -> Tensor:
+def kernels(model: Subject, layer: str) -> Tensor:
     """A copy of a convolution's kernels, on the CPU.
 
     Args:
@@ -70,18 +69,18 @@ def kernels(model: nn.Module, layer: str) -> Tensor:
     >>> kernels(create_model("convnet"), "conv.3").shape
     torch.Size([8, 4, 5, 5])
     """
-    module = model.get_submodule(layer) if layer in convolutions(model) else None
+    module = network_of(model).get_submodule(layer) if layer in convolutions(model) else None
     if not isinstance(module, nn.Conv2d):
         raise ConfigError(unknown_name("convolution", layer, convolutions(model)))
     return module.weight.detach().cpu().clone()
 
 
-def activations(model: nn.Module, images: Tensor, layer: str) -> Tensor:
+def activations(model: Subject, images: Tensor, layer: str) -> Tensor:
     """What a layer puts out for images; the model's mode and weights stay as they are.
 
     Args:
-        model: any module.
-        images: what the model takes: normalised float ``(N, C, H, W)``.
+        model: any module, a classifier or a predictor.
+        images: what the network takes: normalised float ``(N, C, H, W)``; of a classifier uint8, too.
         layer: the layer's path, such as ``"conv.0"`` (see :func:`mnistkit.summary`).
 
     Returns:
@@ -95,24 +94,25 @@ def activations(model: nn.Module, images: Tensor, layer: str) -> Tensor:
     >>> activations(create_model("lenet5"), test[0][0][None], "conv.3").shape
     torch.Size([1, 16, 10, 10])
     """
-    module = layer_of(model, layer)
-    parts = []
-    with evaluating(model), torch.no_grad(), outputs_of(module) as found:
-        for part in torch.split(images, _BATCH):
-            found.clear()
-            model(part.to(model_device(model)))
-            if not found:
-                raise ConfigError(f"{type(model).__name__} has a layer {layer!r}, but does not run it")
-            parts.append(found[-1])
-    return torch.cat(parts)
+    network = network_of(model)
+
+    def last(_: Tensor) -> Tensor:
+        if not found:
+            raise ConfigError(f"{type(network).__name__} has a layer {layer!r}, but does not run it")
+        output = found[-1]
+        found.clear()
+        return output
+
+    with outputs_of(layer_of(network, layer)) as found:
+        return forward(network, torch.split(prepared(model, images), BATCH), last)
 
 
-def embed(model: nn.Module, images: Tensor, layer: str | None = None) -> Tensor:
+def embed(model: Subject, images: Tensor, layer: str | None = None) -> Tensor:
     """Where a model puts images before it decides: the features that its last linear layer gets.
 
     Args:
-        model: any module.
-        images: normalised float ``(N, C, H, W)``.
+        model: any module, a classifier or a predictor.
+        images: normalised float ``(N, C, H, W)``; of a classifier uint8, too.
         layer: take the output of this layer instead, flattened.
 
     Returns:
@@ -129,15 +129,13 @@ def embed(model: nn.Module, images: Tensor, layer: str | None = None) -> Tensor:
         raise DataError(f"got images of shape {tuple(images.shape)}: there are none")
     if layer is not None:
         return activations(model, images, layer).flatten(1)
-    linear = [module for module in model.modules() if isinstance(module, nn.Linear)]
+    network = network_of(model)
+    linear = [module for module in network.modules() if isinstance(module, nn.Linear)]
     if not linear:
-        raise ConfigError(f"{type(model).__name__} has no linear layer: say which layer= to take the features from")
+        raise ConfigError(f"{type(network).__name__} has no linear layer: say which layer= to take the features from")
     features: list[Tensor] = []
     handle = linear[-1].register_forward_pre_hook(lambda _, inputs: features.append(inputs[0].flatten(1)))
     try:
-        with evaluating(model), torch.no_grad():
-            for part in torch.split(images, _BATCH):
-                model(part.to(model_device(model)))
+        return forward(network, torch.split(prepared(model, images), BATCH), lambda _: features.pop())
     finally:
         handle.remove()
-    return torch.cat(features)

@@ -10,9 +10,10 @@ import torch
 from torch import nn
 
 from mnistkit import interpret
+from mnistkit.calibration import Reliability
 from mnistkit.data import DigitDataset
 from mnistkit.errors import DataError
-from mnistkit.evaluation import Reliability, Report
+from mnistkit.evaluation import Report
 from mnistkit.interpret.projection import Projection
 from mnistkit.plots.style import DASHES, Theme, colour_bar, dress, look_of, one_axes
 
@@ -126,7 +127,7 @@ def reliability_diagram(source: Report | Reliability, *, ax: Axes | None = None,
     A point's upright line is its 95 % interval (Wilson); grey bars are the share of the images in each bin.
 
     Args:
-        source: a report; or of plain arrays, :func:`mnistkit.evaluation.reliability`.
+        source: a report; or of plain arrays, :func:`mnistkit.calibration.reliability`.
         ax: where to draw; by default a new figure.
         theme: ``"light"`` or ``"dark"``.
 
@@ -134,7 +135,7 @@ def reliability_diagram(source: Report | Reliability, *, ax: Axes | None = None,
         DataError: if there are no images.
         ConfigError: for an unknown theme.
 
-    >>> from mnistkit.evaluation import reliability
+    >>> from mnistkit.calibration import reliability
     >>> half_right = reliability(np.full(10, 0.9), np.arange(10) < 5, bins=10)
     >>> print(reliability_diagram(half_right).axes[0].get_title())
     calibration error 40.0%

@@ -8,8 +8,8 @@ import torch
 from matplotlib.container import ErrorbarContainer
 
 from mnistkit import evaluate
+from mnistkit.calibration import reliability
 from mnistkit.errors import DataError
-from mnistkit.evaluation import reliability
 from mnistkit.interpret import embed, project
 from mnistkit.plots import confusion_matrix, embedding_map, reliability_diagram
 from mnistkit.plots.answers import _ink_on

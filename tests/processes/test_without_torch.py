@@ -1,0 +1,71 @@
+"""Imaging, preprocessing, calibration and reading work where there is no torch: arrays in, predictions out."""
+
+import subprocess
+import sys
+
+import numpy as np
+import PIL.Image
+import pytest
+
+from mnistkit import Classifier
+from mnistkit.backends import export_onnx
+
+BLOCKED = """
+import sys
+
+class NoTorch:
+    def find_spec(self, name, path=None, target=None):
+        if name.split(".")[0] in {"torch", "torchvision", "safetensors"}:
+            raise ImportError(f"no {name} here")
+
+sys.meta_path.insert(0, NoTorch())
+"""
+
+SCRIPT = """
+import numpy as np
+import onnxruntime
+import mnistkit.calibration, mnistkit.imaging, mnistkit.reading
+from mnistkit.imaging import Preprocessing
+from mnistkit.reading import Predictor
+
+class Light:
+    classes = tuple("0123456789")
+    preprocessing = Preprocessing(mean=(0.13066047627384286,), std=(0.3081078038564627,))
+    calibration = mnistkit.calibration.Calibration.from_json(CALIBRATION)
+    session = onnxruntime.InferenceSession(NETWORK)
+
+    def logits(self, frames):
+        return self.session.run(["logits"], {"images": self.preprocessing.normalize(frames)})[0]
+
+predictor = Predictor(Light())
+print(*[predictor.predict(PICTURE, coverage=c).label for c in (None, 0.98)])
+print(predictor.read(STRING).text)
+print(predictor.explain(PICTURE).prediction.to_json()["name"])
+print(*(len(list(predictor.stream([PICTURE, b"", np.zeros((9, 9))])))  for _ in range(2)))
+print("torch" in sys.modules)
+"""
+
+
+@pytest.mark.processes
+def test_pictures_are_read_where_torch_cannot_be_imported(mnist, tmp_path):
+    classifier = Classifier.pretrained(device="cpu")
+    export_onnx(classifier.network, tmp_path / "network.onnx", classifier.preprocessing.input_shape)
+    digits = 255 - mnist.test.images[:2, 0].numpy()
+    PIL.Image.fromarray(digits[0]).save(tmp_path / "seven.png")
+    PIL.Image.fromarray(np.concatenate(digits, axis=1)).save(tmp_path / "seventy_two.png")
+    names = {
+        "NETWORK": str(tmp_path / "network.onnx"),
+        "PICTURE": str(tmp_path / "seven.png"),
+        "STRING": str(tmp_path / "seventy_two.png"),
+        "CALIBRATION": classifier.calibration.to_json(),
+    }
+    code = BLOCKED + "".join(f"{name} = {value!r}\n" for name, value in names.items()) + SCRIPT
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120, check=False)
+    assert result.stdout.splitlines() == ["7 7", "72", "7", "3 3", "False"], result.stderr
+
+
+@pytest.mark.processes
+def test_where_torch_is_needed_its_absence_would_be_noticed():
+    code = BLOCKED + "import mnistkit.classifier"
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120, check=False)
+    assert "no torch here" in result.stderr
