@@ -251,17 +251,7 @@ class Classifier:
         """
         if dataset.preprocessing != self.preprocessing:
             dataset = dataset.prepared_as(self.preprocessing)
-        if dataset.classes == self.classes:
-            return dataset
-        present = [dataset.classes[label] for label in torch.unique(dataset.labels).tolist()]
-        if unknown := [name for name in present if name not in self.classes]:
-            raise DataError(
-                f"{dataset!r} has images of {', '.join(unknown)}; this classifier knows {', '.join(self.classes)}. Leave those "
-                "images out, or train on them"
-            )
-        numbers = [self.classes.index(name) if name in self.classes else 0 for name in dataset.classes]
-        labels = torch.tensor(numbers, device=dataset.labels.device)[dataset.labels]
-        return replace(dataset, labels=labels, classes=self.classes)
+        return dataset.with_classes(self.classes)
 
     def calibrate(
         self,

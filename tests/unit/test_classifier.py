@@ -171,7 +171,7 @@ def test_it_is_frozen_and_what_measures_it_gives_another(trained, mnist):
     assert trained.calibration is before
 
 
-@pytest.mark.parametrize("backend", ["torch"])
+@pytest.mark.parametrize("backend", ["torch", "onnx"])
 def test_it_pickles_and_copies(trained, mnist, backend):
     classifier = trained.on(backend=backend)
     expected = classifier.probabilities(mnist.test[:20])
@@ -307,7 +307,7 @@ def test_a_class_that_the_classifier_does_not_know_is_named(trained, mnist):
     part = mnist.validation[:100]
     letters = renamed(part, "abcdefghij", part.labels)
     for door in (trained.calibrate, lambda data: evaluate(trained, data)):
-        with pytest.raises(DataError, match=r"has images of a, b, .*; this classifier knows 0, 1, 2"):
+        with pytest.raises(DataError, match=r"has images of 'a', 'b', .* not among the classes '0', '1'"):
             door(letters)
     # A name of no image is no matter.
     more = renamed(part, "0123456789x", part.labels)
