@@ -1,5 +1,6 @@
 """Every command, as a user types it and as a program reads it."""
 
+import dataclasses
 import json
 import math
 import os
@@ -450,7 +451,9 @@ def test_evaluate_refuses_validation_images_that_the_model_was_trained_on(run, t
 
 
 def test_evaluate_on_another_data_set_uses_the_file_s_preprocessing(run_json, trained, monkeypatch, small):
-    monkeypatch.setattr(mnistkit.data, "load_dataset", lambda name, **options: small)
+    classes = read_checkpoint(trained / "best.safetensors").classes
+    named = small._replace(test=dataclasses.replace(small.test, classes=classes))
+    monkeypatch.setattr(mnistkit.data, "load_dataset", lambda name, **options: named)
     result = run_json("evaluate", trained / "best.safetensors", "--dataset", "mnist")
     content = read_checkpoint(trained / "best.safetensors")
     assert content.preprocessing.mean != small.test.mean

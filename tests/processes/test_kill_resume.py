@@ -97,10 +97,11 @@ def without_clocks(tree):
 
 
 def contents(path):
-    """Every tensor's bytes and everything else that a file holds, but for the clock."""
+    """Every tensor's bytes and everything else that a file holds, but for the clock and the checksum over it."""
     with safe_open(path, framework="np") as file:
         tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  (no dict)
         tree = json.loads(file.metadata()["mnistkit"])
+    tree.pop("checksum")
     return {name: (array.dtype, array.tobytes()) for name, array in tensors.items()}, without_clocks(tree)
 
 
