@@ -187,12 +187,10 @@ def test_an_error_in_a_list_says_the_position(reader, seven, tmp_path):
         reader.predict([seven, seven, missing])
     with pytest.raises(ImageError, match=r"^image 1 of 2: NoneType is not a kind of image"):
         reader.predict([seven, None])
-    with pytest.raises(ImageError, match=r"^image 0 of 2: list is not a kind of image"):
+    with pytest.raises(ImageError, match=r"^image 0 of 2: got an image of shape \(2, 28, 28\)"):
         reader.predict([[seven, seven], seven])
-    with pytest.raises(
-        ImageError, match=r"^image 0 of 20: got float64 pixels from 255 to 255, .*convert them to uint8"
-    ):
-        reader.predict(np.full((20, 28, 28), 255.0))
+    with pytest.raises(ImageError, match=r"^got float64 pixels from 256 to 256, expected 0 to 1 or 0 to 255"):
+        reader.predict(np.full((20, 28, 28), 256.0))
 
 
 def test_a_blank_image_is_refused_as_such(reader, seven):
@@ -208,14 +206,17 @@ def test_a_blank_image_is_refused_as_such(reader, seven):
     [
         (None, "NoneType is not a kind of image"),
         (7, "int is not a kind of image"),
-        (memoryview(b"abc"), "memoryview is not a kind of image"),
+        (memoryview(b"abc"), "this memoryview is not an image"),
         ("missing.png", "there is no image file missing.png"),
         (b"seven", "this bytes is not an image"),
-        (torch.zeros(10, 28, 28), r"got an image of shape \(10, 28, 28\), expected .* \(a tensor: \(C, H, W\)\)"),
+        (
+            torch.zeros(3, 28, 28),
+            r"shape \(3, 28, 28\) may be 3 pictures, or one of 3 channels; write tensor\[:, None\]",
+        ),
         (np.zeros((2, 3, 4, 5, 6)), r"got an image of shape \(2, 3, 4, 5, 6\)"),
         (np.zeros(784), r"got an image of shape \(784,\)"),
         (np.zeros((9, 9, 0)), r"got an image of shape \(9, 9, 0\)"),
-        (torch.full((28, 28), 255.0), "these look like 0 to 255: convert them to uint8"),
+        (torch.full((28, 28), 256.0), "got float32 pixels from 256 to 256, expected 0 to 1 or 0 to 255"),
     ],
 )
 def test_what_is_no_image_is_refused(image, message, reader):
@@ -623,5 +624,5 @@ def test_an_error_of_the_images_own_is_not_swallowed(reader, seven):
 
 def test_a_name_that_no_file_can_have_is_no_folder(reader):
     for name in ("x" * 5000, "a\0b"):
-        with pytest.raises(ImageError, match="cannot be read as an image"):
+        with pytest.raises(ImageError, match="an image"):
             reader.predict(name)
