@@ -117,6 +117,20 @@ MUTATIONS = [
         "tests/distributed tests/unit/test_distributed.py",
     ),
     Mutation(
+        "threads share one request of OpenVINO's",
+        "backends.py",
+        "own = threading.local()",
+        'own = type("Shared", (), {})()',
+        "tests/unit/test_backends.py -k threads_that_share",
+    ),
+    Mutation(
+        "a forked child waits for torch's threads",
+        "device.py",
+        "os.register_at_fork(after_in_child=_one_thread)",
+        "pass",
+        "tests/processes/test_fork.py",
+    ),
+    Mutation(
         "test images are not known by what they show",
         "data/split_guard.py",
         "            if found:\n                raise",
