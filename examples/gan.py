@@ -41,9 +41,7 @@ class GAN(nn.Module):
         return images
 
 
-class GANTrainer(Trainer):
-    model: GAN
-
+class GANTrainer(Trainer[GAN]):
     def configure_optimizer(self) -> dict[str, torch.optim.Optimizer]:
         return {
             name: torch.optim.Adam(network.parameters(), lr=2e-4, betas=(0.5, 0.999))
@@ -53,8 +51,7 @@ class GANTrainer(Trainer):
     def training_step(self, batch: Batch) -> StepOutput:
         real, fake = batch.images.flatten(1), self.model.generate(len(batch.images))
         d_loss = self.judge(real, 1.0) + self.judge(fake.detach(), 0.0)
-        self.backward(d_loss)
-        self.update("discriminator")
+        self.step_optimizer("discriminator", d_loss)
         return StepOutput(self.judge(fake, 1.0), metrics={"discriminator_loss": d_loss})
 
     def judge(self, images: Tensor, target: float) -> Tensor:

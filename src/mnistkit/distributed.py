@@ -147,21 +147,25 @@ class World:
                 dist.all_gather_object(gathered, list(names))
         return sorted({name for known in gathered for name in known or ()})
 
-    def average_gradients(self, parameters: Iterable[nn.Parameter]) -> None:
-        """Replace every gradient by its mean over the ranks, in one exchange."""
-        if self.size == 1:
-            return
+    def average_gradients(self, parameters: Iterable[nn.Parameter], weight: float = 1.0) -> None:
+        """Replace every gradient by its mean over the ranks, in one exchange; one that no rank has stays ``None``.
+
+        Args:
+            parameters: the same ones on every rank.
+            weight: of this rank in the mean: how many images its gradients are the mean of.
+        """
         parameters = [p for p in parameters if p.requires_grad]
+        if self.size == 1 or not parameters:
+            return
         # A parameter unused on this rank still takes part: an exchange that ranks enter differently never ends.
-        for parameter in parameters:
-            if parameter.grad is None:
-                parameter.grad = torch.zeros_like(parameter)
-        gradients = [p.grad for p in parameters if p.grad is not None]
-        flat = torch.cat([g.reshape(-1) for g in gradients])
-        self.sum(flat)
-        flat /= self.size
-        for gradient, part in zip(gradients, torch.split(flat, [g.numel() for g in gradients]), strict=True):
-            gradient.copy_(part.view_as(gradient))
+        gradients = [torch.zeros_like(p) if p.grad is None else p.grad for p in parameters]
+        used = torch.tensor([p.grad is not None for p in parameters])
+        flat = torch.cat([gradient.reshape(-1).float() for gradient in gradients])
+        numbers = torch.cat([flat * weight, used.to(flat), torch.full_like(flat[:1], weight)])
+        total, anywhere, weights = torch.split(self.sum(numbers), [len(flat), len(parameters), 1])
+        parts = torch.split(total / weights, [p.numel() for p in parameters])
+        for parameter, part, gradient, kept in zip(parameters, parts, gradients, anywhere.tolist(), strict=True):
+            parameter.grad = gradient.copy_(part.view_as(gradient)) if kept else None
 
     def broadcast(self, tensors: Iterable[Tensor]) -> None:
         """Overwrite every rank's tensors with those of rank 0."""

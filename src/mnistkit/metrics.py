@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from typing import TypeAlias
 
 import torch
 from torch import Tensor
@@ -12,9 +14,10 @@ from torch import Tensor
 from mnistkit._core.statistics import Z_95 as Z_95
 from mnistkit._core.statistics import wilson_interval as wilson_interval
 from mnistkit.distributed import World
+from mnistkit.errors import ConfigError
 from mnistkit.types import JsonValue, StepOutput
 
-__all__ = ["Z_95", "Evaluation", "MetricSums", "wilson_interval"]
+__all__ = ["Z_95", "Evaluation", "Metric", "MetricSums", "wilson_interval"]
 
 
 @dataclass(frozen=True)
@@ -23,7 +26,7 @@ class Evaluation:
 
     Attributes:
         loss: mean over the images.
-        correct: how many images were classified correctly; ``None`` where steps return no logits.
+        correct: how many images were classified correctly; ``None`` where some have no logits, or no label of one class.
         count: how many images there were.
         metrics: the means of a step's further metrics.
     """
@@ -35,7 +38,7 @@ class Evaluation:
 
     @property
     def accuracy(self) -> float:
-        """The fraction classified correctly; NaN where steps return no logits."""
+        """The fraction classified correctly; NaN where there is no such thing."""
         return math.nan if self.correct is None else self.correct / self.count
 
     @property
@@ -73,32 +76,64 @@ class Evaluation:
         return ", ".join(parts)
 
 
+#: From logits ``(N, classes)`` and labels to the mean over the images, a number or of any shape. One with a method
+#: ``finish`` has that applied to the mean over all images, to make one number of it.
+Metric: TypeAlias = Callable[[Tensor, Tensor], Tensor]
+
+
+#: What was added up, by name: numbers, and tensors where a metric is of such a shape.
+Sums: TypeAlias = dict[str, Tensor | float]
+
+
 class MetricSums:
     """Running sums of loss, correct answers, images and further metrics, kept on the device.
 
     ``update`` adds a batch without waiting for the device; ``merge`` adds up the processes; ``compute`` reads.
+
+    Args:
+        device: where the sums are.
+        metrics: computed from the logits and labels of each batch that has both.
     """
 
-    def __init__(self, device: torch.device | str = "cpu") -> None:
+    def __init__(self, device: torch.device | str = "cpu", metrics: Mapping[str, Metric] | None = None) -> None:
         self._device = torch.device(device)
         # Apple's GPUs have no float64.
         self._dtype = torch.float32 if self._device.type == "mps" else torch.float64
-        self._sums: dict[str, Tensor | float] = {}
+        self._metrics = dict(metrics or {})
+        self._sums: Sums = {}
 
-    def update(self, output: StepOutput, labels: Tensor) -> None:
-        """Add one batch."""
-        n = len(labels)
+    def update(self, output: StepOutput, labels: Tensor | None, count: int | None = None) -> None:
+        """Add one batch.
+
+        Args:
+            output: of the step.
+            labels: of the images; ``None`` for a batch without.
+            count: of images; by default, one for each label.
+        """
+        n = (0 if labels is None else len(labels)) if count is None else count
+        logits = None if output.logits is None else output.logits.detach()
         self._add("count", n)
         self._add("loss", self._wide(output.loss) * n)
-        if output.logits is not None:
-            self._add("correct", self._wide((output.logits.detach().argmax(1) == labels).sum()))
+        truth = None if logits is None or labels is None else true_classes(logits, labels)
+        if logits is None or truth is None:
+            self._add("unclassified", n)
+        else:
+            self._add("correct", self._wide((logits.argmax(1) == truth).sum()))
         for name, value in output.metrics.items():
             self._add(f"metrics/{name}", self._wide(value) * n)
+        if self._metrics and logits is not None and labels is not None:
+            with torch.no_grad():
+                for name, metric in self._metrics.items():
+                    self._add(f"metrics/{name}", self._wide(metric(logits.float(), labels)) * n)
 
-    def _wide(self, value: Tensor) -> Tensor | float:
+    def _wide(self, value: Tensor | float) -> Tensor | float:
         """Before it is multiplied: float16 ends at 65,504. On a CPU, where no one waits, numbers are quicker to add."""
+        if not isinstance(value, Tensor):
+            return float(value)
         value = value.detach()
-        return value.item() if self._device.type == "cpu" else value.to(self._dtype)
+        if self._device.type == "cpu" and value.ndim == 0:
+            return value.item()
+        return value.to(self._device, self._dtype)
 
     def _add(self, name: str, value: Tensor | float) -> None:
         self._sums[name] = self._sums.get(name, 0.0) + value
@@ -107,10 +142,11 @@ class MetricSums:
         """Add up the sums of every process; a process that saw no batch takes part with zeros."""
         if world.size == 1:
             return
-        # Ranks without a batch do not know the names, so everybody learns them first.
-        for name in world.union(self._sums):
-            here = torch.as_tensor(self._sums.get(name, 0.0), dtype=self._dtype, device=self._device)
-            self._sums[name] = world.sum(here)
+        # Ranks without a batch know neither names nor shapes, so everybody learns them first.
+        known = [json.dumps([name, list(torch.as_tensor(value).shape)]) for name, value in self._sums.items()]
+        for name, shape in map(json.loads, world.union(known)):
+            zeros = torch.zeros(shape, dtype=self._dtype, device=self._device)
+            self._sums[name] = world.sum(zeros + self._sums.get(name, 0.0))
 
     def is_finite(self) -> bool:
         """Whether every loss added so far was a finite number; waits for the device."""
@@ -121,17 +157,32 @@ class MetricSums:
 
         Raises:
             ZeroDivisionError: if nothing was.
+            ConfigError: for a metric whose mean is not one number.
         """
-        sums = {name: float(value) for name, value in self._sums.items()}
-        count = int(sums.get("count", 0))
+        count = int(self._sums.get("count", 0))
+        classified = "correct" in self._sums and not self._sums.get("unclassified", 0)
         return Evaluation(
-            loss=sums.get("loss", 0.0) / count,
-            correct=int(sums["correct"]) if "correct" in sums else None,
+            loss=float(self._sums.get("loss", 0.0)) / count,
+            correct=int(self._sums["correct"]) if classified else None,
             count=count,
-            metrics={name.removeprefix("metrics/"): sums[name] / count for name in sums if name.startswith("metrics/")},
+            metrics={
+                name.removeprefix("metrics/"): self._figure(name.removeprefix("metrics/"), value / count)
+                for name, value in self._sums.items()
+                if name.startswith("metrics/")
+            },
         )
 
-    def since(self, earlier: Mapping[str, float]) -> MetricSums:
+    def _figure(self, name: str, mean: Tensor | float) -> float:
+        finish = getattr(self._metrics.get(name), "finish", None)
+        result = mean if finish is None else finish(torch.as_tensor(mean, dtype=self._dtype))
+        if isinstance(result, Tensor) and result.numel() != 1:
+            raise ConfigError(
+                f"the metric {name!r} comes to a tensor of shape {tuple(result.shape)}, expected one number; give it a "
+                "method finish(mean) that makes one of the mean over all images"
+            )
+        return float(result)
+
+    def since(self, earlier: Mapping[str, Tensor | float]) -> MetricSums:
         """What was added after an earlier :meth:`state_dict`, on the CPU; after ``{}``, everything.
 
         >>> sums, labels = MetricSums(), torch.tensor([0, 1])
@@ -141,14 +192,44 @@ class MetricSums:
         >>> sums.compute().loss, sums.since(earlier).compute().loss
         (3.0, 2.0)
         """
-        recent = MetricSums()
+        recent = MetricSums(metrics=self._metrics)
         recent.load_state_dict({name: value - earlier.get(name, 0.0) for name, value in self.state_dict().items()})
         return recent
 
-    def state_dict(self) -> dict[str, float]:
-        """The sums; float64 numbers survive JSON exactly."""
-        return {name: float(value) for name, value in self._sums.items()}
+    def state_dict(self) -> Sums:
+        """The sums, on the CPU; float64 numbers survive JSON exactly."""
+        return {
+            name: value.cpu() if isinstance(value, Tensor) and value.ndim else float(value)
+            for name, value in self._sums.items()
+        }
 
-    def load_state_dict(self, state: Mapping[str, float]) -> None:
+    def load_state_dict(self, state: Mapping[str, Tensor | float]) -> None:
         """Restore what :meth:`state_dict` returned."""
-        self._sums = dict(state)
+        self._sums = {
+            name: value.to(self._device) if isinstance(value, Tensor) else value for name, value in state.items()
+        }
+
+
+def true_classes(logits: Tensor, labels: Tensor) -> Tensor | None:
+    """The class of each image according to its label, where logits and labels are those of one class an image.
+
+    Args:
+        logits: ``(N, classes)``.
+        labels: integers ``(N,)``; or probabilities ``(N, classes)``, of which the largest counts.
+
+    Returns:
+        ``(N,)``; ``None`` for anything else (regression, several classes an image), of which no accuracy makes sense.
+    """
+    if logits.ndim != 2 or logits.shape[1] < 2:
+        return None
+    if labels.shape == logits.shape[:1] and not labels.is_floating_point():
+        return labels
+    if labels.shape == logits.shape and are_probabilities(labels):
+        return labels.argmax(1)
+    return None
+
+
+def are_probabilities(labels: Tensor) -> bool:
+    """Whether each row is a distribution over the classes: one-hot, smoothed, mixed."""
+    # As wide as the roundings of bfloat16 need it.
+    return bool((labels >= 0).all()) and bool(((labels.sum(1) - 1).abs() < 0.02).all())

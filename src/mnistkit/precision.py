@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Sequence
 from typing import Literal, TypeAlias, cast, get_args
 
 import torch
@@ -77,9 +78,18 @@ class Precision:
             return contextlib.nullcontext()
         return torch.autocast(self.device.type, dtype=self._dtype)
 
-    def backward(self, loss: Tensor) -> None:
-        """Back-propagate a loss, scaled where float16 would underflow."""
-        torch.autograd.backward(self._scaler.scale(loss))
+    def backward(self, loss: Tensor, parameters: Sequence[Tensor] | None = None) -> None:
+        """Back-propagate a loss, scaled where float16 would underflow.
+
+        Args:
+            loss: scalar.
+            parameters: which get gradients; ``None`` for all that the loss depends on.
+        """
+        # Inside a forward pass, what was cast is remembered; weights change before the next one.
+        with torch.autocast(self.device.type, enabled=False) if self.name != "fp32" else contextlib.nullcontext():
+            torch.autograd.backward(self._scaler.scale(loss), inputs=parameters)
+        if self.name != "fp32":
+            torch.clear_autocast_cache()
 
     def unscale(self, optimizer: torch.optim.Optimizer) -> None:
         """Bring the gradients of an optimizer's parameters back to their true size."""

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import random
+from collections.abc import Iterator, Mapping
 
 import numpy as np
 import torch
+from torch import Tensor
 
 __all__ = ["derive_seed", "seed_everything"]
+
+# Devices without a generator besides the CPU's.
+_WITHOUT = frozenset({"cpu", "meta"})
 
 
 def derive_seed(*parts: int | str) -> int:
@@ -31,3 +37,28 @@ def seed_everything(seed: int) -> None:
     random.seed(seed)
     np.random.seed(seed % 2**32)
     torch.manual_seed(seed)
+
+
+def generator_states(device: torch.device) -> dict[str, Tensor]:
+    """The states of torch's generators, of the CPU and of a device."""
+    states = {"cpu": torch.get_rng_state()}
+    if device.type not in _WITHOUT:
+        states[device.type] = torch.get_device_module(device).get_rng_state()
+    return states
+
+
+def set_generator_states(states: Mapping[str, Tensor], device: torch.device) -> None:
+    """Put torch's generators into a saved state; those of a device that is not here are left alone."""
+    torch.set_rng_state(states["cpu"])
+    if device.type in states and device.type not in _WITHOUT:
+        torch.get_device_module(device).set_rng_state(states[device.type])
+
+
+@contextlib.contextmanager
+def keeping_generators(device: torch.device) -> Iterator[None]:
+    """Whatever is drawn inside, torch's generators are afterwards as they were."""
+    states = generator_states(device)
+    try:
+        yield
+    finally:
+        set_generator_states(states, device)

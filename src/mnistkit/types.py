@@ -7,12 +7,23 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, BinaryIO, Literal, NamedTuple, Protocol, TypeAlias
 
+from mnistkit.errors import ConfigError
+
 if TYPE_CHECKING:
     import numpy as np
     import PIL.Image
     from torch import Tensor
 
-__all__ = ["Batch", "ImageLike", "JsonValue", "Loader", "PathLike", "SplitName", "StepOutput"]
+__all__ = [
+    "Batch",
+    "EpochLoader",
+    "ImageLike",
+    "JsonValue",
+    "Loader",
+    "PathLike",
+    "SplitName",
+    "StepOutput",
+]
 
 SplitName: TypeAlias = Literal["train", "validation", "test"]
 PathLike: TypeAlias = str | os.PathLike[str]
@@ -41,22 +52,53 @@ class Batch(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class StepOutput:
-    """What a training or evaluation step returns.
+    """What a training or evaluation step returns; of a step that has nothing but a loss, the loss alone will do.
 
     Attributes:
         loss: scalar, the mean over the batch.
         logits: ``(N, classes)``, or ``None`` where no accuracy makes sense (a GAN).
-        metrics: further scalars to average over the epoch, by name.
+        metrics: further scalars to average over the images of the epoch, by name.
+
+    Raises:
+        ConfigError: for a metric with the name of a figure that there is already.
     """
 
     loss: Tensor
     logits: Tensor | None = None
-    metrics: Mapping[str, Tensor] = field(default_factory=dict)
+    metrics: Mapping[str, Tensor | float] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        refuse_reserved(self.metrics)
 
 
 class Loader(Protocol):
-    """Anything that yields ``(images, labels)`` and knows how many batches that makes: a torch ``DataLoader`` does."""
+    """Anything that yields batches and knows how many there are in an epoch: a torch ``DataLoader`` does.
 
-    def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]: ...
+    A batch is ``(images, labels)``, or any nesting of tuples, lists, dicts and tensors that one's own
+    ``training_step`` understands.
+    """
+
+    def __iter__(self) -> Iterator[object]: ...
 
     def __len__(self) -> int: ...
+
+
+class EpochLoader(Protocol):
+    """Like :class:`Loader`, but can begin an epoch anywhere: a run then resumes exactly inside one."""
+
+    def batches(self, epoch: int, start: int) -> Iterator[object]:
+        """The batches of an epoch from number ``start`` on, always the same ones for the same numbers."""
+        ...
+
+    def __len__(self) -> int: ...
+
+
+def refuse_reserved(metrics: Mapping[str, object]) -> None:
+    """Refuse metrics that would take the place of a run's own figures.
+
+    Raises:
+        ConfigError: with the name.
+    """
+    for name in ("loss", "accuracy"):
+        if name in metrics:
+            raise ConfigError(f"a metric is named {name!r}, which every run has of its own; give it another name")

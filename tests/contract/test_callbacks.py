@@ -27,7 +27,9 @@ KINDS = {
 # How to make each, with what makes it act in a run of six steps.
 MAKE = {
     "CSVLogger": lambda folder: mnistkit.callbacks.CSVLogger(folder / "run.csv"),
-    "Checkpoint": lambda folder: mnistkit.callbacks.Checkpoint(folder / "run", every_epochs=1, every_steps=2, keep=2),
+    "Checkpoint": lambda folder: mnistkit.callbacks.Checkpoint(
+        folder / "run", every_epochs=1, every_steps=2, keep=2, overwrite=True
+    ),
     "EMA": lambda folder: mnistkit.callbacks.EMA(0.7),
     "EarlyStopping": lambda folder: mnistkit.callbacks.EarlyStopping(patience=10, monitor="train_loss"),
     "KernelRecorder": lambda folder: mnistkit.callbacks.KernelRecorder("layers.0", every=2),

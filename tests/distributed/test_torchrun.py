@@ -92,6 +92,10 @@ def assert_same_bits(one, other):
         "averaged_without_validation",
         "loaders_of_different_lengths",
         "time_limit",
+        "lbfgs",
+        "sam",
+        "gan",
+        "figures",
     ],
 )
 def test_both_ranks_end_with_the_same_bits(ranks, name):
@@ -130,6 +134,28 @@ def test_two_processes_take_the_same_steps_as_one_with_twice_the_batch(ranks, wo
         torch.testing.assert_close(together[name], weight, rtol=1e-5, atol=1e-6)
     for row, expected in zip(ranks.results[0]["as_one_process"]["history"], history, strict=True):
         assert row == pytest.approx(expected, rel=1e-5)
+
+
+def test_an_optimizer_without_gradients_stays_idle_as_in_one_process(ranks):
+    assert [results["gan"]["idle"] for results in ranks.results] == [0, 0]
+
+
+def test_a_metric_that_is_no_mean_is_that_of_all_images(ranks, worker):
+    trainer = Trainer(worker.plain_net(), metrics={"spread": worker.Spread()}, progress=False)
+    trainer.model.load_state_dict(part(ranks.tensors[0], "figures"))
+    alone = trainer.evaluate(worker.data()[1]).metrics["spread"]
+    assert [results["figures"]["whole"] for results in ranks.results] == pytest.approx([alone] * 2)
+    # One validation image: the other rank had none, and knows neither the metric's shape nor its value.
+    assert all("val_spread" in results["figures"]["history"][0] for results in ranks.results)
+
+
+def test_data_that_every_rank_gets_alike_is_refused(ranks):
+    for results in ranks.results:
+        for name in ("fit", "evaluate"):
+            kind, message = results[f"not_shared_{name}"]
+            assert kind == "DataError"
+            assert "every one of 2 processes got the same data from DataLoader" in message
+        assert results["shared_by_a_sampler"] == 3
 
 
 def test_a_rank_without_a_validation_batch_does_not_hang(ranks):

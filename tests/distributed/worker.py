@@ -10,7 +10,7 @@ import torch
 import torch.distributed as dist
 from safetensors.torch import save_file
 from torch import nn
-from torch.utils.data import DataLoader
+from torch.utils.data import DataLoader, DistributedSampler
 
 from mnistkit import Augment, Callback, Checkpoint, CSVLogger, EarlyStopping, MnistkitError, Trainer, load_mnist
 from mnistkit.callbacks import EMA, TimeLimit
@@ -49,6 +49,56 @@ def full_trainer(folder, *callbacks):
         clip_norm=0.5,
         callbacks=[Checkpoint(folder), CSVLogger(folder / "history.csv"), EarlyStopping(5), *callbacks],
     )
+
+
+class LBFGS(Trainer):
+    def optimizer_step(self):
+        self.optimizer.step(self.gradients)
+
+
+def lbfgs(parameters):
+    return torch.optim.LBFGS(parameters, max_iter=5, line_search_fn="strong_wolfe")
+
+
+class SAM(Trainer):
+    def optimizer_step(self):
+        weights = [p for p in self.model.parameters() if p.grad is not None]
+        uphill = [0.05 * p.grad / p.grad.norm() for p in weights]
+        with torch.no_grad():
+            torch._foreach_add_(weights, uphill)
+        self.gradients()
+        with torch.no_grad():
+            torch._foreach_sub_(weights, uphill)
+        super().optimizer_step()
+
+
+class Duel(nn.Module):
+    def __init__(self):
+        super().__init__()
+        torch.manual_seed(4)
+        self.maker, self.judge, self.idle = nn.Linear(8, 784), nn.Linear(784, 1), nn.Linear(2, 2)
+
+
+class GAN(Trainer):
+    def configure_optimizer(self):
+        return {name: torch.optim.Adam(part.parameters(), lr=0.01) for name, part in self.model.named_children()}
+
+    def training_step(self, batch):
+        made, judge = self.model.maker(torch.randn(len(batch.images), 8)), self.model.judge
+        self.step_optimizer("judge", judge(made.detach()).mean() - judge(batch.images.flatten(1)).mean())
+        if self.state.step % 2:
+            self.skip("maker")
+        return -judge(made).mean()
+
+
+class Spread:
+    """Of the logits: no mean, but made of two."""
+
+    def __call__(self, logits, labels):
+        return torch.stack([logits.mean(), logits.square().mean()])
+
+    def finish(self, mean):
+        return (mean[1] - mean[0].square()).sqrt()
 
 
 class StopAfterEpoch(Callback):
@@ -124,9 +174,44 @@ class Worker:
 
     def loaders_of_different_lengths(self):
         images = self.train[:96] if self.rank == 0 else self.train[96:144]
-        trainer = plain_trainer(batch_size=16)
+        trainer = plain_trainer(batch_size=None)
         trainer.fit(DataLoader(images, batch_size=16), epochs=2)
         self._keep("loaders_of_different_lengths", trainer)
+
+    def methods(self):
+        """LBFGS, SAM and a GAN: whatever a rank decides or computes again, all ranks must."""
+        for name, kind, options in (
+            ("lbfgs", LBFGS, {"optimizer": lbfgs, "batch_size": 50}),
+            ("sam", SAM, {"accumulate": 2, "clip_norm": 1.0, "batch_size": 16}),
+            ("gan", GAN, {"batch_size": 16}),
+        ):
+            model = Duel() if kind is GAN else plain_net()
+            trainer = kind(model, progress=False, **options)
+            trainer.fit(self.train[:101], epochs=1)
+            self._keep(name, trainer)
+            idle = trainer.optimizers.get("idle")
+            self.results[name]["idle"] = None if idle is None else len(idle.state)
+
+    def figures(self):
+        trainer = plain_trainer(batch_size=16)
+        trainer.metrics = {"spread": Spread()}
+        trainer.fit(self.train[:97], self.validation[:1], epochs=1)
+        self._keep("figures", trainer)
+        self.results["figures"]["whole"] = trainer.evaluate(self.validation).metrics["spread"]
+
+    def not_shared(self):
+        trainer = plain_trainer(batch_size=None)
+        loader = DataLoader(self.train, batch_size=16, shuffle=True)
+        for name, call in {
+            "fit": lambda: trainer.fit(loader, epochs=1),
+            "evaluate": lambda: trainer.evaluate(loader),
+        }.items():
+            try:
+                call()
+            except MnistkitError as error:
+                self.results[f"not_shared_{name}"] = [type(error).__name__, str(error)]
+        shared = DataLoader(self.train, batch_size=16, sampler=DistributedSampler(self.train, 2, self.rank))
+        self.results["shared_by_a_sampler"] = trainer.fit(shared, steps=3).last["step"]
 
     def time_limit(self):
         limit = TimeLimit(1e-9 if self.rank == 1 else 1e9)

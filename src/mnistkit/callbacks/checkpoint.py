@@ -134,16 +134,24 @@ class Checkpoint(Callback):
 
     def on_checkpoint(self, trainer: Trainer) -> None:
         """Save."""
+        try:
+            if self._monitor is not None and trainer.state.batch == 0:
+                self._save_best(trainer, self._monitor)
+        finally:
+            # A monitor with a wrong name is not to cost the epoch that was trained.
+            if trainer.world.is_main:
+                self._save_state(trainer)
+
+    def _save_best(self, trainer: Trainer, monitor: Monitor) -> None:
+        value = monitor.read(trainer)
+        if monitor.is_better(value, self.best):
+            self.best = value
+            if trainer.world.is_main:
+                trainer.save_model(self.best_path)
+
+    def _save_state(self, trainer: Trainer) -> None:
         state = trainer.state
         epoch_ended = state.batch == 0
-        if epoch_ended and self._monitor is not None:
-            value = self._monitor.read(trainer)
-            if self._monitor.is_better(value, self.best):
-                self.best = value
-                if trainer.world.is_main:
-                    trainer.save_model(self.best_path)
-        if not trainer.world.is_main:
-            return
         numbered = epoch_ended and self.every_epochs is not None and state.epoch % self.every_epochs == 0
         if numbered:
             trainer.save_checkpoint(self.directory / f"epoch-{state.epoch:06d}.safetensors")

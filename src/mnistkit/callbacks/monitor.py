@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import math
 from dataclasses import dataclass
 from typing import Literal
@@ -13,6 +14,9 @@ __all__ = ["Mode", "Monitor"]
 
 Mode = Literal["auto", "min", "max"]
 
+# What every run with labels has.
+_KNOWN = ("val_accuracy", "val_loss", "train_accuracy", "train_loss")
+
 
 @dataclass(frozen=True)
 class Monitor:
@@ -20,10 +24,11 @@ class Monitor:
 
     Attributes:
         metric: its name in the history.
-        mode: whether less (``"min"``) or more is better; ``"auto"`` takes names ending in ``loss`` or ``error`` as less.
+        mode: whether less (``"min"``) or more is better; ``"auto"`` knows that of names ending in ``loss``, ``error`` or
+            ``accuracy``.
 
     Raises:
-        ConfigError: for an unknown mode.
+        ConfigError: for an unknown mode, or ``"auto"`` with another name.
     """
 
     metric: str
@@ -32,6 +37,10 @@ class Monitor:
     def __post_init__(self) -> None:
         if self.mode not in ("auto", "min", "max"):
             raise ConfigError(unknown_name("mode", self.mode, ("auto", "min", "max")))
+        if self.mode == "auto" and not self.metric.endswith(("loss", "error", "accuracy")):
+            close = difflib.get_close_matches(self.metric, _KNOWN, n=1)
+            guess = f"did you mean {close[0]!r}? If not: " if close else ""
+            raise ConfigError(f"{guess}is more of {self.metric!r} better, or less? Say so: mode='max' or mode='min'")
 
     @property
     def less_is_better(self) -> bool:

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from mnistkit.checkpoint import Saved
 from mnistkit.errors import ConfigError, unknown_name
+from mnistkit.metrics import Sums
 from mnistkit.training import Callback, History, Trainer
 
 __all__ = ["KernelRecorder", "PeriodicEvaluation"]
@@ -89,7 +90,7 @@ class PeriodicEvaluation(Callback):
             raise ConfigError(f"every is {every}, expected at least 1")
         self.every = every
         self.history = History()
-        self._seen: dict[str, float] = {}
+        self._seen: Sums = {}
 
     def on_fit_start(self, trainer: Trainer) -> None:
         """Refuse to begin without validation data."""
@@ -119,7 +120,7 @@ class PeriodicEvaluation(Callback):
     def load_state_dict(self, state: Mapping[str, object]) -> None:
         """Go on."""
         saved = Saved(state, self.name)
-        self.history, self._seen = History(saved.rows("rows")), saved.numbers("seen")
+        self.history, self._seen = History(saved.rows("rows")), saved.sums("seen")
 
 
 def _weight(module: object) -> object:

@@ -59,6 +59,15 @@ class Saved:
         """Numbers by name; a figure that could not be measured is NaN."""
         return _numbers(self._value(name), f"{self._place}/{name}")
 
+    def sums(self, name: str) -> dict[str, Tensor | float]:
+        """Numbers by name, and tensors of them for the metrics that are of such a shape."""
+        values = self.mapping(name)
+        shaped = {
+            key: value for key, value in values.items() if key.startswith("metrics/") and isinstance(value, Tensor)
+        }
+        plain = _numbers({key: value for key, value in values.items() if key not in shaped}, f"{self._place}/{name}")
+        return {key: shaped[key] if key in shaped else plain[key] for key in values}
+
     def numbered(self, name: str) -> dict[int, float]:
         """Numbers by whole number."""
         value = self._value(name)

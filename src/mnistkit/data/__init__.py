@@ -13,6 +13,7 @@ from mnistkit.data.folders import from_folder as from_folder
 from mnistkit.data.idx import read_idx as read_idx
 from mnistkit.data.idx import write_idx as write_idx
 from mnistkit.data.loaders import Augmentation as Augmentation
+from mnistkit.data.loaders import CombinedLoader as CombinedLoader
 from mnistkit.data.loaders import LoaderAdapter as LoaderAdapter
 from mnistkit.data.loaders import TensorLoader as TensorLoader
 from mnistkit.data.sources import cache_dir as cache_dir

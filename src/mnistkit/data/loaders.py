@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterator
-from typing import TypeAlias
+from collections.abc import Callable, Iterator, Mapping
+from typing import TypeAlias, cast
 
 import torch
 from torch import Tensor
 
 from mnistkit.data.datasets import DigitDataset
+from mnistkit.data.order import EpochOrder
 from mnistkit.distributed import World
 from mnistkit.errors import ConfigError, DataError
 from mnistkit.seeding import derive_seed
-from mnistkit.types import Batch, Loader
+from mnistkit.types import Batch, EpochLoader, Loader
 
-__all__ = ["Augmentation", "LoaderAdapter", "TensorLoader"]
+__all__ = ["Augmentation", "CombinedLoader", "LoaderAdapter", "TensorLoader"]
 
 #: Takes float32 images ``(N, C, H, W)`` in ``[0, 1]`` and a CPU generator to draw from; returns images of that kind.
 Augmentation: TypeAlias = Callable[[Tensor, torch.Generator], Tensor]
@@ -29,7 +30,8 @@ class TensorLoader:
 
     Args:
         dataset: the images; they are moved to the device once, as uint8.
-        batch_size: images in a batch on each process; the last batch of an epoch may be smaller.
+        batch_size: images in a batch on each process. The last batch of an epoch may be smaller, or, where a single image
+            would be left over in training, larger by one.
         shuffle: whether to draw a new order each epoch. A shuffled loader gives every process equally many images
             (at most ``world.size - 1`` are left out of an epoch); an unshuffled one leaves none out.
         seed: of the order and the augmentation.
@@ -61,13 +63,11 @@ class TensorLoader:
         device: torch.device | str = "cpu",
         world: World | None = None,
     ) -> None:
-        if not isinstance(batch_size, int) or not 1 <= batch_size < 2**31:
-            raise ConfigError(f"batch_size is {batch_size}, expected at least 1 and a whole number")
         world = world or World()
+        self._order = EpochOrder(len(dataset), batch_size, shuffle, seed, world)
         if len(dataset) < (world.size if shuffle else 1):
-            raise DataError(
-                f"{dataset!r} has too few images: expected at least one for each of {world.size} process(es)"
-            )
+            among = f" for each of {world.size} processes" if world.size > 1 else ""
+            raise DataError(f"{dataset!r} has too few images: expected at least one{among}")
         self.dataset = dataset
         self.batch_size = batch_size
         self.shuffle = shuffle
@@ -79,26 +79,17 @@ class TensorLoader:
         self._labels = dataset.labels.to(self.device)
 
     def __len__(self) -> int:
-        return -(-self._share() // self.batch_size)
-
-    def _share(self) -> int:
-        """How many images this process gets in an epoch."""
-        count, (rank, size) = len(self.dataset), (self.world.rank, self.world.size)
-        return count // size if self.shuffle else len(range(rank, count, size))
+        return len(self._order)
 
     def order(self, epoch: int) -> Tensor:
         """The positions of this process's images in an epoch, in the order in which they come."""
-        count, world = len(self.dataset), self.world
-        if not self.shuffle:
-            return torch.arange(count)[world.rank :: world.size]
-        generator = torch.Generator().manual_seed(derive_seed(self.seed, "order", epoch))
-        return torch.randperm(count, generator=generator)[world.rank :: world.size][: self._share()]
+        return self._order.of(epoch)
 
     def batches(self, epoch: int = 0, start: int = 0) -> Iterator[Batch]:
         """The batches of an epoch from number ``start`` on."""
-        chunks = torch.split(self.order(epoch).to(self.device), self.batch_size)
+        chunks = self._order.chunks(epoch)
         for number in range(start, len(self)):
-            chosen = chunks[number]
+            chosen = chunks[number].to(self.device)
             yield Batch(self._prepare(self._images[chosen], epoch, number), self._labels[chosen])
 
     def __iter__(self) -> Iterator[Batch]:
@@ -110,22 +101,29 @@ class TensorLoader:
             return preprocessing.normalize(images)
         seed = derive_seed(self.seed, "augment", epoch, number, self.world.rank)
         augmented = self.augment(images.to(torch.float32).div_(255), torch.Generator().manual_seed(seed))
+        changed: object = augmented
+        if not isinstance(changed, Tensor) or changed.shape != images.shape:
+            raise DataError(
+                f"the augmentation returned {_described(changed)} for images {tuple(images.shape)}, expected images of that "
+                "kind"
+            )
         return preprocessing.normalize_unit(augmented)
 
 
 class LoaderAdapter:
-    """Any torch ``DataLoader`` (or other sized iterable of pairs) for the training loop.
+    """Any torch ``DataLoader`` (or other sized iterable of batches) for the training loop.
 
-    A sampler with ``set_epoch`` is told the epoch. Batches are checked on arrival, then moved to the device, as float32
-    and int64; resuming inside an epoch draws and drops those already seen.
+    A sampler with ``set_epoch`` is told the epoch. Batches are moved to the device, whatever their nesting; a pair of
+    tensors is checked to be images and labels, and arrives as float32 and int64. Resuming inside an epoch draws and drops
+    the batches already seen, unless the loader has ``batches(epoch, start)`` (see :class:`mnistkit.types.EpochLoader`).
 
     Raises:
         ConfigError: if the loader does not know its length.
-        DataError: for a batch that is not a pair of tensors, float images and their labels, or raw 0 to 255 values; if
-            it ends before its length says.
+        DataError: for a pair of tensors that is not float images and their labels, or has raw 0 to 255 values; if the
+            loader ends before its length says.
     """
 
-    def __init__(self, loader: Loader, device: torch.device | str = "cpu") -> None:
+    def __init__(self, loader: Loader | EpochLoader, device: torch.device | str = "cpu") -> None:
         try:
             self._length = len(loader)
         except TypeError as error:
@@ -142,19 +140,24 @@ class LoaderAdapter:
 
     def batches(self, epoch: int = 0, start: int = 0) -> Iterator[Batch]:
         """The batches of an epoch from number ``start`` on."""
-        set_epoch = getattr(getattr(self.loader, "sampler", None), "set_epoch", None)
+        loader: object = self.loader
+        begin = getattr(loader, "batches", None)
+        if callable(begin):
+            return self._rest(iter(begin(epoch, start)), start)
+        set_epoch = getattr(getattr(loader, "sampler", None), "set_epoch", None)
         if callable(set_epoch):
             set_epoch(epoch)
-        pairs = iter(self.loader)
+        given = iter(loader)  # type: ignore[call-overload]  # what has no `batches` is a Loader
         # At once, not when the first batch is asked for: a DataLoader draws from torch's generator as it goes.
-        for _ in itertools.islice(pairs, start):
+        for _ in itertools.islice(given, start):
             pass
-        return self._rest(pairs, start)
+        return self._rest(given, start)
 
-    def _rest(self, pairs: Iterator[object], start: int) -> Iterator[Batch]:
+    def _rest(self, given: Iterator[object], start: int) -> Iterator[Batch]:
         number = start
-        for pair in pairs:
-            yield self._check(pair)
+        for batch in given:
+            # In whatever form it came: the default step asks for images and labels, one's own knows better.
+            yield cast("Batch", self._as_pair(batch) or _moved(batch, self.device))
             number += 1
         # An iterable that can be used only once, or a data set that raises StopIteration, looks like an early end.
         if number < self._length:
@@ -163,10 +166,13 @@ class LoaderAdapter:
                 "many in every epoch"
             )
 
-    def _check(self, pair: object) -> Batch:
-        if not (isinstance(pair, (tuple, list)) and len(pair) == 2 and all(isinstance(part, Tensor) for part in pair)):
-            raise DataError(f"the loader gave a {type(pair).__name__}, expected a pair of tensors (images, labels)")
-        images, labels = pair
+    def _as_pair(self, batch: object) -> Batch | None:
+        match batch:
+            case (Tensor() as images, Tensor() as labels):
+                return self._checked(images, labels)
+        return None
+
+    def _checked(self, images: Tensor, labels: Tensor) -> Batch:
         if not images.is_floating_point():
             raise DataError(f"the loader gave {images.dtype} images, expected normalised float32")
         if len(images) != len(labels):
@@ -181,3 +187,55 @@ class LoaderAdapter:
         return Batch(
             images.to(self.device, torch.float32, non_blocking=True), labels.to(self.device, kind, non_blocking=True)
         )
+
+
+class CombinedLoader:
+    """The batches of several loaders side by side, as tuples; as long as the first, the others begin again when they end.
+
+    A run on it resumes exactly inside an epoch, because each of them can begin anywhere.
+
+    >>> train, _, _ = load_mnist()
+    >>> labelled, unlabelled = train[:100], train[100:2100]
+    >>> both = CombinedLoader(TensorLoader(unlabelled, 50, shuffle=True), TensorLoader(labelled, 10, shuffle=True))
+    >>> (images, _), (few, labels) = next(both.batches())
+    >>> len(both), len(images), len(labels)
+    (40, 50, 10)
+    """
+
+    def __init__(self, first: EpochLoader, *others: EpochLoader) -> None:
+        self.loaders = (first, *others)
+
+    def __len__(self) -> int:
+        return len(self.loaders[0])
+
+    def batches(self, epoch: int = 0, start: int = 0) -> Iterator[tuple[object, ...]]:
+        """The batches of an epoch from number ``start`` on."""
+        begin = epoch * len(self) + start
+        others = [_endless(loader, begin) for loader in self.loaders[1:]]
+        return zip(self.loaders[0].batches(epoch, start), *others, strict=False)
+
+
+def _endless(loader: EpochLoader, begin: int) -> Iterator[object]:
+    """Epoch after epoch, from a batch on that is counted over all of them."""
+    epoch, start = divmod(begin, len(loader))
+    while True:
+        yield from loader.batches(epoch, start)
+        epoch, start = epoch + 1, 0
+
+
+def _described(value: object) -> str:
+    return f"a tensor {tuple(value.shape)}" if isinstance(value, Tensor) else f"a {type(value).__name__}"
+
+
+def _moved(value: object, device: torch.device) -> object:
+    """A batch of any nesting with its tensors on a device."""
+    if isinstance(value, Tensor):
+        return value.to(device, non_blocking=True)
+    if isinstance(value, Mapping):
+        return {name: _moved(part, device) for name, part in value.items()}
+    if isinstance(value, tuple) and hasattr(value, "_fields"):
+        make: Callable[..., object] = type(value)
+        return make(*(_moved(part, device) for part in value))
+    if isinstance(value, tuple | list):
+        return type(value)(_moved(part, device) for part in value)
+    return value

@@ -107,10 +107,11 @@ def _without_blanks(marks: np.ndarray) -> np.ndarray:
 
 
 def _inside(data: object) -> Iterator[object]:
-    # DataLoader, TensorLoader and Subset have a dataset, LoaderAdapter a loader, ConcatDataset several.
+    # DataLoader, TensorLoader and Subset have a dataset, LoaderAdapter a loader, ConcatDataset and CombinedLoader several.
     yield from (getattr(data, name) for name in ("dataset", "loader") if getattr(data, name, None) is not None)
-    if isinstance(several := getattr(data, "datasets", None), (list, tuple)):
-        yield from several
+    for name in ("datasets", "loaders"):
+        if isinstance(several := getattr(data, name, None), (list, tuple)):
+            yield from several
 
 
 def _marks_in(data: object) -> Iterator[np.ndarray]:

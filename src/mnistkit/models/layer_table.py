@@ -23,7 +23,7 @@ class LayerSummary:
         kind: its class.
         output_shape: of one image, without the batch.
         parameters: how many it has.
-        macs: multiply-accumulate operations for one image; convolutions and linear layers are counted.
+        macs: multiply-accumulate operations for one image; convolutions, linear and recurrent layers are counted.
     """
 
     name: str
@@ -93,6 +93,9 @@ def summary(model: nn.Module, input_shape: tuple[int, ...] | None = None) -> Sum
     layers: list[LayerSummary] = []
 
     def record(name: str, layer: nn.Module, output: object) -> None:
+        if isinstance(layer, nn.RNNBase) and isinstance(output, tuple):
+            # Its output beside its state; the batch comes second unless it says otherwise.
+            output = output[0] if layer.batch_first else output[0].transpose(0, 1)
         if isinstance(output, Tensor):
             own = sum(p.numel() for p in layer.parameters())
             layers.append(LayerSummary(name, type(layer).__name__, tuple(output.shape[1:]), own, _macs(layer, output)))
@@ -124,6 +127,9 @@ def _macs(layer: nn.Module, output: Tensor) -> int:
         return layer.in_features * math.prod(output.shape[1:])
     if isinstance(layer, nn.Conv1d | nn.Conv2d | nn.Conv3d):
         return layer.in_channels // layer.groups * math.prod(layer.kernel_size) * math.prod(output.shape[1:])
+    if isinstance(layer, nn.RNNBase):
+        # Every weight matrix once for each place of the sequence.
+        return output.shape[1] * sum(weight.numel() for weight in layer.parameters() if weight.ndim == 2)
     return 0
 
 

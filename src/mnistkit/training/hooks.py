@@ -1,13 +1,15 @@
-"""The callbacks of a trainer, called in order; started and ended in pairs, whatever happens in between."""
+"""The hooks of a trainer and of its callbacks, called in order; started and ended in pairs, whatever happens in between."""
 
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator, Sequence
+import functools
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
 from mnistkit.errors import ConfigError, DuplicateCallbackError
 from mnistkit.training.callback import Callback
+from mnistkit.training.own_hooks import OwnHooks
 
 if TYPE_CHECKING:
     from mnistkit.training.trainer import Trainer
@@ -16,51 +18,57 @@ __all__ = ["Hooks"]
 
 
 class Hooks:
-    """Calls the hooks of callbacks.
+    """Calls the hooks of a trainer, and then those of its callbacks.
 
     Raises:
         ConfigError: for what is not a callback.
         DuplicateCallbackError: if two callbacks have one name.
     """
 
-    def __init__(self, callbacks: Sequence[Callback]) -> None:
-        given: Sequence[object] = callbacks
+    def __init__(self, trainer: Trainer) -> None:
+        given: list[object] = [*trainer.callbacks]
         for one in given:
             if not isinstance(one, Callback):
                 hint = f": make one, {one.__name__}(...)" if isinstance(one, type) else ""
                 raise ConfigError(f"{one!r} is not a Callback{hint}")
-        names = [callback.name for callback in callbacks]
+        names = [callback.name for callback in trainer.callbacks]
         for name in names:
             if names.count(name) > 1:
                 raise DuplicateCallbackError(
                     f"{names.count(name)} callbacks are named {name!r}; give each its own name="
                 )
-        self._callbacks = callbacks
-        self._overriding: dict[str, list[Callable[[Trainer], None]]] = {}
+        self._trainer = trainer
+        self._overriding: dict[str, list[Callable[[], None]]] = {}
 
-    def call(self, hook: str, trainer: Trainer) -> None:
-        """Call one hook of every callback that overrides it: a step must not pay for hooks that do nothing."""
+    def call(self, hook: str) -> None:
+        """Call one hook wherever it is overridden: a step must not pay for hooks that do nothing."""
         if hook not in self._overriding:
-            self._overriding[hook] = [
-                getattr(callback, hook)
-                for callback in self._callbacks
+            trainer, own = self._trainer, getattr(type(self._trainer), hook)
+            self._overriding[hook] = [] if own is getattr(OwnHooks, hook) else [getattr(trainer, hook)]
+            self._overriding[hook] += [
+                functools.partial(getattr(callback, hook), trainer)
+                for callback in trainer.callbacks
                 if getattr(type(callback), hook) is not getattr(Callback, hook)
             ]
         for method in self._overriding[hook]:
-            method(trainer)
+            method()
 
     @contextlib.contextmanager
-    def running(self, trainer: Trainer) -> Iterator[None]:
+    def running(self) -> Iterator[None]:
         """Between ``on_fit_start`` and ``on_fit_end``: each that was started is ended, in reverse order."""
+        trainer = self._trainer
+        failed: list[Callable[[BaseException], None]] = []
         with contextlib.ExitStack() as ending:
-            started: list[Callback] = []
             try:
-                for callback in self._callbacks:
+                trainer.on_fit_start()
+                failed.append(trainer.on_exception)
+                ending.callback(trainer.on_fit_end)
+                for callback in trainer.callbacks:
                     callback.on_fit_start(trainer)
-                    started.append(callback)
+                    failed.append(functools.partial(callback.on_exception, trainer))
                     ending.callback(callback.on_fit_end, trainer)
                 yield
             except BaseException as error:
-                for callback in started:
-                    callback.on_exception(trainer, error)
+                for on_exception in failed:
+                    on_exception(error)
                 raise

@@ -2,24 +2,150 @@
 
 from __future__ import annotations
 
-from typing import TypeAlias
+import math
+from collections.abc import Iterator, Sized
+from typing import TypeAlias, cast
 
+import numpy as np
 import torch
+from torch import Tensor
+from torch.utils.data import Dataset, IterableDataset, Subset, TensorDataset, default_collate
 
 from mnistkit.data import Augmentation, DigitDataset, LoaderAdapter, TensorLoader
+from mnistkit.data.datasets import DIGITS
+from mnistkit.data.order import EpochOrder
 from mnistkit.distributed import World
-from mnistkit.errors import ConfigError
-from mnistkit.types import Loader
+from mnistkit.errors import ConfigError, DataError
+from mnistkit.seeding import keeping_generators
+from mnistkit.types import EpochLoader, Loader
 
-__all__ = ["EVALUATION_BATCH", "Batches", "Data", "make_loader"]
+__all__ = ["DEFAULT_BATCH", "EVALUATION_BATCH", "Batches", "Data", "as_data", "make_loader", "refuse_unused"]
 
-#: What a trainer takes as data.
-Data: TypeAlias = DigitDataset | TensorLoader | LoaderAdapter | Loader
+#: What a trainer takes as data: a data set of mnistkit's or of torch's, arrays ``(images, labels)``, or any loader.
+Data: TypeAlias = (
+    DigitDataset
+    | Dataset[object]
+    | Dataset[tuple[Tensor, ...]]
+    | tuple[np.ndarray | Tensor, np.ndarray | Tensor]
+    | TensorLoader
+    | LoaderAdapter
+    | EpochLoader
+    | Loader
+)
 #: What it asks for batches.
 Batches: TypeAlias = TensorLoader | LoaderAdapter
 
+DEFAULT_BATCH = 64
 # Measured: a CPU is fastest from 64 to 256; much larger batches no longer fit its cache.
 EVALUATION_BATCH = 256
+
+_LABEL_COLUMNS = ("label", "labels", "class", "target", "digit", "y")
+
+
+def as_data(data: Data, like: object = None) -> Data:
+    """Arrays, tables and subsets of a :class:`~mnistkit.DigitDataset` as one; everything else as it is.
+
+    Args:
+        data: what ``fit`` was given.
+        like: the training data, whose classes, mean and deviation those of a validation set are.
+
+    Raises:
+        DataError: for arrays that are no images with labels.
+    """
+    given: object = data
+    if isinstance(given, Subset):
+        whole = as_data(given.dataset)
+        return whole[list(given.indices)] if isinstance(whole, DigitDataset) else data
+    pair = _pixels_and_labels(given)
+    if pair is None:
+        return data
+    known = like if isinstance(like, DigitDataset) else None
+    return DigitDataset.from_arrays(
+        *pair,
+        classes=DIGITS if known is None else known.classes,
+        split="train" if like is None else "validation",
+        mean_std=None if known is None else (known.mean, known.std),
+    )
+
+
+def _pixels_and_labels(given: object) -> tuple[np.ndarray | Tensor, np.ndarray | Tensor] | None:
+    """The two arrays in a pair of them, or in a table with a row for each image and a column of labels."""
+    if hasattr(given, "columns") and hasattr(given, "__getitem__"):
+        names = [str(name) for name in given.columns]
+        found = [index for index, name in enumerate(names) if name.lower() in _LABEL_COLUMNS]
+        if len(found) != 1:
+            raise DataError(
+                f"the table has {len(found)} columns of labels among {', '.join(names[:3])} ...; expected one named "
+                f"{' or '.join(map(repr, _LABEL_COLUMNS))}, and a column for each pixel; or give arrays, fit((images, labels))"
+            )
+        pixels = [name for index, name in enumerate(given.columns) if index != found[0]]
+        side = math.isqrt(len(pixels))
+        if side * side != len(pixels):
+            raise DataError(
+                f"the table has {len(pixels)} columns besides {names[found[0]]!r}, expected a square number of pixels"
+            )
+        return given[pixels].to_numpy().reshape(-1, side, side), given[given.columns[found[0]]].to_numpy()
+    if not isinstance(given, tuple) or len(given) != 2:
+        return None
+    arrays = [part.to_numpy() if hasattr(part, "to_numpy") else part for part in given]
+    return (arrays[0], arrays[1]) if all(isinstance(part, np.ndarray | Tensor) for part in arrays) else None
+
+
+class DatasetLoader:
+    """The batches of one of torch's own data sets: in an order that can be made again, each process its share.
+
+    Raises:
+        DataError: for a data set without a length, or of samples that make no batch.
+    """
+
+    def __init__(self, dataset: Dataset[object], batch_size: int, *, shuffle: bool, seed: int, world: World) -> None:
+        if isinstance(dataset, IterableDataset) or not hasattr(dataset, "__len__"):
+            raise DataError(
+                f"{type(dataset).__name__} has no length and no order; give a DataLoader of it that knows its length"
+            )
+        self.dataset = dataset
+        self._order = EpochOrder(len(cast("Sized", dataset)), batch_size, shuffle, seed, world)
+        if self._order.count < (world.size if shuffle else 1):
+            raise DataError(f"{type(dataset).__name__} has {self._order.count} images, expected at least {world.size}")
+
+    def __len__(self) -> int:
+        return len(self._order)
+
+    def batches(self, epoch: int, start: int) -> Iterator[object]:
+        """The batches of an epoch from number ``start`` on."""
+        for chunk in self._order.chunks(epoch)[start:]:
+            yield self.dataset[chunk] if isinstance(self.dataset, TensorDataset) else self._collate(chunk.tolist())
+
+    def _collate(self, positions: list[int]) -> object:
+        samples = [self.dataset[position] for position in positions]
+        try:
+            return default_collate(samples)
+        except (TypeError, RuntimeError) as error:
+            raise DataError(
+                f"{type(self.dataset).__name__} gives samples that make no batch: {error}. Expected (image, label) with images "
+                "as tensors of one shape: give the data set a transform that makes such, or fit() a DataLoader with a "
+                "collate_fn of your own"
+            ) from error
+
+
+def refuse_unused(data: Data, batch_size: int | None, augment: Augmentation | None) -> None:
+    """Refuse settings that a loader of the user's own would leave without effect.
+
+    Raises:
+        ConfigError: for a batch size or an augmentation that nothing would use.
+    """
+    if isinstance(data, DigitDataset):
+        return
+    if augment is not None:
+        raise ConfigError(
+            f"augment= changes the images of a DigitDataset; those of a {type(data).__name__} are ready when they come. Leave "
+            "augment= out and let it augment them, or give the trainer the DigitDataset itself"
+        )
+    if batch_size is not None and not isinstance(data, Dataset):
+        raise ConfigError(
+            f"batch_size={batch_size} has no effect: a {type(data).__name__} makes the batches. Leave batch_size= out, or give "
+            "the trainer the data set itself"
+        )
 
 
 def make_loader(
@@ -32,15 +158,21 @@ def make_loader(
     device: torch.device,
     world: World,
 ) -> Batches:
-    """The batches of a data set; a loader stays what it is, and a ``DataLoader`` is adapted.
+    """The batches of a data set; a loader stays what it is, and any but mnistkit's own is adapted.
 
     Raises:
         ConfigError: for a loader made for another device or process.
+        DataError: for data without images, or a loader that gives every process the same batches.
     """
     if isinstance(data, DigitDataset):
         return TensorLoader(data, batch_size, shuffle=shuffle, seed=seed, augment=augment, device=device, world=world)
+    if isinstance(data, Dataset):
+        own = DatasetLoader(data, batch_size, shuffle=shuffle, seed=seed, world=world)
+        return LoaderAdapter(own, device)
     if not isinstance(data, TensorLoader | LoaderAdapter):
-        return LoaderAdapter(data, device)
+        adapted = LoaderAdapter(cast("Loader", data), device)
+        _require_shared(adapted, world)
+        return adapted
     if data.device != device:
         raise ConfigError(f"the loader is on {data.device}, the trainer on {device}; give both one device=")
     if isinstance(data, TensorLoader) and data.world != world:
@@ -48,4 +180,31 @@ def make_loader(
             f"the loader is for process {data.world.rank} of {data.world.size}, this is {world.rank} of {world.size}: "
             "give it world=World.current(), or give the trainer the data set itself"
         )
+    if isinstance(data, LoaderAdapter):
+        _require_shared(data, world)
     return data
+
+
+def _require_shared(loader: LoaderAdapter, world: World) -> None:
+    """Of several processes each must have a part of the data: with the same random numbers, another first batch."""
+    if world.size == 1:
+        return
+    with keeping_generators(loader.device):
+        torch.manual_seed(0)
+        first = repr(_digest(next(loader.batches(0, 0))))
+    if len(world.union([first])) < world.size:
+        raise DataError(
+            f"every one of {world.size} processes got the same data from {type(loader.loader).__name__}, so that each image "
+            "would count several times. Give the trainer the data set itself, which it shares out, or a DataLoader with a "
+            "torch.utils.data.DistributedSampler(data, num_replicas, rank)"
+        )
+
+
+def _digest(batch: object) -> object:
+    if isinstance(batch, Tensor):
+        return batch.double().sum().item(), batch.double().square().sum().item(), tuple(batch.shape)
+    if isinstance(batch, tuple | list):
+        return [_digest(part) for part in batch]
+    if isinstance(batch, dict):
+        return {name: _digest(part) for name, part in batch.items()}
+    return batch

@@ -11,9 +11,10 @@ import torch
 
 from mnistkit.distributed import World
 from mnistkit.errors import ConfigError, NonFiniteLossError
-from mnistkit.training import snapshot
+from mnistkit.metrics import Sums
 from mnistkit.training.callback import Callback
-from mnistkit.training.trainer import Data, Trainer
+from mnistkit.training.loading import Data
+from mnistkit.training.trainer import Trainer
 
 __all__ = ["LearningRateSweep", "find_learning_rate"]
 
@@ -46,8 +47,8 @@ def find_learning_rate(
     """Train a copy with a learning rate that grows from step to step (Smith 2017, section 3.3, here exponentially).
 
     The steps are the trainer's own: its loss, optimizer, precision, accumulation and overridden methods. Everything that
-    it holds is copied first, its callbacks are left out, and torch's generators are put back: model, trainer and the
-    numbers drawn afterwards are as if nothing had happened. The sweep ends early when the loss explodes.
+    it holds is copied first, and its callbacks are left out: model and trainer are as if nothing had happened. The sweep
+    ends early when the loss explodes.
 
     Args:
         trainer: whose model, optimizer and steps to use; the model as it is now, trained or not.
@@ -74,44 +75,29 @@ def find_learning_rate(
         )
     if World.current().size > 1:
         raise ConfigError("the learning-rate finder runs in one process; start it without torchrun")
-    recorder = _Recorder(trainer, steps)
+    recorder = _Recorder(steps)
     # Data is read only, and callbacks would log, stop or save a run that is none.
     shared: dict[int, object] = {id(data): data for data in (trainer.train_data, trainer.validation_data)}
     shared[id(trainer.callbacks)] = [recorder]
     shared[id(trainer._hooks)] = None  # fit makes new ones, of the callbacks above
-    states = snapshot.generators(trainer.device)
     probe = copy.deepcopy(trainer, shared)
     # On the instance, before any method of a subclass; type checkers refuse to see a method assigned.
     setattr(probe, "learning_rate", lambda step, _: start * (end / start) ** (step / (steps - 1)))  # noqa: B010
-    try:
-        # A loss that is no number any more is how many a sweep ends.
-        with contextlib.suppress(NonFiniteLossError):
-            probe.fit(train, epochs=steps)
-    finally:
-        snapshot.set_generators(states, trainer.device)
+    # Many sweeps end with a NaN loss.
+    with contextlib.suppress(NonFiniteLossError):
+        probe.fit(train, steps=steps)
     return recorder.sweep()
 
 
 class _Recorder(Callback):
     """Notes each step's learning rate and loss; ends the run after the last step, or when the loss explodes."""
 
-    def __init__(self, original: Trainer, steps: int) -> None:
-        self._original = {id(parameter) for parameter in original.model.parameters()}
+    def __init__(self, steps: int) -> None:
         self._steps = steps
-        self._seen: dict[str, float] = {}
+        self._seen: Sums = {}
         self._rates: list[float] = []
         self._losses: list[float] = []
         self._smoothed: list[float] = []
-
-    def on_fit_start(self, trainer: Trainer) -> None:
-        held = (
-            p for optimizer in trainer.optimizers.values() for group in optimizer.param_groups for p in group["params"]
-        )
-        if any(id(parameter) in self._original for parameter in held):
-            raise ConfigError(
-                "the optimizer's function takes the parameters from the model itself, so that a copy cannot be trained "
-                "with it; let it use the parameters that it is given"
-            )
 
     def on_epoch_start(self, trainer: Trainer) -> None:  # noqa: ARG002  (a hook's signature)
         self._seen = {}

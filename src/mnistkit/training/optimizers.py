@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterable
-from typing import Any, TypeAlias
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, Literal, TypeAlias
 
 import torch
 from torch import nn
 
 from mnistkit.errors import ConfigError, unknown_name
 
-__all__ = ["OptimizerFactory", "list_optimizers", "make_optimizer"]
+__all__ = ["OptimizerFactory", "OptimizerName", "list_optimizers", "make_optimizer"]
+
+OptimizerName: TypeAlias = Literal["adadelta", "adagrad", "adam", "adamw", "nadam", "radam", "rmsprop", "sgd"]
 
 #: From a model's parameters to an optimizer: ``lambda parameters: torch.optim.SGD(parameters, lr=0.1, momentum=0.9)``.
 OptimizerFactory: TypeAlias = Callable[[Iterable[nn.Parameter]], torch.optim.Optimizer]
@@ -76,16 +78,37 @@ def list_optimizers() -> list[str]:
     return sorted(_OPTIMIZERS)
 
 
-def make_optimizer(name: str, parameters: Iterable[nn.Parameter], lr: float) -> torch.optim.Optimizer:
+def make_optimizer(
+    name: str, parameters: Iterable[nn.Parameter], lr: float = 1e-3, options: Mapping[str, object] | None = None
+) -> torch.optim.Optimizer:
     """An optimizer by name.
 
+    Args:
+        name: one of :func:`list_optimizers`.
+        parameters: to be trained.
+        lr: the learning rate.
+        options: further arguments of the optimizer's class: ``{"momentum": 0.9, "nesterov": True}``.
+
     Raises:
-        ConfigError: for an unknown name, with the likeliest meant one.
+        ConfigError: for an unknown name or option, with the likeliest meant one; for a value that torch refuses, or
+            without any parameter.
     """
     if name not in _OPTIMIZERS:
         raise ConfigError(unknown_name("optimizer", name, _OPTIMIZERS))
-    parameters = list(parameters)
-    arguments: dict[str, Any] = {"lr": lr}
+    kind, parameters, options = _OPTIMIZERS[name], list(parameters), options or {}
+    if not parameters:
+        raise ConfigError("the model has no parameters, so there is nothing to train")
+    known = [each for each in inspect.signature(kind).parameters if each not in {"params", "lr"}]
+    for option in options:
+        if option == "lr":
+            raise ConfigError("optimizer_options has the learning rate; give it as lr=")
+        if option not in known:
+            raise ConfigError(unknown_name(f"option of {name}", option, known))
+    arguments: dict[str, Any] = {"lr": lr, **options}
     if name in _FUSED and all(p.device.type in {"cpu", "cuda"} for p in parameters):
-        arguments["fused"] = True  # One kernel for the whole update: the same arithmetic, less overhead.
-    return _OPTIMIZERS[name](parameters, **arguments)
+        # One kernel for the whole update: the same arithmetic, less overhead.
+        arguments = {"fused": True} | arguments
+    try:
+        return kind(parameters, **arguments)
+    except (TypeError, ValueError, RuntimeError) as error:
+        raise ConfigError(f"{name} cannot be made with {dict(options)}: {error}") from error

@@ -9,7 +9,7 @@ from tqdm.auto import tqdm
 
 from mnistkit._core.progress import draws_bars, write_line
 from mnistkit.errors import ConfigError
-from mnistkit.metrics import Evaluation
+from mnistkit.metrics import Evaluation, Sums
 from mnistkit.training.callback import Callback
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ class ProgressBar(Callback):
         self._file = file
         self._bar: tqdm[None] | None = None
         self._seconds = 0.0
-        self._seen: dict[str, float] = {}
+        self._seen: Sums = {}
 
     def on_fit_start(self, trainer: Trainer) -> None:
         """Begin to count the time."""
@@ -106,7 +106,8 @@ class ProgressBar(Callback):
 
 def _figures(result: Evaluation) -> str:
     accuracy = [] if result.correct is None else [_figure("accuracy", result.accuracy)]
-    return "  ".join([_figure("loss", result.loss), *accuracy])
+    others = [_figure(name, value) for name, value in result.metrics.items()]
+    return "  ".join([_figure("loss", result.loss), *accuracy, *others])
 
 
 def _figure(name: str, value: float) -> str:

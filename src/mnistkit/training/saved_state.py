@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import inspect
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -13,6 +14,7 @@ from torch import Tensor
 
 from mnistkit.checkpoint import Saved
 from mnistkit.errors import CheckpointFormatError
+from mnistkit.metrics import Sums
 from mnistkit.types import JsonValue
 
 __all__ = ["TrainingState", "require_usable"]
@@ -33,6 +35,7 @@ class TrainingState:
         weights: what is trained, where something else (an average) is what is used.
         optimizers: the state of each by name.
         precision: the loss scale and its history.
+        trainer: the state of the trainer's subclass.
         callbacks: the state of each by name.
         generators: the states of torch's random generators, by device type.
     """
@@ -42,11 +45,12 @@ class TrainingState:
     step: int
     batch: int
     seconds: float
-    sums: dict[str, float]
+    sums: Sums
     history: list[dict[str, float]]
     weights: dict[str, Tensor] | None
     optimizers: dict[str, dict[str, object]]
     precision: dict[str, float]
+    trainer: dict[str, object]
     callbacks: dict[str, dict[str, object]]
     generators: dict[str, Tensor]
 
@@ -65,11 +69,12 @@ class TrainingState:
             step=saved.whole("step"),
             batch=saved.whole("batch"),
             seconds=saved.number("seconds"),
-            sums=saved.numbers("sums"),
+            sums=saved.sums("sums"),
             history=saved.rows("history"),
             weights=saved.tensors("model"),
             optimizers={name: optimizers.mapping(name) for name in optimizers},
             precision=saved.numbers("precision"),
+            trainer=saved.mapping("trainer"),
             callbacks={name: callbacks.mapping(name) for name in callbacks},
             generators=saved.tensors("generators") or {},
         )
@@ -77,7 +82,7 @@ class TrainingState:
             raise saved.refused("history", f"a row for each of {state.epoch} epochs")
         if not 0 <= state.seconds < math.inf:
             raise saved.refused("seconds", "a time")
-        counted = [state.sums.get(name, 0.0) for name in ("count", "loss", "correct")]
+        counted = [float(state.sums.get(name, 0.0)) for name in ("count", "loss", "correct")]
         if not all(map(math.isfinite, counted)) or (state.batch and not counted[0] >= 1):
             raise saved.refused("sums", "finite sums over the batches of the epoch")
         _require_generator(saved, state.generators.get("cpu"))
@@ -99,6 +104,10 @@ def require_usable(optimizer: torch.optim.Optimizer, state: Mapping[str, object]
     """
     twin = copy.deepcopy(optimizer)
     twin.state.clear()
+    if inspect.signature(twin.step).parameters["closure"].default is inspect.Parameter.empty:
+        # LBFGS: a step on nothing makes no state to compare with, and there is no fused kernel to be led astray.
+        _require_loaded(twin, state, place)
+        return
     weights = [weight for group in twin.param_groups for weight in group["params"] if weight.requires_grad]
     for weight in weights:
         weight.grad = torch.zeros_like(weight)
@@ -118,6 +127,15 @@ def require_usable(optimizer: torch.optim.Optimizer, state: Mapping[str, object]
         ) from error
     if not all(bool(torch.isfinite(weight).all()) for weight in weights):
         raise CheckpointFormatError(f"{place} turns the weights into NaN or infinity; use an earlier checkpoint")
+
+
+def _require_loaded(twin: torch.optim.Optimizer, state: Mapping[str, object], place: str) -> None:
+    try:
+        twin.load_state_dict(copy.deepcopy(dict(state)))
+    except Exception as error:
+        raise CheckpointFormatError(
+            f"{place} is no state of this {type(twin).__name__} ({type(error).__name__}: {error}); use an earlier checkpoint"
+        ) from error
 
 
 def _same_form(here: Mapping[str, object], there: Mapping[str, object]) -> bool:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TypeAlias
 
 from mnistkit.errors import ConfigError
 
-__all__ = ["Constant", "Cosine", "OneCycle", "Schedule", "Warmup"]
+__all__ = ["Constant", "Cosine", "OneCycle", "Schedule", "Warmup", "as_schedule", "as_schedules"]
 
 #: From (step, total number of steps), with ``0 <= step < total``, to the learning rate of that step.
 Schedule: TypeAlias = Callable[[int, int], float]
@@ -94,6 +94,30 @@ class Warmup:
         if step < self.steps:
             return self.then(0, rest) * (step + 1) / (self.steps + 1)
         return self.then(step - self.steps, rest)
+
+
+def as_schedule(lr: float | Schedule) -> Schedule:
+    """A schedule as it is, a number as one that stays.
+
+    Raises:
+        ConfigError: for anything else.
+    """
+    if isinstance(lr, int | float):
+        return Constant(lr)
+    given: object = lr
+    if not callable(given):
+        raise ConfigError(
+            f"lr is {lr!r}, expected a number, a schedule such as OneCycle(0.01), or one of torch's schedulers; "
+            "mnistkit.training.find_learning_rate tries rates out"
+        )
+    return lr
+
+
+def as_schedules(lr: float | Schedule | Mapping[str, float | Schedule] | None) -> Schedule | dict[str, Schedule] | None:
+    """Likewise for all that ``Trainer(lr=...)`` takes: nothing, one, or one for each optimizer."""
+    if lr is None:
+        return None
+    return {name: as_schedule(each) for name, each in lr.items()} if isinstance(lr, Mapping) else as_schedule(lr)
 
 
 def _cosine(start: float, end: float, progress: float) -> float:

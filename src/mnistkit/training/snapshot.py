@@ -65,6 +65,7 @@ def save_training(trainer: Trainer, path: PathLike) -> None:
         "model": trained,
         "optimizers": {name: optimizer.state_dict() for name, optimizer in trainer.optimizers.items()},
         "precision": trainer.precision.state_dict(),
+        "trainer": dict(trainer.state_dict()),
         "callbacks": {callback.name: callback.state_dict() for callback in trainer.callbacks},
         "generators": generators(trainer.device),
     }
@@ -93,10 +94,11 @@ def restore(trainer: Trainer, path: PathLike) -> Generators:
         require_sound(weights, "training/model")
         require_fitting(trainer.model, weights)
         _require_state(trainer, saved)
-        # Callbacks first: theirs is the only state that can be refused while it is loaded.
+        # Subclass and callbacks first: theirs is the only state that can be refused while it is loaded.
+        _load(trainer, saved.trainer, "trainer")
         for callback in trainer.callbacks:
             if callback.name in saved.callbacks:
-                _load_callback(callback, saved.callbacks[callback.name])
+                _load(callback, saved.callbacks[callback.name], f"callbacks/{callback.name}")
     except CheckpointFormatError as error:
         raise CheckpointFormatError(f"{path}: {error}") from error
     state = trainer.state
@@ -132,15 +134,15 @@ def _require_state(trainer: Trainer, saved: TrainingState) -> None:
         raise CheckpointFormatError("training/precision is that of another precision; use an earlier checkpoint")
 
 
-def _load_callback(callback: Callback, state: Mapping[str, object]) -> None:
+def _load(owner: Trainer | Callback, state: Mapping[str, object], place: str) -> None:
     try:
-        callback.load_state_dict(state)
+        owner.load_state_dict(state)
     except MnistkitError:
         raise
-    except Exception as error:  # a callback can be anybody's
+    except Exception as error:  # a subclass or a callback can be anybody's
         raise CheckpointFormatError(
-            f"training/callbacks/{callback.name} is no state of this callback ({type(error).__name__}: {error}); use an "
-            "earlier checkpoint"
+            f"training/{place} is no state of this {type(owner).__name__} ({type(error).__name__}: {error}); use an earlier "
+            "checkpoint"
         ) from error
 
 
@@ -215,7 +217,7 @@ def _run(trainer: Trainer) -> dict[str, JsonValue]:
         "processes": trainer.world.size,
         "optimizers": {name: type(optimizer).__name__ for name, optimizer in trainer.optimizers.items()},
         # A function's repr is another one in every process; a dataclass says what it does.
-        "lr": repr(trainer.schedule) if is_dataclass(trainer.schedule) else None,
+        "lr": repr(trainer.lr) if is_dataclass(trainer.lr) else None,
         "augment": repr(loader.augment) if is_dataclass(loader.augment) else None,
         "order": [data.shuffle, data.seed] if isinstance(data, TensorLoader) else None,
         "data": _data(trainer),

@@ -12,7 +12,7 @@ from mnistkit.errors import ConfigError, DataError, unknown_name
 from mnistkit.metrics import Evaluation, MetricSums
 from mnistkit.types import PathLike
 
-__all__ = ["History", "TrainState"]
+__all__ = ["History", "TrainState", "count_steps"]
 
 
 class History:
@@ -136,3 +136,21 @@ class TrainState:
     def metrics(self) -> dict[str, float]:
         """The newest figures by name."""
         return self.history.last
+
+
+def count_steps(epochs: float | None, steps: int | None, in_epoch: int) -> int:
+    """The updates of a run, asked for as epochs (10 unless given) or as a number.
+
+    Raises:
+        ConfigError: for both at once, or a number that is not positive.
+    """
+    if steps is None:
+        epochs = 10 if epochs is None else epochs
+        if not 0 < epochs < math.inf:
+            raise ConfigError(f"epochs is {epochs}, expected a positive number")
+        return max(1, round(epochs * in_epoch))
+    if epochs is not None:
+        raise ConfigError(f"got epochs={epochs} and steps={steps}; give one of them")
+    if steps < 1:
+        raise ConfigError(f"steps is {steps}, expected at least 1")
+    return steps

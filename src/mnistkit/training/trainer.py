@@ -5,11 +5,13 @@ from __future__ import annotations
 import itertools
 import math
 import time
-from collections.abc import Callable, Iterator, Sequence
-from typing import Literal, TypeAlias, cast, final
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Generic, Literal, cast, final
 
 import torch
 from torch import Tensor, nn
+from torch.optim.lr_scheduler import LRScheduler
+from typing_extensions import TypeVar  # typing's own has no default= before Python 3.13
 
 from mnistkit.classifier import Classifier
 from mnistkit.data import Augmentation, refuse_test_images
@@ -17,32 +19,44 @@ from mnistkit.device import resolve_device
 from mnistkit.distributed import TIMEOUT, World
 from mnistkit.errors import ConfigError, NonFiniteLossError
 from mnistkit.forward import evaluating
-from mnistkit.metrics import Evaluation, MetricSums
+from mnistkit.metrics import Evaluation, Metric, MetricSums
 from mnistkit.precision import Precision, PrecisionName
-from mnistkit.seeding import derive_seed
+from mnistkit.seeding import derive_seed, keeping_generators
 from mnistkit.training import snapshot
+from mnistkit.training.batches import images_and_labels, labels_of, size_of
 from mnistkit.training.callback import Callback
-from mnistkit.training.checks import classification_loss
 from mnistkit.training.hooks import Hooks
 from mnistkit.training.interrupt import InterruptGuard
-from mnistkit.training.loading import EVALUATION_BATCH, Batches, Data, make_loader
-from mnistkit.training.optimizers import OptimizerFactory, make_optimizer
+from mnistkit.training.loading import (
+    DEFAULT_BATCH,
+    EVALUATION_BATCH,
+    Batches,
+    Data,
+    as_data,
+    make_loader,
+    refuse_unused,
+)
+from mnistkit.training.losses import Loss, classification_loss, compute_loss, place_loss, require_loss
+from mnistkit.training.optimizers import OptimizerFactory, OptimizerName, make_optimizer
+from mnistkit.training.own_hooks import OwnHooks
+from mnistkit.training.preconditions import require_augmentation, require_model, require_trainable
 from mnistkit.training.progress import ProgressBar
-from mnistkit.training.schedules import Constant, Schedule
-from mnistkit.training.state import History, TrainState
+from mnistkit.training.schedules import Schedule, as_schedules
+from mnistkit.training.state import History, TrainState, count_steps
+from mnistkit.training.steps import as_output, forward
+from mnistkit.training.torch_scheduler import SchedulerFactory, TorchScheduler, is_scheduler
 from mnistkit.training.updates import Updates
-from mnistkit.types import Batch, PathLike, StepOutput
+from mnistkit.types import Batch, PathLike, StepOutput, refuse_reserved
 
-__all__ = ["Data", "Loss", "Trainer"]
+__all__ = ["Trainer"]
 
-#: From logits and labels to a scalar, the mean over the batch.
-Loss: TypeAlias = Callable[[Tensor, Tensor], Tensor]
+M_co = TypeVar("M_co", bound=nn.Module, default=nn.Module, covariant=True)
 
 # Without a GPU looking at the loss costs nothing; with one it means waiting for it.
 _STEPS_BETWEEN_LOOKS = 50
 
 
-class Trainer:
+class Trainer(OwnHooks, Generic[M_co]):
     """Trains a model; subclass it and override an open method to train in another way.
 
     The loop, with every hook in its place::
@@ -72,25 +86,37 @@ class Trainer:
             on_fit_end, in reverse order
 
     Open to override: :meth:`training_step`, :meth:`loss`, :meth:`evaluation_step`, :meth:`backward`,
-    :meth:`optimizer_step`, :meth:`configure_optimizer`, :meth:`learning_rate`. The rest is closed.
+    :meth:`optimizer_step`, :meth:`configure_optimizer`, :meth:`learning_rate`, every hook (the trainer's own come before
+    those of its callbacks), :meth:`state_dict` and :meth:`load_state_dict`. The rest is closed. A name that is misspelt,
+    or closed, raises when the class is defined.
 
-    ``fit`` seeds torch's generators anew each epoch, from ``seed``: a run can be repeated, and resumed exactly.
+    ``fit`` seeds torch's generators anew each epoch, from ``seed``: a run can be repeated, and resumed exactly. When it
+    ends, the generators are as it found them. ``evaluate`` has random numbers of its own, so that it changes no training.
+
+    ``Trainer[MyModel]`` says what ``self.model`` is; a plain ``Trainer`` has any module.
 
     Args:
         model: any module from images to logits.
         optimizer: a name (see :func:`~mnistkit.training.list_optimizers`), a function from the parameters to an
             optimizer, or an optimizer.
-        lr: the learning rate: a number or a schedule. By default the optimizer's own, 0.001 for one by name. A parameter
-            group with an ``"lr_scale"`` gets that multiple of it.
-        loss: from logits and labels to the mean loss; by default cross-entropy.
+        optimizer_options: further arguments of an optimizer by name: ``{"momentum": 0.9}``.
+        lr: the learning rate: a number or a schedule; one for each of several optimizers, by name; or one of torch's own
+            schedulers, or a function from the optimizer to one (see :class:`~mnistkit.training.TorchScheduler`). By
+            default the optimizer's own, 0.001 for one by name. A parameter group with an ``"lr_scale"`` gets that
+            multiple of it.
+        loss: from logits and labels to the mean loss; by default cross-entropy, of labels or of probabilities. A module
+            moves to the device with the model.
+        metrics: further figures, by name, of training and evaluation: functions of logits and labels to the mean over
+            the images (see :data:`~mnistkit.metrics.Metric`). They are in the history, the bar, logs and monitors.
         callbacks: see ``mnistkit.callbacks``; called in this order.
-        batch_size: images in a batch, on each process, of a :class:`~mnistkit.DigitDataset`.
+        batch_size: images in a batch, on each process, of a data set; 64 by default.
         augment: changes the training images of a :class:`~mnistkit.DigitDataset`, such as
             :class:`mnistkit.Augment`.
         accumulate: batches in one update.
         clip_norm: largest norm of all gradients together; ``None`` for no limit.
         precision: ``"fp32"``, ``"bf16"``, ``"fp16"`` (GPU only) or ``"auto"``, the fastest for this model here (see
-            :meth:`mnistkit.precision.Precision.fastest`); a resumed run keeps the one that it began with.
+            :meth:`mnistkit.precision.Precision.fastest`); a resumed run keeps the one that it began with. Steps run under
+            autocast.
         device: see :func:`mnistkit.resolve_device`.
         seed: of the order of the images, the augmentation and dropout.
         progress: whether to show progress on standard error.
@@ -103,8 +129,8 @@ class Trainer:
         optimizers: by name; ``"optimizer"`` unless :meth:`configure_optimizer` names several.
         state: the counters and figures of the run.
         evaluation: the result of the last evaluation.
-        train_data: what ``fit`` was given to train on.
-        validation_data: what it was given to validate on.
+        train_data: what ``fit`` trains on; arrays and subsets of a data set have become a data set.
+        validation_data: likewise, what it validates on.
 
     Raises:
         ConfigError: for arguments that cannot be used.
@@ -113,13 +139,15 @@ class Trainer:
 
     def __init__(
         self,
-        model: nn.Module,
+        model: M_co,
         *,
-        optimizer: str | OptimizerFactory | torch.optim.Optimizer = "adam",
-        lr: float | Schedule | None = None,
+        optimizer: OptimizerName | OptimizerFactory | torch.optim.Optimizer = "adam",
+        optimizer_options: Mapping[str, object] | None = None,
+        lr: float | Schedule | Mapping[str, float | Schedule] | LRScheduler | SchedulerFactory | None = None,
         loss: Loss | None = None,
+        metrics: Mapping[str, Metric] | None = None,
         callbacks: Sequence[Callback] = (),
-        batch_size: int = 64,
+        batch_size: int | None = None,
         augment: Augmentation | None = None,
         accumulate: int = 1,
         clip_norm: float | None = None,
@@ -133,15 +161,29 @@ class Trainer:
             raise ConfigError(f"accumulate is {accumulate}, expected at least 1")
         if clip_norm is not None and not clip_norm > 0:
             raise ConfigError(f"clip_norm is {clip_norm}, expected a positive number or None")
+        if optimizer_options and not isinstance(optimizer, str):
+            raise ConfigError(
+                "optimizer_options= is for an optimizer by name; give the options to the optimizer itself"
+            )
+        require_model(model)
+        require_augmentation(augment)
+        refuse_reserved(metrics or {})
+        if loss is not None:
+            require_loss(loss)
         self.model = model
-        self.inference_model = model
+        self.inference_model: nn.Module = model
         self.device = resolve_device(device)
         fastest = Precision.fastest(model, self.device) if precision == "auto" else None
         self.precision = fastest or Precision(cast("PrecisionName", precision), self.device)
         self.callbacks = list(callbacks)
+        if is_scheduler(lr):
+            self.callbacks.append(TorchScheduler(cast("LRScheduler | SchedulerFactory", lr)))
+            lr = None
         if progress and not any(isinstance(callback, ProgressBar) for callback in callbacks):
             self.callbacks.append(ProgressBar())
-        self.batch_size = batch_size
+        self.lr = as_schedules(cast("float | Schedule | Mapping[str, float | Schedule] | None", lr))
+        self.metrics = dict(metrics or {})
+        self.batch_size = DEFAULT_BATCH if batch_size is None else batch_size
         self.augment = augment
         self.accumulate = accumulate
         self.clip_norm = clip_norm
@@ -153,64 +195,86 @@ class Trainer:
         self.train_data: Data | None = None
         self.validation_data: Data | None = None
         self.state = TrainState(0, 1, MetricSums(self.device))
-        self._hooks = Hooks(self.callbacks)
+        self._hooks = Hooks(self)
         self._updates = Updates({}, self.precision, self.world, clip_norm)
+        self._group: list[Batch] = []
         self._optimizer = optimizer
-        self.schedule = Constant(lr) if isinstance(lr, (int, float)) else lr
+        self._optimizer_options = dict(optimizer_options or {})
+        self._batch_size = batch_size
         self._loss = loss or classification_loss
         self._started: float | None = None
 
     # ---- open: what a step computes -------------------------------------------------------------------------------
 
     def training_step(self, batch: Batch) -> StepOutput:
-        """The loss of one training batch; by default of the model's logits."""
-        with self.precision.autocast():
-            logits = self.model(batch.images)
-        return StepOutput(self.loss(logits.float(), batch.labels), logits)
+        """The loss of one training batch; by default of the model's logits.
+
+        Args:
+            batch: what the loader gave, on the device: a :class:`~mnistkit.types.Batch` of a data set or of pairs, else
+                whatever nesting of tuples, lists, dicts and tensors it is.
+        """
+        images, labels = images_and_labels(batch)
+        logits = forward(self.model, images)
+        return StepOutput(self.loss(logits.float(), labels), logits)
 
     def loss(self, logits: Tensor, labels: Tensor) -> Tensor:
         """The mean loss of a batch, in training and evaluation; by default the ``loss`` argument."""
-        return self._loss(logits, labels)
+        return compute_loss(self._loss, logits, labels)
 
     def evaluation_step(self, batch: Batch) -> StepOutput:
         """The loss of one evaluation batch; called without gradients, in eval mode, for ``inference_model``."""
-        with self.precision.autocast():
-            logits = self.inference_model(batch.images)
-        return StepOutput(self.loss(logits.float(), batch.labels), logits)
+        images, labels = images_and_labels(batch)
+        logits = forward(self.inference_model, images)
+        return StepOutput(self.loss(logits.float(), labels), logits)
 
-    def backward(self, loss: Tensor) -> None:
-        """Back-propagate a loss."""
-        self.precision.backward(loss)
+    def backward(self, loss: Tensor, parameters: Sequence[nn.Parameter] | None = None) -> None:
+        """Back-propagate a loss.
+
+        Args:
+            loss: scalar.
+            parameters: which get gradients: with several optimizers, those of the optimizers concerned. ``None`` is all.
+        """
+        self.precision.backward(loss, parameters)
 
     def optimizer_step(self) -> None:
         """Update the parameters from complete gradients; by default with every optimizer still due."""
         self._updates.step()
 
-    def configure_optimizer(self) -> torch.optim.Optimizer | dict[str, torch.optim.Optimizer]:
-        """The optimizer, or several by name; called by ``fit`` with the model in place."""
+    def configure_optimizer(self) -> torch.optim.Optimizer | Mapping[str, torch.optim.Optimizer]:
+        """The optimizer, or several by name; called by ``fit`` with model and state (``total_steps``) in place."""
         if isinstance(self._optimizer, torch.optim.Optimizer):
             return self._optimizer
         if isinstance(self._optimizer, str):
-            return make_optimizer(self._optimizer, self.model.parameters(), lr=1e-3)
+            return make_optimizer(self._optimizer, self.model.parameters(), options=self._optimizer_options)
         return self._optimizer(self.model.parameters())
 
-    def learning_rate(self, step: int, total: int) -> float | None:
-        """The learning rate of a step; ``None`` leaves the optimizers their own."""
-        return None if self.schedule is None else self.schedule(step, total)
+    def learning_rate(self, step: int, total: int) -> float | Mapping[str, float] | None:
+        """The learning rate of a step, or one for each optimizer; ``None`` leaves the optimizers their own."""
+        if isinstance(self.lr, dict):
+            return {name: schedule(step, total) for name, schedule in self.lr.items()}
+        return None if self.lr is None else self.lr(step, total)
 
     # ---- closed: the loop -----------------------------------------------------------------------------------------
 
     @final
     def fit(
-        self, train: Data, validation: Data | None = None, *, epochs: float = 10, resume: PathLike | None = None
+        self,
+        train: Data,
+        validation: Data | None = None,
+        *,
+        epochs: float | None = None,
+        steps: int | None = None,
+        resume: PathLike | None = None,
     ) -> History:
         """Train.
 
         Args:
-            train: a data set, or any loader of ``(normalised float images, integer labels)``.
+            train: a data set (of mnistkit's or torch's), arrays ``(images, labels)``, a table with pixels in columns, or
+                any loader of batches: see the page on training.
             validation: the same; evaluated after each epoch. Never test images.
-            epochs: how many in all, those before a resume included. Of 1.5 the second is half an epoch, rounded to whole
-                updates; it ends, and is evaluated, like any other.
+            epochs: how many in all, those before a resume included; 10 by default. Of 1.5 the second is half an epoch,
+                rounded to whole updates; it ends, and is evaluated, like any other.
+            steps: how many updates in all, instead.
             resume: a training checkpoint of the same run; training goes on exactly where it was written.
 
         Returns:
@@ -219,6 +283,8 @@ class Trainer:
         Raises:
             SplitLeakError: if test images are among the data.
             DataError: for data that is empty or does not fit the model.
+            ConfigError: for a number of epochs or steps that is not positive, settings that the data would leave without
+                effect, or an optimizer that would train nothing.
             NonFiniteLossError: if the loss becomes NaN or infinite.
             CheckpointError: if ``resume`` cannot be read, or is of another run.
             ProcessGroupError: if another process of several died, or was silent for longer than ``timeout``.
@@ -226,12 +292,12 @@ class Trainer:
                 Ctrl-C raises at once.
             SystemExit: likewise on SIGTERM (143) and SIGHUP (129), by which clusters and closed terminals end a program.
         """
-        with World.joined(self.device, self.timeout) as self.world:
-            loader, validation_loader = self._set_up(train, validation, epochs)
+        with keeping_generators(self.device), World.joined(self.device, self.timeout) as self.world:
+            loader, validation_loader = self._set_up(train, validation, epochs, steps)
             generators = snapshot.restore(self, resume) if resume is not None else None
             self._started = time.monotonic()
             try:
-                with InterruptGuard(enabled=self.world.size == 1) as interrupt, self._hooks.running(self):
+                with InterruptGuard(enabled=self.world.size == 1) as interrupt, self._hooks.running():
                     self._train(loader, validation_loader, generators, interrupt)
             finally:
                 self.model.eval()
@@ -250,20 +316,18 @@ class Trainer:
         state = self.state
         while state.epoch < state.epochs and not state.is_stopping():
             if state.batch == 0:
-                state.sums = MetricSums(self.device)
+                state.sums = MetricSums(self.device, self.metrics)
                 self._seed()
                 self._call("on_epoch_start")
             batches = self._batches(loader, generators)
             generators = None
             while group := list(itertools.islice(batches, self.accumulate)):
                 self._call("on_step_start")
-                self._updates.begin(self.learning_rate(state.step, state.total_steps))
-                state.lr = self._updates.lr
+                self._begin(group)
                 for batch in group:
-                    output = self.training_step(batch)
+                    output = self._step(batch)
                     self._add_up(output, batch)
-                    # Dividing by one would be two operations in vain, here and on the way back.
-                    self.backward(output.loss if len(group) == 1 else output.loss / len(group))
+                    self._backward(output.loss)
                 self._updates.complete()
                 self._call("on_gradients")
                 self._updates.clip()
@@ -289,10 +353,10 @@ class Trainer:
 
     @final
     def evaluate(self, data: Data) -> Evaluation:
-        """The loss and accuracy of ``inference_model``, with every module's mode left as it was.
+        """The loss and accuracy of ``inference_model``, with every module's mode and torch's generators left as they were.
 
         Args:
-            data: a data set, or any loader of ``(normalised float images, integer labels)``.
+            data: what ``fit`` takes too.
 
         Raises:
             DataError: for data that is empty or does not fit the model.
@@ -300,17 +364,21 @@ class Trainer:
         """
         with World.joined(self.device, self.timeout) as self.world:
             model = self.inference_model.to(self.device)
-            loader, sums = self._loader(data, training=False), MetricSums(self.device)
+            self._loss = place_loss(self._loss, self.device)
+            loader, sums = self._loader(as_data(data, like=self.train_data)), MetricSums(self.device, self.metrics)
             self._call("on_eval_start")
             # Not inference mode: a subclass may want gradients of the images, to attack or to explain.
-            with evaluating(model), torch.no_grad():
+            with evaluating(model), torch.no_grad(), keeping_generators(self.device):
+                torch.manual_seed(derive_seed(self.seed, "evaluation", self.world.rank))
                 self.world.broadcast(model.buffers())
                 for batch in loader.batches():
-                    sums.update(self.evaluation_step(batch), batch.labels)
+                    with self.precision.autocast():
+                        output = as_output(self.evaluation_step(batch), "evaluation_step")
+                    sums.update(output, labels_of(batch), size_of(batch))
             sums.merge(self.world)
             self.evaluation = sums.compute()
             self._call("on_eval_end")
-            return self.evaluation
+        return self.evaluation
 
     @final
     def stop(self, reason: str) -> None:
@@ -318,19 +386,71 @@ class Trainer:
         self.state.stop_reason = self.state.stop_reason or reason
 
     @final
-    def update(self, name: str) -> None:
-        """Complete the update of one optimizer inside :meth:`training_step`: a GAN's discriminator, say.
+    def gradients(self) -> Tensor:
+        """Compute this step's gradients again, with the weights as they are now: for an :meth:`optimizer_step`.
 
-        Averages the gradients of its parameters over the processes, unscales and clips them, steps, and clears them;
-        :meth:`optimizer_step` then leaves this optimizer alone.
+        Clears the gradients; then, for each batch of the step, ``training_step`` and ``backward``; averages them over the
+        processes, unscales and clips them. What the steps return is not counted a second time.
+
+        Returns:
+            The loss, a scalar; over all processes, so that each decides alike.
 
         Raises:
-            ConfigError: for an unknown name, or with ``accumulate``: the update would come once for each batch, with
-                gradients in it that the batches before left behind.
+            ConfigError: if the step steps an optimizer itself.
+        """
+        # What was scaled, and perhaps has overflowed, is given up.
+        self.precision.update()
+        self._updates.clear()
+        losses = []
+        with torch.enable_grad(), self._updates.fixed():
+            for batch in self._group:
+                output = self._step(batch)
+                self._backward(output.loss)
+                losses.append(output.loss.detach())
+        self._updates.complete()
+        self._updates.clip()
+        images = self._updates.images
+        loss, weights = self.world.sum(torch.stack([torch.stack(losses).mean() * images, losses[0].new_tensor(images)]))
+        mean: Tensor = loss / weights
+        return mean
+
+    @final
+    def step_optimizer(self, name: str, loss: Tensor) -> None:
+        """Make a whole update of one optimizer inside :meth:`training_step`: a GAN's discriminator, say.
+
+        Back-propagates the loss, into that optimizer's parameters only; averages the gradients over the processes and
+        unscales them; ``on_gradients``; clips, steps, and clears them. The rest of the step leaves this optimizer alone.
+
+        Args:
+            name: in ``optimizers``.
+            loss: scalar.
+
+        Raises:
+            ConfigError: for an unknown name, with ``accumulate`` (the update would come once for each batch), or for a
+                loss that no parameter of the optimizer has a part in.
         """
         if self.accumulate > 1:
-            raise ConfigError(f"update({name!r}) inside a step of {self.accumulate} batches; it needs accumulate=1")
-        self._updates.step_now(name)
+            raise ConfigError(
+                f"step_optimizer({name!r}) inside a step of {self.accumulate} batches; it needs accumulate=1"
+            )
+        update = self._updates.alone(name)
+        update.clear()
+        _require_gradient(loss)
+        self.backward(loss, update.parameters)
+        update.complete()
+        self._call("on_gradients")
+        update.clip()
+        update.step()
+        update.clear()
+
+    @final
+    def skip(self, name: str) -> None:
+        """Leave one optimizer alone in this step: no gradients for its parameters, no update, no change of its state.
+
+        Raises:
+            ConfigError: for an unknown name.
+        """
+        self._updates.skip(name)
 
     @final
     def classifier(self) -> Classifier:
@@ -377,7 +497,13 @@ class Trainer:
 
     @property
     def optimizer(self) -> torch.optim.Optimizer:
-        """The first optimizer, which is usually the only one."""
+        """The first optimizer, which is usually the only one.
+
+        Raises:
+            ConfigError: before the first ``fit``, which makes it.
+        """
+        if not self.optimizers:
+            raise ConfigError("there is no optimizer yet: fit() makes it, with the model in place")
         return next(iter(self.optimizers.values()))
 
     @property
@@ -388,27 +514,33 @@ class Trainer:
     # ---- the loop's parts -----------------------------------------------------------------------------------------
 
     def _call(self, hook: str) -> None:
-        self._hooks.call(hook, self)
+        self._hooks.call(hook)
 
-    def _set_up(self, train: Data, validation: Data | None, epochs: float) -> tuple[Batches, Batches | None]:
+    def _set_up(
+        self, train: Data, validation: Data | None, epochs: float | None, steps: int | None
+    ) -> tuple[Batches, Batches | None]:
+        train = as_data(train)
+        validation = None if validation is None else as_data(validation, like=train)
         refuse_test_images(train, "training")
         refuse_test_images(validation, "validation")
-        if not 0 < epochs < math.inf:
-            raise ConfigError(f"epochs is {epochs}, expected a positive number")
+        refuse_unused(train, self._batch_size, self.augment)
         self.model.to(self.device).train()
+        self._loss = place_loss(self._loss, self.device)
         self.inference_model = self.model
         self.world.broadcast(itertools.chain(self.model.parameters(), self.model.buffers()))
         loader = self._loader(train, training=True)
-        configured = self.configure_optimizer()
-        self.optimizers = {"optimizer": configured} if isinstance(configured, torch.optim.Optimizer) else configured
+        validation_loader = None if validation is None else self._loader(validation)
         self.train_data, self.validation_data = train, validation
-        steps = math.ceil(self.world.min(len(loader)) / self.accumulate)
-        self.state = TrainState(max(1, round(epochs * steps)), steps, MetricSums(self.device))
-        self._hooks = Hooks(self.callbacks)
+        in_epoch = math.ceil(self.world.min(len(loader)) / self.accumulate)
+        self.state = TrainState(count_steps(epochs, steps, in_epoch), in_epoch, MetricSums(self.device, self.metrics))
+        configured = self.configure_optimizer()
+        self.optimizers = dict(configured) if isinstance(configured, Mapping) else {"optimizer": configured}
+        require_trainable(self.model, self.optimizers, vars(self))
+        self._hooks = Hooks(self)
         self._updates = Updates(self.optimizers, self.precision, self.world, self.clip_norm)
-        return loader, None if validation is None else self._loader(validation, training=False)
+        return loader, validation_loader
 
-    def _loader(self, data: Data, *, training: bool) -> Batches:
+    def _loader(self, data: Data, *, training: bool = False) -> Batches:
         return make_loader(
             data,
             batch_size=self.batch_size if training else EVALUATION_BATCH,
@@ -434,9 +566,30 @@ class Trainer:
         number = min(self.world.min(len(loader)), state.steps_in_epoch * self.accumulate)
         return itertools.islice(batches, number - state.batch)
 
+    def _begin(self, group: list[Batch]) -> None:
+        state, self._group = self.state, group
+        self._updates.begin(self.learning_rate(state.step, state.total_steps), sum(map(size_of, group)))
+        state.lr = self._updates.lr
+
+    def _step(self, batch: Batch) -> StepOutput:
+        with self.precision.autocast():
+            return as_output(self.training_step(batch), "training_step")
+
+    def _backward(self, loss: Tensor) -> None:
+        # Every optimizer may have been stepped or skipped; the loss is then there to be reported.
+        if not self._updates.due:
+            return
+        _require_gradient(loss)
+        # Dividing by one would be two operations in vain, here and on the way back.
+        loss = loss if len(self._group) == 1 else loss / len(self._group)
+        if len(self.optimizers) == 1:
+            self.backward(loss)
+        else:
+            self.backward(loss, self._updates.parameters)
+
     def _add_up(self, output: StepOutput, batch: Batch) -> None:
         state = self.state
-        state.sums.update(output, batch.labels)
+        state.sums.update(output, labels_of(batch), size_of(batch))
         if self.device.type == "cpu" or state.step % _STEPS_BETWEEN_LOOKS == 0:
             self.require_finite()
 
@@ -458,3 +611,11 @@ class Trainer:
         state.history.rows.append(row)
         state.epoch += 1
         state.batch = 0
+
+
+def _require_gradient(loss: Tensor) -> None:
+    if not loss.requires_grad:
+        raise ConfigError(
+            "the loss depends on no parameter that is trained, so there is nothing to learn from it: does the model compute "
+            "under no_grad, or detach() its output? Are all of its parameters frozen?"
+        )

@@ -70,7 +70,7 @@ def names(path):
 
 def test_the_best_and_the_last_are_there_after_a_run(tmp_path, train, validation):
     kept = Weights()
-    checkpoint = Checkpoint(tmp_path / "new" / "folder", monitor="val_figure")
+    checkpoint = Checkpoint(tmp_path / "new" / "folder", monitor="val_figure", mode="max")
     run((train, validation), kept, checkpoint, kind=Scripted, accuracies=[0.5, 0.75, 0.25], epochs=3)
     assert names(tmp_path / "new" / "folder") == ["best.safetensors", "last.safetensors"]
     assert checkpoint.best == 0.75
@@ -85,7 +85,6 @@ def test_the_best_and_the_last_are_there_after_a_run(tmp_path, train, validation
 @pytest.mark.parametrize(
     ("mode", "figures", "best"),
     [
-        ("auto", [0.5, 0.75, 0.25], 2),
         ("max", [0.5, 0.75, 0.25], 2),
         ("min", [0.5, 0.75, 0.25], 3),
         ("max", [0.5, 0.5, 0.5], 1),
@@ -98,7 +97,7 @@ def test_the_mode_decides_which_epoch_is_best(tmp_path, train, validation, mode,
 
 
 def test_an_epoch_whose_figure_is_nan_is_not_the_best(tmp_path, train, validation):
-    checkpoint = Checkpoint(tmp_path, monitor="val_figure")
+    checkpoint = Checkpoint(tmp_path, monitor="val_figure", mode="max")
     run((train, validation), checkpoint, kind=Scripted, accuracies=[math.nan, 0.5, math.nan])
     assert checkpoint.best == 0.5
     assert read_checkpoint(checkpoint.best_path).metrics["epoch"] == 2
@@ -156,9 +155,9 @@ def test_last_is_written_when_training_stops_early(tmp_path, train, validation, 
 def test_a_resumed_run_does_not_forget_the_best(tmp_path, train, validation, at):
     stop = at("on_epoch_end", lambda t: t.state.epoch == 2 and t.stop("a pause"))
     figures = {"kind": Scripted, "accuracies": [0.75, 0.5, 0.625, 0.875]}
-    first = Checkpoint(tmp_path, monitor="val_figure")
+    first = Checkpoint(tmp_path, monitor="val_figure", mode="max")
     run((train, validation), first, stop, **figures, epochs=4)
-    again = Checkpoint(tmp_path, monitor="val_figure")
+    again = Checkpoint(tmp_path, monitor="val_figure", mode="max")
     bests = []
     look = [
         at("on_fit_start", lambda t: bests.append(again.best), "start"),
@@ -170,7 +169,7 @@ def test_a_resumed_run_does_not_forget_the_best(tmp_path, train, validation, at)
 
 
 def test_a_new_run_with_the_same_callback_begins_without_a_best(tmp_path, train, validation):
-    checkpoint = Checkpoint(tmp_path, monitor="val_figure", overwrite=True)
+    checkpoint = Checkpoint(tmp_path, monitor="val_figure", mode="max", overwrite=True)
     run((train, validation), checkpoint, kind=Scripted, accuracies=[0.9], epochs=1)
     run((train, validation), checkpoint, kind=Scripted, accuracies=[0.2], epochs=1)
     assert checkpoint.best == pytest.approx(0.2)

@@ -16,7 +16,7 @@ from mnistkit.errors import ConfigError
         ("val_loss", "auto", True),
         ("val_error", "auto", True),
         ("val_accuracy", "auto", False),
-        ("val_f1", "auto", False),
+        ("val_f1", "max", False),
         ("val_loss", "max", False),
         ("val_accuracy", "min", True),
     ],
@@ -50,9 +50,9 @@ def test_an_unknown_mode_is_refused(tmp_path, make):
 
 
 CALLBACKS = {
-    "Checkpoint": lambda path, metric: Checkpoint(path, monitor=metric),
-    "EarlyStopping": lambda path, metric: EarlyStopping(monitor=metric),
-    "TargetReached": lambda path, metric: TargetReached(0.5, monitor=metric),
+    "Checkpoint": lambda path, metric: Checkpoint(path, monitor=metric, mode="max"),
+    "EarlyStopping": lambda path, metric: EarlyStopping(monitor=metric, mode="max"),
+    "TargetReached": lambda path, metric: TargetReached(0.5, monitor=metric, mode="max"),
 }
 
 

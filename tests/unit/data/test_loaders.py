@@ -1,9 +1,11 @@
+from typing import NamedTuple
+
 import pytest
 import torch
 from torch.utils.data import DataLoader, DistributedSampler, IterableDataset, TensorDataset
 from torchvision.transforms import v2
 
-from mnistkit.data import Augment, DigitDataset, LoaderAdapter, TensorLoader
+from mnistkit.data import Augment, CombinedLoader, DigitDataset, LoaderAdapter, TensorLoader
 from mnistkit.distributed import World
 from mnistkit.errors import ConfigError, DataError
 
@@ -176,9 +178,10 @@ def test_a_rank_without_an_image_to_evaluate_has_no_batches(small, count):
 
 @pytest.mark.parametrize(("count", "shuffle", "size"), [(0, False, 1), (0, True, 1), (2, True, 3), (0, False, 3)])
 def test_too_few_images_are_refused(small, count, shuffle, size):
+    among = f" for each of {size} processes" if size > 1 else ""
     with pytest.raises(
         DataError,
-        match=rf"DigitDataset\(mnist train: {count} images.*has too few images: expected at least one for each of {size} ",
+        match=rf"DigitDataset\(mnist train: {count} images.*has too few images: expected at least one{among}$",
     ):
         TensorLoader(small.train[:count], shuffle=shuffle, world=World(0, size))
 
@@ -341,11 +344,6 @@ X, Y = torch.rand(4, 1, 2, 2), torch.arange(4)
 @pytest.mark.parametrize(
     ("batch", "message"),
     [
-        (X, r"the loader gave a Tensor, expected a pair of tensors \(images, labels\)"),
-        ({"image": X, "label": Y}, "the loader gave a dict, expected a pair of tensors"),
-        ((X, Y, Y), "the loader gave a tuple, expected a pair of tensors"),
-        ((X,), "the loader gave a tuple, expected a pair of tensors"),
-        ([X, Y.tolist()], "the loader gave a list, expected a pair of tensors"),
         ((X.mul(255).byte(), Y), "the loader gave torch.uint8 images, expected normalised float32"),
         ((Y, X), "the loader gave torch.int64 images, expected normalised float32"),
         ((X, Y[:3]), "the loader gave 4 images with 3 labels"),
@@ -373,3 +371,64 @@ def test_the_adapter_moves_batches_to_its_device():
     ((images, labels),) = adapter.batches()
     assert images.device.type == labels.device.type == "meta"
     assert adapter.device == torch.device("meta")
+
+
+class Views(NamedTuple):
+    first: torch.Tensor
+    second: torch.Tensor
+
+
+@pytest.mark.parametrize(
+    "batch",
+    [
+        X,
+        {"image": X, "label": Y, "path": ["a", "b", "c", "d"]},
+        (X, Y, Y),
+        [{"views": (X, X)}, Y],
+        Views(X, {"deep": [X, (Y,)]}),
+    ],
+    ids=["tensor", "dict", "three", "nested", "named"],
+)
+def test_a_batch_of_any_nesting_comes_as_it_is_on_the_device(batch):
+    def tensors(value):
+        if isinstance(value, torch.Tensor):
+            return [value]
+        parts = value.values() if isinstance(value, dict) else value if isinstance(value, list | tuple) else ()
+        return [tensor for part in parts for tensor in tensors(part)]
+
+    (moved,) = LoaderAdapter([batch], "meta").batches()
+    assert type(moved) is type(batch)
+    assert [tensor.device.type for tensor in tensors(moved)] == ["meta"] * len(tensors(batch))
+    (kept,) = LoaderAdapter([batch]).batches()
+    assert all(one is other for one, other in zip(tensors(kept), tensors(batch), strict=True))
+
+
+def test_one_image_left_over_joins_the_batch_before_it_in_training_only(small):
+    sizes = [len(batch.labels) for batch in TensorLoader(small.train[:41], 8, shuffle=True)]
+    assert sizes == [8, 8, 8, 8, 9]
+    assert [len(batch.labels) for batch in TensorLoader(small.train[:41], 8)] == [8] * 5 + [1]
+    for count, size, lengths in ((1, 8, [1]), (9, 1, [1] * 9), (9, 8, [9]), (16, 8, [8, 8])):
+        loader = TensorLoader(small.train[:count], size, shuffle=True)
+        assert len(loader) == len(lengths)
+        assert [len(batch.labels) for batch in loader] == lengths
+
+
+def test_loaders_side_by_side_can_begin_anywhere(small):
+    long, short = TensorLoader(small.train[:50], 10, shuffle=True), TensorLoader(small.train[:9], 3, shuffle=True)
+    both = CombinedLoader(long, short)
+    assert len(both) == 5
+    whole = [pair for epoch in range(3) for pair in both.batches(epoch, 0)]
+    for epoch in range(3):
+        for start in range(5):
+            for one, other in zip(both.batches(epoch, start), whole[epoch * 5 + start : (epoch + 1) * 5], strict=True):
+                assert torch.equal(one[0].images, other[0].images)
+                assert torch.equal(one[1].images, other[1].images)
+    # The shorter one goes on where it was: every image of it comes equally often.
+    seen = torch.cat([second.labels for _, second in whole]).bincount(minlength=10)
+    assert torch.equal(seen, 5 * small.train[:9].labels.bincount(minlength=10))
+
+
+def test_an_augmentation_that_gives_no_images_back_is_refused(small):
+    for wrong in (lambda images, generator: (images, generator), lambda images, generator: images[:, :, :-1]):
+        with pytest.raises(DataError, match=r"the augmentation returned a .* for images \(5, 1, 28, 28\)"):
+            next(TensorLoader(small.train[:5], augment=wrong).batches())

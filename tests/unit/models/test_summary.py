@@ -84,16 +84,19 @@ def test_a_model_without_parameters_has_none():
 
 
 def test_a_layer_that_returns_no_tensor_is_left_out():
-    class Recurrent(nn.Module):
+    class Named(nn.Linear):
+        def forward(self, x):
+            return {"out": super().forward(x)}
+
+    class Net(nn.Module):
         def __init__(self):
             super().__init__()
-            self.rnn = nn.RNN(4, 3, batch_first=True)
-            self.out = nn.Linear(3, 2)
+            self.named, self.out = Named(4, 3), nn.Linear(3, 2)
 
         def forward(self, x):
-            return self.out(self.rnn(x)[1][0])
+            return self.out(self.named(x)["out"])
 
-    assert [layer.name for layer in summary(Recurrent(), (5, 4)).layers] == ["out"]
+    assert [layer.name for layer in summary(Net(), (4,)).layers] == ["out"]
 
 
 @pytest.mark.parametrize("dtype", [torch.float64, torch.bfloat16])
@@ -139,3 +142,24 @@ def test_nothing_of_it_stays_on_a_model_that_fails():
         summary(model, (2,))
     assert model.training
     assert not model.layer._forward_hooks
+
+
+@pytest.mark.parametrize("first", [True, False])
+@pytest.mark.parametrize("kind", [nn.GRU, nn.LSTM, nn.RNN])
+def test_recurrent_layers_are_there(kind, first):
+    class Rows(nn.Module):
+        """Reads an image row for row."""
+
+        def __init__(self):
+            super().__init__()
+            self.recurrent, self.out = kind(28, 16, batch_first=first), nn.Linear(16, 10)
+
+        def forward(self, images):
+            rows = images[:, 0] if first else images[:, 0].transpose(0, 1)
+            return self.out(self.recurrent(rows)[0][:, -1] if first else self.recurrent(rows)[0][-1])
+
+    layer, _ = summary(Rows(), (1, 28, 28)).layers
+    gates = {nn.GRU: 3, nn.LSTM: 4, nn.RNN: 1}[kind]
+    assert (layer.name, layer.kind, layer.output_shape) == ("recurrent", kind.__name__, (28, 16))
+    assert layer.parameters == gates * (28 * 16 + 16 * 16 + 2 * 16)
+    assert layer.macs == 28 * gates * (28 * 16 + 16 * 16)

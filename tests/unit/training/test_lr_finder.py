@@ -156,7 +156,7 @@ def test_an_optimizer_bound_to_the_model_is_refused(data):
     model = create_model("softmax_regression")
     trainer = trainer_of(model, optimizer=lambda _: torch.optim.SGD(model.parameters(), lr=0.1))
     weights = copy.deepcopy(model.state_dict())
-    with pytest.raises(ConfigError, match="takes the parameters from the model itself"):
+    with pytest.raises(ConfigError, match="a function must use the parameters that it is given"):
         find_learning_rate(trainer, data, steps=10)
     assert all(torch.equal(weights[name], value) for name, value in model.state_dict().items())
 

@@ -192,8 +192,7 @@ class DuelTrainer(Trainer):
                 F.softplus(self.model.judge(made.detach())).mean()
                 + F.softplus(-self.model.judge(batch.images.flatten(1))).mean()
             )
-            self.backward(judged)
-            self.update(name)
+            self.step_optimizer(name, judged)
         return StepOutput(F.softplus(-self.model.judge(made)).mean())
 
 
@@ -291,5 +290,7 @@ def test_an_overridden_optimizer_step_decides_alone(train):
 
 def test_an_update_inside_a_step_of_several_batches_is_refused(train):
     trainer = DuelTrainer(Duel(), batch_size=30, accumulate=2, progress=False)
-    with pytest.raises(ConfigError, match=r"update\('judge'\) inside a step of 2 batches; it needs accumulate=1"):
+    with pytest.raises(
+        ConfigError, match=r"step_optimizer\('judge'\) inside a step of 2 batches; it needs accumulate=1"
+    ):
         trainer.fit(train, epochs=1)

@@ -16,7 +16,7 @@ def test_a_recipe_is_followed_to_the_letter(recipe, small):
     assert tuple(layer.out_channels for layer in trainer.model.conv if isinstance(layer, nn.Conv2d)) == recipe.maps
     assert trainer.model.fc[0].out_features == recipe.hidden
     assert trainer.optimizer.param_groups[0]["betas"] == (0.7, 0.9)
-    assert trainer.schedule.peak == recipe.peak
+    assert trainer.lr.peak == recipe.peak
     assert trainer.augment == recipe.augment
     assert (trainer.batch_size, trainer.seed) == (recipe.batch_size, 3)
     assert history.last["step"] == trainer.state.total_steps == round(recipe.epochs * -(-300 // recipe.batch_size))

@@ -78,12 +78,18 @@ LOADERS = {
 }
 
 
+def size_beside(load):
+    """The trainer's batch size: a loader has its own."""
+    return 10 if load is LOADERS["a data set"] else None
+
+
 @pytest.mark.parametrize("load", LOADERS.values(), ids=LOADERS)
 @pytest.mark.parametrize("step", [1, 4, 6])
 def test_a_run_resumed_inside_an_epoch_ends_like_one_that_was_not_interrupted(file, train, load, step):
-    whole = trainer_of(SaveAt(file, step))
+    size = size_beside(load)
+    whole = trainer_of(SaveAt(file, step), batch_size=size)
     history = whole.fit(load(train), epochs=3)
-    resumed = trainer_of(SaveAt(file, step))
+    resumed = trainer_of(SaveAt(file, step), batch_size=size)
     assert resumed.fit(load(train), epochs=3, resume=file) == history
     assert torch.equal(weights(resumed), weights(whole))
 
@@ -122,11 +128,12 @@ def test_a_callback_that_draws_random_numbers_does_not_spoil_it(file, train, loa
 
         on_step_start = on_step_end = on_epoch_start
 
-    whole = trainer_of(Drawing(), SaveAt(file, step, epoch_ended=step == 8))
+    size = size_beside(load)
+    whole = trainer_of(Drawing(), SaveAt(file, step, epoch_ended=step == 8), batch_size=size)
     history = whole.fit(load(train), epochs=3)
     expected = [number for epoch, number in drawn if epoch == 2]
     drawn.clear()
-    resumed = trainer_of(Drawing(), SaveAt(file, step))
+    resumed = trainer_of(Drawing(), SaveAt(file, step), batch_size=size)
     assert resumed.fit(load(train), epochs=3, resume=file) == history
     assert torch.equal(weights(resumed), weights(whole))
     assert [number for epoch, number in drawn if epoch == 2] == expected
@@ -312,8 +319,9 @@ OTHER_DATA = {
 
 @pytest.mark.parametrize(("change", "message"), OTHER_DATA.values(), ids=OTHER_DATA)
 def test_other_data_is_refused(saved, train, change, message):
+    options = {"batch_size": None} if isinstance(change(train), list) else {}
     with pytest.raises(CheckpointMismatchError, match=message):
-        trainer_of().fit(change(train), epochs=2, resume=saved)
+        trainer_of(**options).fit(change(train), epochs=2, resume=saved)
 
 
 def test_all_differences_are_listed_at_once(file, small, train):
@@ -413,15 +421,15 @@ def test_another_model_is_refused_with_every_weight_that_does_not_fit(saved, tra
 )
 def test_another_order_of_a_loader_of_ones_own_is_refused(file, train, other, message):
     options = {"batch_size": 10, "shuffle": True, "seed": 5}
-    trainer_of(SaveAt(file, 5)).fit(TensorLoader(train, **options), epochs=2)
+    trainer_of(SaveAt(file, 5), batch_size=None).fit(TensorLoader(train, **options), epochs=2)
     with pytest.raises(CheckpointMismatchError, match=message):
-        trainer_of().fit(TensorLoader(train, **options | other), epochs=2, resume=file)
+        trainer_of(batch_size=None).fit(TensorLoader(train, **options | other), epochs=2, resume=file)
 
 
 def test_a_data_loader_with_another_batch_size_is_refused(file, train):
-    trainer_of(SaveAt(file, 5)).fit(DataLoader(train, batch_size=10), epochs=2)
+    trainer_of(SaveAt(file, 5), batch_size=None).fit(DataLoader(train, batch_size=10), epochs=2)
     with pytest.raises(CheckpointMismatchError, match="steps_per_epoch: 4 in the file, 5 now"):
-        trainer_of().fit(DataLoader(train, batch_size=8), epochs=2, resume=file)
+        trainer_of(batch_size=None).fit(DataLoader(train, batch_size=8), epochs=2, resume=file)
 
 
 def test_functions_are_not_compared_because_every_process_has_its_own(file, train):
@@ -466,7 +474,7 @@ def test_a_checkpoint_says_what_it_was_trained_on(saved, train):
 def test_a_checkpoint_of_foreign_data_says_its_kind(file, train):
     images = train.preprocessing.normalize(train.images)
     loader = DataLoader(torch.utils.data.TensorDataset(images, train.labels), batch_size=10)
-    trainer_of(SaveAt(file, 3)).fit(loader, epochs=1)
+    trainer_of(SaveAt(file, 3), batch_size=None).fit(loader, epochs=1)
     content = read_checkpoint(file)
     assert content.data == {"name": "DataLoader", "batches": 4}
     assert (content.preprocessing, content.classes) == (None, ())

@@ -125,7 +125,7 @@ def test_every_epoch_and_every_seed_draws_random_numbers_of_its_own(train, at):
 def test_a_data_loader_of_torchs_own_trains_as_well_as_the_data_set_itself(small):
     accuracies = []
     for data in (small.train, DataLoader(small.train, batch_size=10, shuffle=True), TensorLoader(small.train, 10)):
-        trainer = softmax(lr=0.01)
+        trainer = softmax(lr=0.01, batch_size=10 if data is small.train else None)
         trainer.fit(data, DataLoader(small.validation, batch_size=64), epochs=3)
         accuracies.append(trainer.evaluate(small.test).accuracy)
     assert min(accuracies) > 0.7
@@ -134,7 +134,7 @@ def test_a_data_loader_of_torchs_own_trains_as_well_as_the_data_set_itself(small
 
 def test_a_loader_may_be_any_sized_iterable_of_pairs(train):
     batches = [(train.preprocessing.normalize(part.images), part.labels) for part in (train[:40], train[40:])]
-    assert softmax().fit(batches, batches, epochs=2)["step"] == [2, 4]
+    assert softmax(batch_size=None).fit(batches, batches, epochs=2)["step"] == [2, 4]
 
 
 @pytest.mark.parametrize(("channels", "side", "classes"), [(3, 16, 26), (1, 28, 47), (2, 9, 2)])
@@ -485,7 +485,8 @@ def test_a_batch_size_below_one_is_refused(train):
 
 
 def test_empty_data_is_refused(train):
-    for method in (softmax().fit, softmax().evaluate):
+    trainer = softmax(batch_size=None)
+    for method in (trainer.fit, trainer.evaluate):
         with pytest.raises(DataError, match=r"mnist train: 0 images .* has too few images"):
             method(train[:0])
         with pytest.raises(DataError, match="DataLoader is empty: it has no batches"):
@@ -494,25 +495,26 @@ def test_empty_data_is_refused(train):
 
 def test_an_iterable_without_a_length_is_refused(train):
     with pytest.raises(ConfigError, match="generator has no length; the learning rate needs to know"):
-        softmax().fit(batch for batch in TensorLoader(train))
+        softmax(batch_size=None).fit(batch for batch in TensorLoader(train))
 
 
 def test_images_from_0_to_255_are_refused(train):
     raw = TensorDataset(train.images.float(), train.labels)
-    for method in (softmax().fit, softmax().evaluate):
+    trainer = softmax(batch_size=None)
+    for method in (trainer.fit, trainer.evaluate):
         with pytest.raises(DataError, match=r"images from 0 to 255: raw 0 to 255 values; divide by 255 and normalise"):
             method(DataLoader(raw, batch_size=60))
 
 
 def test_a_loader_on_another_device_is_refused(train):
     with pytest.raises(ConfigError, match="the loader is on meta, the trainer on cpu; give both one device="):
-        softmax(device="cpu").fit(TensorLoader(train, device="meta"))
+        softmax(device="cpu", batch_size=None).fit(TensorLoader(train, device="meta"))
 
 
 def test_a_loader_of_another_process_is_refused(train):
     loader = TensorLoader(train, shuffle=True, world=World(rank=1, size=2))
     with pytest.raises(ConfigError, match=r"the loader is for process 1 of 2, this is 0 of 1: give it world=World"):
-        softmax().fit(loader)
+        softmax(batch_size=None).fit(loader)
 
 
 def test_images_of_another_shape_than_the_models_are_refused(train):
@@ -595,7 +597,7 @@ def test_a_loader_that_can_be_used_only_once_is_refused_in_its_second_epoch(trai
             return 6
 
     with pytest.raises(DataError, match="Once ended after 0 batches, its length is 6"):
-        softmax().fit(Once(train), epochs=2)
+        softmax(batch_size=None).fit(Once(train), epochs=2)
 
 
 # ---- errors of the user's own go through ----------------------------------------------------------------------------
@@ -614,7 +616,8 @@ class Stopping(Dataset):
 
 
 def test_stop_iteration_in_a_data_set_does_not_end_an_epoch_in_silence():
-    for method in (softmax().fit, softmax().evaluate):
+    trainer = softmax(batch_size=None)
+    for method in (trainer.fit, trainer.evaluate):
         with pytest.raises(DataError, match="DataLoader ended after 2 batches, its length is 4"):
             method(DataLoader(Stopping(), batch_size=10))
 
@@ -665,7 +668,7 @@ def test_an_error_of_a_loader_or_an_augmentation_goes_through(train):
             raise AttributeError("of the loader")
 
     with pytest.raises(AttributeError, match="of the loader"):
-        softmax().fit(Broken(), epochs=1)
+        softmax(batch_size=None).fit(Broken(), epochs=1)
     with pytest.raises(RuntimeError, match="StopIteration"):
         softmax(augment=raising(StopIteration("of the augmentation"))).fit(train, epochs=1)
 

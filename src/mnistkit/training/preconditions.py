@@ -1,0 +1,97 @@
+"""What a trainer looks at before it trains, so that a mistake costs no epoch."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Mapping
+
+import torch
+from torch import nn
+
+from mnistkit.errors import ConfigError
+from mnistkit.training.updates import parameters_of
+
+__all__ = ["require_augmentation", "require_model", "require_trainable"]
+
+
+def require_model(model: object) -> None:
+    """Refuse what is no model.
+
+    Raises:
+        ConfigError: for a name, a class, or anything else.
+    """
+    if isinstance(model, nn.Module):
+        return
+    hint = ""
+    if isinstance(model, str):
+        hint = f": create_model({model!r})"
+    elif isinstance(model, type):
+        hint = f": make one, {model.__name__}()"
+    raise ConfigError(f"got {model!r} as the model, expected a torch module{hint}")
+
+
+def require_augmentation(augment: object) -> None:
+    """Refuse what cannot be called with images and a generator, such as torchvision's transforms.
+
+    Raises:
+        ConfigError: with how to wrap it.
+    """
+    if augment is None:
+        return
+    if callable(augment) and not isinstance(augment, type):
+        called = augment.forward if isinstance(augment, nn.Module) else augment
+        try:
+            inspect.signature(called).bind(0, 0)
+        except TypeError:
+            pass
+        except ValueError:  # a built-in function does not say what it takes
+            return
+        else:
+            return
+    name = augment.__name__ if isinstance(augment, type) else type(augment).__name__
+    raise ConfigError(
+        f"augment is {name}, expected a function of (images, generator) that changes a whole batch, float32 (N, C, H, W) "
+        "from 0 to 1, such as Augment(rotate=10). A transform of torchvision's takes images only, and one change for all "
+        "of them: augment=lambda images, generator: torch.stack([transform(image) for image in images])"
+    )
+
+
+def require_trainable(
+    model: nn.Module, optimizers: Mapping[str, torch.optim.Optimizer], held: Mapping[str, object]
+) -> None:
+    """Refuse optimizers that would train nothing of this run.
+
+    Args:
+        model: what is trained.
+        optimizers: by name.
+        held: the trainer's attributes: modules and parameters that a subclass keeps there may be trained too.
+
+    Raises:
+        ConfigError: if there are none, one has another model's parameters only, or everything is frozen.
+    """
+    if not optimizers:
+        raise ConfigError("configure_optimizer returned no optimizer")
+    for name, optimizer in optimizers.items():
+        if not isinstance(optimizer, torch.optim.Optimizer):
+            raise ConfigError(
+                f"the optimizer {name!r} is a {type(optimizer).__name__}, expected a torch.optim.Optimizer"
+            )
+    own = {id(parameter) for parameter in model.parameters()}
+    for value in held.values():
+        if isinstance(value, nn.Parameter):
+            own.add(id(value))
+        elif isinstance(value, nn.Module):
+            own.update(id(parameter) for parameter in value.parameters())
+    for name, optimizer in optimizers.items():
+        parameters = parameters_of(optimizer)
+        if own.isdisjoint(map(id, parameters)):
+            raise ConfigError(
+                f"the {name} has no parameter of the {type(model).__name__} that is to be trained; it was made for another "
+                "model. Make it again for this one; a function must use the parameters that it is given, "
+                "optimizer=lambda parameters: torch.optim.SGD(parameters, lr=0.1)"
+            )
+        if not any(parameter.requires_grad for parameter in parameters):
+            raise ConfigError(
+                f"the {name} has nothing to train: requires_grad is False for all of its {len(parameters)} parameters; "
+                "call requires_grad_(True) on the layers to be trained"
+            )
