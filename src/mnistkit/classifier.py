@@ -15,7 +15,7 @@ from mnistkit.backends import BackendName, CompiledModel, compile_model
 from mnistkit.calibration import Calibration, fit_calibration
 from mnistkit.card import Card
 from mnistkit.checkpoint import CheckpointFile, read_checkpoint, write_checkpoint
-from mnistkit.data import DIGITS, Augmentation, DigitDataset, TensorLoader, refuse_test_images
+from mnistkit.data import DIGITS, Augmentation, DigitDataset, TensorLoader, refuse_test_images, require_dataset
 from mnistkit.device import resolve_device
 from mnistkit.errors import (
     CheckpointMismatchError,
@@ -74,8 +74,6 @@ class Classifier:
                 "Preprocessing(mean=(0.1307,), std=(0.3081,)) from mnistkit.data"
             )
 
-    # ---- files ----------------------------------------------------------------------------------------------------
-
     @classmethod
     def load(
         cls,
@@ -118,11 +116,7 @@ class Classifier:
 
     @classmethod
     def from_file(cls, content: CheckpointFile, network: nn.Module) -> Classifier:
-        """What a checkpoint file says of a network that has its weights.
-
-        Raises:
-            ConfigError: if the file does not say how images are prepared.
-        """
+        """What a checkpoint file says of a network that has its weights; a ConfigError if it lacks the preprocessing."""
         if content.preprocessing is None:
             raise ConfigError(
                 "nothing says how images were prepared in training, for its data was a loader: make the classifier with "
@@ -162,11 +156,7 @@ class Classifier:
         return sorted(name.removesuffix(".safetensors") for name in files if name.endswith(".safetensors"))
 
     def save(self, path: PathLike) -> None:
-        """Write a model file, from which :meth:`load` makes the same again.
-
-        Raises:
-            WriteError: if it cannot be written; an earlier file of that name is then intact.
-        """
+        """Write a model file, from which :meth:`load` makes the same again; a WriteError leaves an earlier one intact."""
         card = self.card
         content = CheckpointFile(
             weights=self.network.state_dict(),
@@ -179,8 +169,6 @@ class Classifier:
             about=card.about(),
         )
         write_checkpoint(path, content)
-
-    # ---- what computes it -----------------------------------------------------------------------------------------
 
     @property
     def spec(self) -> ModelSpec | None:
@@ -216,8 +204,6 @@ class Classifier:
         program = compile_model(network, name, self.preprocessing.input_shape)
         return replace(self, network=network, program=program if isinstance(program, CompiledModel) else None)
 
-    # ---- what it says ---------------------------------------------------------------------------------------------
-
     def logits(self, frames: np.ndarray | Tensor | DigitDataset, *, batch_size: int = BATCH) -> np.ndarray:
         """What the network makes of images, before calibration.
 
@@ -249,6 +235,7 @@ class Classifier:
             DataError: for images of another size, or labels of a class that the classifier does not have.
             ConfigError: for images that were cropped or resized in another way than the classifier's.
         """
+        require_dataset(dataset)
         if dataset.preprocessing != self.preprocessing:
             dataset = dataset.prepared_as(self.preprocessing)
         return dataset.with_classes(self.classes)
@@ -277,11 +264,12 @@ class Classifier:
 
         Raises:
             SplitLeakError: for test images, or images that the card says it was trained on.
+            ConfigError: for other data than a :class:`DigitDataset`, or cropped in another way.
             DataError: as for :meth:`logits` and :meth:`prepared`.
         """
         refuse_test_images(validation, "calibration")
-        self.card.refuse_seen(validation, "calibration")
         dataset = self.prepared(validation)
+        self.card.refuse_seen(validation, "calibration")
         good = self.logits(dataset)
         changed = good
         if augment is not None:

@@ -5,7 +5,7 @@ import pytest
 import torch
 from torch.utils.data import ConcatDataset, DataLoader, Subset, TensorDataset, random_split
 
-from mnistkit import DigitDataset, EarlyStopping, TensorLoader, Trainer, create_model
+from mnistkit import Classifier, DigitDataset, EarlyStopping, TensorLoader, Trainer, create_model
 from mnistkit.data import LoaderAdapter, concatenate, overlap, refuse_test_images, sample_marks
 from mnistkit.data.marks import BLANK, image_marks
 from mnistkit.data.split_guard import datasets_in
@@ -80,7 +80,12 @@ def train_with_several_seeds(data, good):
     repeat(train_once, seeds=[0, 1])
 
 
+def calibrate(data, good):
+    Classifier(create_model("softmax_regression"), good.preprocessing).calibrate(data)
+
+
 DOORS = {
+    "calibrate": calibrate,
     "fit": fit,
     "validation": validate,
     "early stopping": stop_early,

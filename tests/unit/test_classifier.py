@@ -360,6 +360,13 @@ def test_test_images_and_images_that_it_was_trained_on_are_refused(trained, mnis
         trained.calibrate(mixed)
 
 
+@pytest.mark.parametrize("data", [None, [1, 2], "mnist"])
+def test_what_is_no_data_set_is_refused(trained, data):
+    for door in (trained.calibrate, trained.prepared, lambda data: evaluate(trained, data)):
+        with pytest.raises(ConfigError, match="as the data, expected a DigitDataset"):
+            door(data)
+
+
 def test_one_that_saw_all_images_is_calibrated_by_its_twin(trained, mnist):
     """As the page says it."""
     full = dataclasses.replace(trained, card=Card())

@@ -9,6 +9,7 @@ from mnistkit.data.combining import concatenate as concatenate
 from mnistkit.data.datasets import DIGITS as DIGITS
 from mnistkit.data.datasets import DigitDataset as DigitDataset
 from mnistkit.data.datasets import Splits as Splits
+from mnistkit.data.datasets import require_dataset as require_dataset
 from mnistkit.data.folders import from_folder as from_folder
 from mnistkit.data.idx import read_idx as read_idx
 from mnistkit.data.idx import write_idx as write_idx

@@ -21,7 +21,7 @@ from mnistkit.imaging import Framing, Preprocessing
 from mnistkit.seeding import derive_seed
 from mnistkit.types import SplitName
 
-__all__ = ["DIGITS", "DigitDataset", "Splits"]
+__all__ = ["DIGITS", "DigitDataset", "Splits", "require_dataset"]
 
 DIGITS = tuple("0123456789")
 
@@ -311,6 +311,19 @@ class DigitDataset(Dataset[tuple[Tensor, int]]):
         here = dataclasses.replace(self.preprocessing, geometry=steps)
         longer = dataclasses.replace(self.preprocessing, geometry=(*self.preprocessing.geometry, *steps))
         return dataclasses.replace(self, images=_reshaped(self.images, here), preprocessing=longer)
+
+
+def require_dataset(data: object) -> None:
+    """Refuse what is no :class:`DigitDataset`, as a program without a type checker may give it.
+
+    Raises:
+        ConfigError: with what was expected.
+    """
+    if not isinstance(data, DigitDataset):
+        raise ConfigError(
+            f"got a {type(data).__name__} as the data, expected a DigitDataset, such as one of train, validation, test = "
+            "load_mnist(); DigitDataset.from_arrays() makes one of arrays, and Trainer.evaluate() takes any loader"
+        )
 
 
 def _reshaped(images: Tensor, preprocessing: Preprocessing) -> Tensor:

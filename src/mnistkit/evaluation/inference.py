@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from mnistkit.classifier import Classifier
-from mnistkit.data import DigitDataset
+from mnistkit.data import DigitDataset, require_dataset
 from mnistkit.device import resolve_device
 from mnistkit.errors import ConfigError
 from mnistkit.evaluation.report import Report
@@ -81,7 +81,7 @@ def model_name(classifier: Classifier) -> str:
     return classifier.spec.name if classifier.spec else type(classifier.network).__name__
 
 
-def as_classifier(model: object, dataset: object, device: str | torch.device | None = None) -> Classifier:
+def as_classifier(model: object, dataset: DigitDataset, device: str | torch.device | None = None) -> Classifier:
     """What is judged, as a classifier; a bare module takes preparation and classes from the data.
 
     Raises:
@@ -91,11 +91,7 @@ def as_classifier(model: object, dataset: object, device: str | torch.device | N
         raise ConfigError(
             f"got a {type(model).__name__} as the model, expected a Classifier, a Predictor or a torch module"
         )
-    if not isinstance(dataset, DigitDataset):
-        raise ConfigError(
-            f"got a {type(dataset).__name__} as the data, expected a DigitDataset, such as one of train, validation, test = "
-            "load_mnist(); DigitDataset.from_arrays() makes one of arrays, and Trainer.evaluate() takes any loader"
-        )
+    require_dataset(dataset)
     if isinstance(model, nn.Module):
         place = None if device is None else resolve_device(device)
         return Classifier(model if place is None else model.to(place), dataset.preprocessing, dataset.classes)
