@@ -38,7 +38,7 @@ PACKAGES = {
     "_core": {"numpy", "tqdm"},
     "imaging": {"numpy", "PIL", "cv2", "pillow_heif"},
     "calibration": {"numpy"},
-    "reading": {"numpy", "PIL", "matplotlib"},
+    "reading": {"numpy", "PIL", "matplotlib", "pandas"},
     "interpret": {"torch", "sklearn"},
     "plots": {"numpy", "torch", "PIL", "matplotlib"},
     "__main__": set(),

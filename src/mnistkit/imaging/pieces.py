@@ -30,6 +30,12 @@ _WIDEST = 0.7
 _MOST_CUT, _HIGHEST_CUT = 0.35, 0.8
 # More parts than this are a texture, not writing.
 _MOST_PARTS = 500
+# Tables and ruled lines take at least this share of the picture's longer side.
+_LARGE = 0.25
+# A table has at most this share of its box inked, and so many other parts inside, each with this share of its ink or more.
+_HOLLOW, _ENCLOSED, _DUST_IN_TABLE = 0.35, 4, 0.002
+# A ruled line is no thicker than this share of its length, and lies in a box no higher than that.
+_THIN, _FLAT = 0.04, 0.12
 
 
 @dataclass(frozen=True)
@@ -66,11 +72,36 @@ def find_lines(ink: np.ndarray) -> list[list[Piece]]:
         BlankImageError: if there is none.
     """
     labels, parts = find_parts(ink)
-    written = _without_dust([part for part in parts if not is_frame(part, labels)], ink.shape)
+    written = _without_dust(_without_frames(parts, labels), ink.shape)
     if not written:
         raise BlankImageError("the image is blank: there is nothing in it of the size of a digit")
     lines = _group_into_lines(written)
     return [_pieces(line, labels) for line in sorted(lines, key=lambda line: _middle(line))]
+
+
+def _without_frames(parts: list[Part], labels: np.ndarray) -> list[Part]:
+    """What is no border, box, table or ruled line: such a thing is large, and mostly empty or very long."""
+    kept = [
+        part
+        for part in parts
+        if not (is_frame(part, labels) or _is_table(part, parts, labels) or _is_rule(part, labels))
+    ]
+    return kept or parts
+
+
+def _is_table(part: Part, parts: list[Part], labels: np.ndarray) -> bool:
+    """Whether a part goes round several others, and is mostly empty."""
+    longer = max(part.width, part.height)
+    if longer < _LARGE * max(labels.shape) or part.area > _HOLLOW * part.width * part.height:
+        return False
+    inside = [other for other in parts if other is not part and part.around(other).edges == part.edges]
+    return sum(other.mass > _DUST_IN_TABLE * part.mass for other in inside) >= _ENCLOSED
+
+
+def _is_rule(part: Part, labels: np.ndarray) -> bool:
+    """Whether a part is a long thin line."""
+    longer, shorter = max(part.width, part.height), min(part.width, part.height)
+    return longer > _LARGE * max(labels.shape) and part.area < _THIN * longer**2 and shorter < _FLAT * longer
 
 
 def _middle(line: Sequence[Part]) -> float:
@@ -173,10 +204,13 @@ def _cut(piece: Piece) -> list[Piece]:
 
 def _valleys(profile: np.ndarray, least: int, most: float) -> list[int]:
     """Columns as low as any within ``least`` of them and no higher than ``most``; of equal neighbours the first."""
+    if len(profile) <= 2 * least:
+        return []
+    around = np.lib.stride_tricks.sliding_window_view(profile, 2 * least + 1).min(axis=1)
+    inner = profile[least : len(profile) - least]
     columns: list[int] = []
-    for column in range(least, len(profile) - least + 1):
-        around = profile[column - least : column + least + 1]
-        if profile[column] == around.min() <= most and column - least >= (columns or [0])[-1]:
+    for column in (np.flatnonzero((inner == around) & (inner <= most)) + least).tolist():
+        if column - least >= (columns or [0])[-1]:
             columns.append(column)
     return columns
 

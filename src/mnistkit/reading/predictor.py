@@ -16,8 +16,9 @@ from mnistkit.errors import ConfigError, ImageError
 from mnistkit.imaging import Preprocessing, images_in, load_image
 from mnistkit.reading import single
 from mnistkit.reading.explanation import Explanation
+from mnistkit.reading.page import read_page
 from mnistkit.reading.prediction import Prediction
-from mnistkit.reading.reading import Reading, read_page
+from mnistkit.reading.reading import Reading
 from mnistkit.reading.single import Candidate
 from mnistkit.types import ImageLike, PathLike
 
@@ -211,14 +212,16 @@ class Predictor:
         return Explanation(prediction, chosen[0].stages)
 
     def read(self, image: ImageLike) -> Reading:
-        """Read all the digits in a picture, line by line.
+        """Read all the digits in a picture, line by line; a blank picture has none.
+
+        The page may lie on its side, upside down or askew, on a sheet on a table, in a ruled table: see
+        :class:`~mnistkit.reading.Reading`.
 
         Args:
             image: such as :meth:`predict` takes one of.
 
         Raises:
             ImageError: if it cannot be read.
-            BlankImageError: if it has no ink.
             ConfigError: if the model was trained on something other than MNIST's frames.
 
         >>> import numpy as np

@@ -1,33 +1,26 @@
-"""Reading: several digits in one picture."""
+"""Reading: what stands on a page."""
 
 from __future__ import annotations
 
-import math
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from decimal import Decimal
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from mnistkit.imaging import Box, Piece, find_ink, find_lines, frame_ink, join, shrink
 from mnistkit.reading.explanation import new_figure
 from mnistkit.reading.prediction import Prediction
-from mnistkit.reading.single import Candidate, FrameClassifier, predictions_from
+from mnistkit.reading.table import Table, table_of
 from mnistkit.types import JsonValue
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-__all__ = ["ReadDigit", "Reading", "read_page"]
+__all__ = ["ReadDigit", "ReadSign", "Reading"]
 
-# Pages are scaled down to this side, in pixels: a digit a fiftieth of the page wide still has 30 of them.
-_SIDE = 1600
-# One digit is at most so many pieces, and no wider than this in units of the line's height.
-_MOST_PIECES, _WIDEST = 10, 1.6
-# To leave a piece out costs this, in nats, on top of what says that it is no digit.
-_LEFT_OUT = 3.0
-# So does a cut through what hangs together: most digits touch no other.
-_CUT = 2.0
+_NUMBER = re.compile(r"(?<![\d.,])-?\d+(?:[.,]\d+)*")
 
 
 @dataclass(frozen=True)
@@ -38,15 +31,24 @@ class ReadDigit:
         prediction: what the model says of it.
         box: left, top, right and bottom edge, in pixels of the picture as it is upright.
         line: the number of its line, from 0.
+        group: the number of its group in that line, from 0: a word, a number, a cell.
+        none: the probability that it is no digit.
     """
 
     prediction: Prediction
     box: tuple[float, float, float, float]
     line: int
+    group: int = 0
+    none: float = 0.0
+
+    @property
+    def text(self) -> str:
+        """The name of its class."""
+        return self.prediction.name
 
     @property
     def confidence(self) -> float:
-        """The probability of the digit that was read."""
+        """The probability of the digit that was read, if it is one."""
         return self.prediction.confidence
 
     def to_json(self) -> dict[str, JsonValue]:
@@ -54,38 +56,120 @@ class ReadDigit:
         return {
             "digit": self.prediction.name,
             "confidence": self.confidence,
+            "none": self.none,
             "box": list(self.box),
             "line": self.line,
+            "group": self.group,
+        }
+
+
+@dataclass(frozen=True)
+class ReadSign:
+    """A minus, a point, a comma or a per cent sign beside the digits.
+
+    Attributes:
+        text: one of ``-.,%``.
+        box: as that of a digit.
+        line: the number of its line, from 0.
+        group: the number of its group in that line, from 0.
+        confidence: the probability that it is this sign.
+    """
+
+    text: str
+    box: tuple[float, float, float, float]
+    line: int
+    group: int
+    confidence: float
+
+    def to_json(self) -> dict[str, JsonValue]:
+        """As JSON can hold it."""
+        return {
+            "sign": self.text,
+            "confidence": self.confidence,
+            "box": list(self.box),
+            "line": self.line,
+            "group": self.group,
         }
 
 
 @dataclass(frozen=True)
 class Reading:
-    """What a picture of several digits says; prints as its lines.
+    """What a picture of digits says; prints as its lines.
 
     Attributes:
-        lines: the text of each line, from top to bottom.
-        digits: in reading order.
+        characters: digits and signs, in reading order.
         picture: uint8 ``(H, W)`` or ``(H, W, 3)``: what was looked at, the picture scaled down if it is large.
         scale: pixels of the picture to one of ``picture``.
+        turned: by how many degrees the picture was turned counter-clockwise to be read: 0, 90, 180 or 270. A page of few
+            digits has no direction of its own; it is read as it is.
+        slope: by how many degrees its lines fall to the right, after that.
     """
 
-    lines: tuple[str, ...]
-    digits: tuple[ReadDigit, ...]
+    characters: tuple[ReadDigit | ReadSign, ...]
     picture: np.ndarray = field(repr=False, compare=False)
     scale: float = 1.0
+    turned: int = 0
+    slope: float = 0.0
+
+    @property
+    def digits(self) -> tuple[ReadDigit, ...]:
+        """In reading order."""
+        return tuple(character for character in self.characters if isinstance(character, ReadDigit))
+
+    @property
+    def signs(self) -> tuple[ReadSign, ...]:
+        """In reading order; none where only digits are looked for, as strokes alone tell no more."""
+        return tuple(character for character in self.characters if isinstance(character, ReadSign))
+
+    @property
+    def groups(self) -> tuple[tuple[str, ...], ...]:
+        """Of each line, the text of its groups from left to right: characters that stand together."""
+        lines: list[list[str]] = []
+        last = (-1, -1)
+        for character in self.characters:
+            place = character.line, character.group
+            if place[0] != last[0]:
+                lines.append([])
+            if place != last:
+                lines[-1].append("")
+            lines[-1][-1] += character.text
+            last = place
+        return tuple(tuple(line) for line in lines)
+
+    @property
+    def lines(self) -> tuple[str, ...]:
+        """The text of each line, from top to bottom, with a space between groups."""
+        return tuple(" ".join(groups) for groups in self.groups)
 
     @property
     def text(self) -> str:
-        """All digits in reading order."""
-        return "".join(self.lines)
+        """All digits in reading order, and nothing else."""
+        return "".join(digit.text for digit in self.digits)
+
+    @property
+    def numbers(self) -> tuple[Decimal, ...]:
+        """The number in each group that has one.
+
+        A comma before exactly three digits, or before a later point or comma, parts thousands; another is a decimal comma.
+        A per cent sign is a unit: of ``50%`` the number is 50.
+        """
+        return tuple(number for groups in self.groups for group in groups for number in numbers_in(group))
+
+    @property
+    def table(self) -> Table:
+        """What stands on the page as rows and columns, with the empty cells between them."""
+        return table_of([(character.text, character.box, character.line) for character in self.characters])
 
     def to_json(self) -> dict[str, JsonValue]:
         """As JSON can hold it, without the picture."""
         return {
             "text": self.text,
             "lines": list(self.lines),
+            "numbers": [str(number) for number in self.numbers],
+            "turned": self.turned,
+            "slope": self.slope,
             "digits": [digit.to_json() for digit in self.digits],
+            "signs": [sign.to_json() for sign in self.signs],
         }
 
     def __str__(self) -> str:
@@ -113,94 +197,28 @@ class Reading:
                 (left, top), right - left, bottom - top, fill=False, edgecolor=colour, linestyle="-" if sure else "--"
             )
             axes.add_patch(box)
-            text = digit.prediction.name if sure else f"{digit.prediction.name} {digit.confidence:.0%}"
+            text = digit.text if sure else f"{digit.text} {digit.confidence:.0%}"
             label = {"facecolor": "white", "edgecolor": "none", "pad": 1.0, "alpha": 0.8}
             axes.text((left + right) / 2, top, text, color=colour, ha="center", va="bottom", bbox=label)
         axes.set_title(" / ".join(self.lines) or "no digits")
         return figure
 
 
-@dataclass(frozen=True)
-class _Candidate:
-    """Pieces ``start`` to ``end`` of a line taken for one digit."""
+def numbers_in(group: str) -> Sequence[Decimal]:
+    """The numbers of a text of digits and signs.
 
-    start: int
-    end: int
-    whole: Piece
-
-
-def read_page(pixels: np.ndarray, classifier: FrameClassifier) -> Reading:
-    """Find and read all digits of a picture.
-
-    Args:
-        pixels: uint8 ``(H, W)`` or ``(H, W, 3)``.
-        classifier: of MNIST's frames.
-
-    Raises:
-        BlankImageError: if there is no ink.
+    >>> [str(number) for text in ("-5", "1,000.5", "3,14", "50%", "1.2.3") for number in numbers_in(text)]
+    ['-5', '1000.5', '3.14', '50']
     """
-    picture = shrink(pixels, _SIDE)
-    scale = pixels.shape[1] / picture.shape[1]
-    ink = find_ink(picture)
-    lines: list[str] = []
-    digits: list[ReadDigit] = []
-    for pieces in find_lines(ink):
-        candidates = _candidates(pieces)
-        frames = np.stack([_frame(candidate.whole, ink, classifier.preprocessing.size) for candidate in candidates])
-        logits = classifier.logits(frames)
-        chosen = _best_path(pieces, candidates, classifier.calibration.scores(logits).tolist())
-        if not chosen:
-            continue
-        found = predictions_from(logits[chosen], [Candidate(frame) for frame in frames[chosen]], classifier)
-        for number, prediction in zip(chosen, found, strict=True):
-            left, top, right, bottom = (edge * scale for edge in candidates[number].whole.edges)
-            digits.append(ReadDigit(prediction, (left, top, right, bottom), len(lines)))
-        lines.append("".join(prediction.name for prediction in found))
-    return Reading(tuple(lines), tuple(digits), picture, scale)
-
-
-def _candidates(pieces: Sequence[Piece]) -> list[_Candidate]:
-    """All neighbours that may be one digit together."""
-    height = float(np.median([piece.height for piece in pieces]))
-    candidates = []
-    for start in range(len(pieces)):
-        box: Box = pieces[start]
-        for end in range(start + 1, min(start + _MOST_PIECES, len(pieces)) + 1):
-            box = box.around(pieces[end - 1])
-            if end == start + 1 or box.width <= _WIDEST * max(height, box.height):
-                candidates.append(_Candidate(start, end, join(pieces[start:end])))
-    return candidates
-
-
-def _frame(piece: Piece, ink: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    return frame_ink(ink[piece.pixels], piece.mask, size=size)
-
-
-def _best_path(pieces: Sequence[Piece], candidates: Sequence[_Candidate], scores: Sequence[float]) -> list[int]:
-    """The likeliest way to cut a line into digits: numbers of candidates from left to right.
-
-    A Viterbi search over the pieces: every one of them belongs to one digit, at the cost of ``-log p`` of that digit, or
-    is left out.
-    """
-    ending: dict[int, list[int]] = {end: [] for end in range(1, len(pieces) + 1)}
-    for number, candidate in enumerate(candidates):
-        ending[candidate.end].append(number)
-    best: list[tuple[float, list[int]]] = [(0.0, [])]
-    for end, numbers in ending.items():
-        ways = []
-        for number in numbers:
-            start = candidates[number].start
-            cost, path = best[start]
-            if start and pieces[start].stroke == pieces[start - 1].stroke:
-                cost += _CUT
-            ways.append((cost + _surprise(scores[number]), [*path, number]))
-            if start == end - 1:
-                # What is left out is judged by itself: the worse a digit it is alone, the cheaper.
-                ways.append((cost + _surprise(-scores[number]) + _LEFT_OUT, path))
-        best.append(min(ways, key=lambda way: way[0]))
-    return best[-1][1]
-
-
-def _surprise(log_odds: float) -> float:
-    """``-log p`` of something with these log-odds, in nats."""
-    return math.log1p(math.exp(-log_odds)) if log_odds > -30 else -log_odds
+    numbers = []
+    for match in _NUMBER.finditer(group):
+        parts = re.split(r"([.,])", match.group())
+        marks = parts[1::2]
+        whole, last = "".join(parts[0:-1:2]), parts[-1]
+        if not marks:
+            numbers.append(Decimal(last))
+        elif all(mark == "," for mark in marks) and all(len(part) == 3 for part in parts[2::2]):
+            numbers.append(Decimal(whole + last))
+        elif len(set(marks[:-1])) <= 1 and marks[-1] not in marks[:-1]:
+            numbers.append(Decimal(f"{whole}.{last}"))
+    return numbers

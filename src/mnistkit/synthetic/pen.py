@@ -30,16 +30,21 @@ def vary_strength(frame: np.ndarray, generator: np.random.Generator) -> np.ndarr
     return np.rint(frame * strength).astype(np.uint8)
 
 
-def draw_strokes(strokes: Sequence[Stroke], generator: np.random.Generator, widths: tuple[float, float]) -> np.ndarray:
+def draw_strokes(
+    strokes: Sequence[Stroke],
+    generator: np.random.Generator,
+    widths: tuple[float, float],
+    pen: float | None = None,
+) -> np.ndarray:
     """White on black, uint8 ``(96, 96)``, by a hand of its own; ``widths`` are the least and the greatest stretch."""
-    return draw_lines(_slant(_trace(strokes, generator), generator, widths), generator)
+    return draw_lines(_slant(_trace(strokes, generator), generator, widths), generator, pen)
 
 
-def draw_lines(lines: Sequence[np.ndarray], generator: np.random.Generator) -> np.ndarray:
-    """The paths ``(points, 2)`` of a pen of random width, uint8 ``(96, 96)``; some broken, some blurred."""
+def draw_lines(lines: Sequence[np.ndarray], generator: np.random.Generator, pen: float | None = None) -> np.ndarray:
+    """The paths ``(points, 2)`` of a pen of this or a random width, uint8 ``(96, 96)``; some broken, some blurred."""
     picture = np.zeros((SIDE, SIDE), dtype=np.uint8)
     # From a hairline to a felt-tip: 0.6 to 2.6 pixels in a frame of 20.
-    width = round(generator.uniform(2.2, 10))
+    width = max(1, round(generator.uniform(2.2, 10) if pen is None else pen))
     for line in lines:
         places = np.rint(line * 2**_SUBPIXEL_BITS).astype(np.int32)
         cv2.polylines(picture, [places], False, 255, width, cv2.LINE_AA, _SUBPIXEL_BITS)

@@ -1,12 +1,18 @@
+import json
 import sys
+from decimal import Decimal
 
 import cv2
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from mnistkit import Classifier, Predictor, create_model
 from mnistkit.data import Preprocessing
-from mnistkit.errors import BlankImageError, ConfigError, ImageError, MissingExtraError
+from mnistkit.errors import ConfigError, ImageError, MissingExtraError
+from mnistkit.reading import Prediction, ReadDigit, Reading, ReadSign
+from mnistkit.reading.reading import numbers_in
 from mnistkit.synthetic.letter_styles import LETTERS
 
 COUNT = 40
@@ -80,12 +86,12 @@ def two_lines(digits, generator):
     return paper(np.concatenate(lines))
 
 
-def strings(mnist, make, count=COUNT):
-    """Pictures of five validation digits each, and what they say."""
+def strings(mnist, make, count=COUNT, length=5):
+    """Pictures of validation digits, five each, and what they say."""
     generator = np.random.default_rng(0)
     images, labels = mnist.validation.images[:, 0].numpy(), mnist.validation.labels.numpy()
     for _ in range(count):
-        chosen = generator.integers(0, len(images), 5)
+        chosen = generator.integers(0, len(images), length)
         yield make(images[chosen], generator), "".join(map(str, labels[chosen]))
 
 
@@ -156,9 +162,93 @@ def test_what_holds_no_digit_gives_an_empty_reading(reader):
 
 
 @pytest.mark.parametrize("blank", [np.full((60, 60), 230, np.uint8), np.zeros((5, 900), np.uint8)])
-def test_blank_paper_is_refused(blank, reader):
-    with pytest.raises(BlankImageError, match="the image is blank"):
-        reader.read(blank)
+def test_blank_paper_is_an_empty_reading(blank, reader):
+    reading = reader.read(blank)
+    assert (reading.text, reading.lines, reading.numbers, reading.table.rows) == ("", (), (), 0)
+
+
+def three_lines(digits, generator):
+    """Twelve digits: so many have a direction."""
+    lines = [row(digits[place : place + 4], [7, 9, 6]) for place in (0, 4, 8)]
+    width = max(line.shape[1] for line in lines)
+    return paper(np.concatenate([np.pad(line, ((0, 10), (0, width - line.shape[1]))) for line in lines]))
+
+
+@pytest.mark.parametrize("quarters", [1, 2, 3])
+def test_a_page_on_its_side_is_turned(quarters, reader, mnist):
+    pairs = list(strings(mnist, three_lines, 3, length=12))
+    upright = [reader.read(picture) for picture, _ in pairs]
+    readings = [reader.read(np.rot90(picture, -quarters)) for picture, _ in pairs]
+    same = [
+        one.lines == other.lines and other.turned == 90 * quarters for one, other in zip(upright, readings, strict=True)
+    ]
+    # Upside down, one of them has two digits in one.
+    assert sum(same) >= 2
+    # The boxes are those of the picture as it was given.
+    picture = pairs[0][0]
+    for one, other in zip(upright[0].digits, readings[0].digits, strict=True):
+        left, top, right, bottom = (round(edge) for edge in one.box)
+        x0, y0, x1, y1 = (round(edge) for edge in other.box)
+        cut = np.rot90(np.rot90(picture, -quarters)[y0:y1, x0:x1], quarters)
+        assert np.array_equal(cut, picture[top:bottom, left:right])
+
+
+def test_digits_in_a_ruled_table_are_read_and_its_empty_cells_known(reader, mnist):
+    digits = np.stack([mnist.validation.only(digit).images[0, 0].numpy() for digit in (7, 4, 2, 3)])
+    picture = np.full((300, 300), 230, np.uint8)
+    for edge in (10, 100, 190, 280):
+        picture[edge : edge + 3, 10:283] = picture[10:283, edge : edge + 3] = 60
+    for digit, (row_of, column) in zip(digits, [(0, 0), (0, 2), (1, 1), (2, 2)], strict=True):
+        top, left = 27 + 90 * row_of, 27 + 90 * column
+        place = picture[top : top + 56, left : left + 56]
+        np.minimum(place, 230 - (0.75 * cv2.resize(digit, (56, 56))).astype(np.uint8), out=place)
+    reading = reader.read(picture)
+    assert reading.table.cells == (("7", "", "4"), ("", "2", ""), ("", "", "3"))
+
+
+def test_a_page_of_numbers_is_groups():
+    prediction = Prediction(1, "1", 0.9, (0.1, 0.9), np.zeros((28, 28), np.uint8), ("0", "1"))
+    box = (0.0, 0.0, 1.0, 1.0)
+    characters = (
+        ReadSign("-", box, 0, 0, 0.9),
+        ReadDigit(prediction, box, 0, 0),
+        ReadSign(".", box, 0, 0, 0.9),
+        ReadDigit(prediction, box, 0, 0),
+        ReadDigit(prediction, box, 0, 1),
+        ReadDigit(prediction, box, 1, 0),
+        ReadSign("%", box, 1, 0, 0.8),
+    )
+    reading = Reading(characters, np.zeros((4, 4), np.uint8))
+    assert reading.groups == (("-1.1", "1"), ("1%",))
+    assert reading.lines == ("-1.1 1", "1%")
+    assert str(reading) == "-1.1 1\n1%"
+    assert reading.text == "1111"
+    assert reading.numbers == (Decimal("-1.1"), Decimal(1), Decimal(1))
+    assert [sign.text for sign in reading.signs] == ["-", ".", "%"]
+    assert json.loads(json.dumps(reading.to_json()))["numbers"] == ["-1.1", "1", "1"]
+
+
+@given(st.integers(-(10**9), 10**9), st.integers(0, 99))
+def test_numbers_are_read_however_they_are_written(whole, cents):
+    wanted = Decimal(whole) + (Decimal(cents) / 100 if whole >= 0 else -Decimal(cents) / 100)
+    assert list(numbers_in(f"{whole}.{cents:02d}")) == [wanted]
+    assert list(numbers_in(f"{whole},{cents:02d}")) == [wanted]
+    assert list(numbers_in(f"{whole:,}.{cents:02d}")) == [wanted]
+    assert list(numbers_in(f"{whole:,}".replace(",", ".") + f",{cents:02d}")) == [wanted]
+    assert list(numbers_in(f"{whole:,}%")) == [Decimal(whole)]
+
+
+@pytest.mark.parametrize("text", ["", "-", "1.2.3,4.5", "%", ".,"])
+def test_what_is_no_number_gives_none(text):
+    assert list(numbers_in(text)) == []
+
+
+@pytest.mark.parametrize("step", [2, 8])
+def test_a_page_full_of_strokes_takes_bounded_work(step, reader):
+    """Zigzags, combs and checkerboards hang together or fall into thousands of pieces."""
+    picture = np.full((600, 600), 255, np.uint8)
+    picture[::step] = picture[:, ::step] = 0
+    assert len(reader.read(picture).digits) <= 6000
 
 
 def test_what_is_no_picture_is_refused(reader, tmp_path):

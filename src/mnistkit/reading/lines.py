@@ -1,0 +1,95 @@
+"""From boxes to lines of text: the slope of the page, its lines from top to bottom, and the groups in each."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Sequence
+
+import numpy as np
+
+__all__ = ["order", "slope"]
+
+# Pages may be skewed by so many degrees; the steps in which the slope is tried.
+_STEEPEST, _STEP = 25, 1.0
+# Fewer characters than this have no slope of their own.
+_FEWEST = 4
+# Two characters are in one line if they share this much of the lower one's height.
+_SHARED = 0.5
+# A gap begins a new group if it is wider than this: in units of a digit's height, and of the line's usual gap.
+_WIDE, _UNUSUAL = 0.6, 2.2
+
+
+def slope(boxes: np.ndarray) -> float:
+    """By how many degrees the lines of a page fall to the right.
+
+    Args:
+        boxes: of its digits, float ``(N, 4)``.
+    """
+    if len(boxes) < _FEWEST:
+        return 0.0
+    x, y = (boxes[:, 0] + boxes[:, 2]) / 2, (boxes[:, 1] + boxes[:, 3]) / 2
+    height = float(np.median(boxes[:, 3] - boxes[:, 1]))
+    if len(boxes) > 300:
+        chosen = np.linspace(0, len(boxes) - 1, 300).astype(int)
+        x, y = x[chosen], y[chosen]
+    dx, dy = x[:, None] - x, y[:, None] - y
+    # Neighbours tell it best: far ones may be in any line.
+    near = (np.hypot(dx, dy) < 5 * height) & (dx > 0.3 * height)
+    dx, dy = dx[near], dy[near]
+    if not len(dx):
+        return 0.0
+    angles = np.arange(-_STEEPEST, _STEEPEST + _STEP / 2, _STEP)
+    radians = np.radians(angles)[:, None]
+    off = (dy * np.cos(radians) - dx * np.sin(radians)) / (0.2 * height)
+    level = np.exp(-(off**2)).sum(axis=1) - 0.004 * np.abs(angles) * len(dx)
+    return float(angles[level.argmax()])
+
+
+def order(boxes: np.ndarray | Sequence[tuple[float, float, float, float]], degrees: float) -> list[list[list[int]]]:
+    """Group boxes into lines and those into groups.
+
+    Args:
+        boxes: left, top, right and bottom edges, ``(N, 4)``.
+        degrees: the page's slope.
+
+    Returns:
+        The numbers of the boxes: for each line from top to bottom, for each group from left to right.
+    """
+    cosine, sine = math.cos(math.radians(degrees)), math.sin(math.radians(degrees))
+    spans = []
+    for left, top, right, bottom in np.asarray(boxes, float).reshape(-1, 4).tolist():
+        x, y = (left + right) / 2, (top + bottom) / 2
+        u, v = x * cosine + y * sine, y * cosine - x * sine
+        spans.append((u - (right - left) / 2, v - (bottom - top) / 2, u + (right - left) / 2, v + (bottom - top) / 2))
+    lines: list[list[int]] = []
+    for number in sorted(range(len(spans)), key=lambda n: spans[n][0]):
+        beside = [line for line in lines if _shared(spans[line[-1]], spans[number]) >= _SHARED]
+        if beside:
+            min(beside, key=lambda line: abs(_middle(spans[line[-1]]) - _middle(spans[number]))).append(number)
+        else:
+            lines.append([number])
+    lines.sort(key=lambda line: float(np.mean([_middle(spans[number]) for number in line])))
+    return [_groups(sorted(line, key=lambda n: spans[n][0] + spans[n][2]), spans) for line in lines]
+
+
+def _middle(span: tuple[float, float, float, float]) -> float:
+    return (span[1] + span[3]) / 2
+
+
+def _shared(first: tuple[float, float, float, float], second: tuple[float, float, float, float]) -> float:
+    """How much of the lower one's height two spans share."""
+    common = min(first[3], second[3]) - max(first[1], second[1])
+    return common / max(min(first[3] - first[1], second[3] - second[1]), 1e-6)
+
+
+def _groups(line: list[int], spans: Sequence[tuple[float, float, float, float]]) -> list[list[int]]:
+    height = float(np.median([spans[number][3] - spans[number][1] for number in line]))
+    gaps = [spans[after][0] - spans[before][2] for before, after in itertools.pairwise(line)]
+    usual = float(np.median(gaps)) if gaps else 0.0
+    groups = [[line[0]]]
+    for number, gap in zip(line[1:], gaps, strict=True):
+        if gap > max(_WIDE * height, _UNUSUAL * usual):
+            groups.append([])
+        groups[-1].append(number)
+    return groups

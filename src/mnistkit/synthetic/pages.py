@@ -1,0 +1,250 @@
+"""Pages of digits as people write, print and photograph them, with the place of every character."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import cv2
+import numpy as np
+
+from mnistkit.data.datasets import DigitDataset
+from mnistkit.synthetic.canvas import Canvas, Mark
+from mnistkit.synthetic.clutter import cross_out, scribble
+from mnistkit.synthetic.fonts import Font
+from mnistkit.synthetic.glyphs import Hand, Handwriting, Images, Pen
+from mnistkit.synthetic.layouts import LAYOUTS
+from mnistkit.synthetic.paper import draw_ground, draw_light, photograph
+from mnistkit.synthetic.writer import Writer, word
+
+__all__ = ["Page", "PagePainter"]
+
+
+@dataclass(frozen=True)
+class Page:
+    """A drawn page.
+
+    Attributes:
+        picture: uint8 ``(H, W)``.
+        marks: of its characters, in reading order.
+        kind: the name of its layout.
+        others: the boxes of what is written like a digit and is none: letters.
+    """
+
+    picture: np.ndarray = field(repr=False)
+    marks: tuple[Mark, ...]
+    kind: str
+    others: tuple[tuple[float, float, float, float], ...] = ()
+
+    @property
+    def lines(self) -> tuple[str, ...]:
+        """The digits of each line that has any, from top to bottom."""
+        texts: dict[int, str] = {}
+        for mark in self.marks:
+            if 0 <= mark.label < 10:
+                texts[mark.line] = texts.get(mark.line, "") + str(mark.label)
+        return tuple(texts.values())
+
+
+class PagePainter:
+    """Draws pages.
+
+    Args:
+        digits: images of handwritten digits, one channel of 28x28, with labels 0 to 9; those of one split only.
+        fonts: for printed pages; without any, all is written by hand.
+
+    Attributes:
+        kinds: the names of the layouts.
+    """
+
+    kinds = tuple(LAYOUTS)
+
+    def __init__(self, digits: DigitDataset, fonts: Sequence[Font] = ()) -> None:
+        self.digits = Images(digits)
+        self.fonts = tuple(fonts)
+
+    def draw(
+        self,
+        generator: np.random.Generator,
+        size: tuple[int, int] = (256, 256),
+        *,
+        heights: tuple[float, float] = (9, 115),
+        kind: str | None = None,
+    ) -> Page:
+        """Draw a page.
+
+        Args:
+            generator: decides everything.
+            size: height and width of the picture, in pixels.
+            heights: the least and the greatest of a digit, in pixels; a large one alone may have more.
+            kind: the layout, by name; any if not given.
+        """
+        draw, (height, width) = generator, size
+        kinds = list(LAYOUTS)
+        shares = np.array([share for _, share in LAYOUTS.values()])
+        kind = kind or str(draw.choice(kinds, p=shares / shares.sum()))
+        angle = 0.0 if draw.random() < 0.25 else draw.normal(0, 2.5) if draw.random() < 0.7 else draw.uniform(-20, 20)
+        canvas = Canvas(width, height, angle, (width * draw.normal(0.5, 0.04), height * draw.normal(0.5, 0.04)))
+        writer = self._writer(draw, kind, heights, min(size))
+        LAYOUTS[kind][0](canvas, writer)
+        self._clutter(canvas, writer)
+        return Page(self._compose(canvas, writer), tuple(canvas.marks), kind, tuple(canvas.others))
+
+    def _writer(self, draw: np.random.Generator, kind: str, heights: tuple[float, float], side: int) -> Writer:
+        low, high = heights
+        if kind in {"single", "string"}:
+            low = max(low, 0.1 * side)
+            high = 0.95 * side if draw.random() < 0.25 else high
+        if kind == "table":
+            high = min(high, 0.3 * side)
+        tall = math.exp(draw.uniform(math.log(low), math.log(max(high, low + 1))))
+        hand, printed = self._hand(draw)
+        spacing = draw.uniform(0.02, 0.3) if draw.random() < 0.7 else draw.uniform(0.3, 1.5)
+        if printed:
+            spacing = draw.uniform(0.08, 0.3) if draw.random() < 0.8 else draw.uniform(0.3, 1.5)
+        elif draw.random() < 0.3:
+            # Neighbours that touch or overlap.
+            spacing = draw.uniform(-0.12, 0.03)
+        return Writer(
+            hand,
+            draw,
+            tall,
+            slant=draw.normal(0, 0.04) if printed else draw.normal(0.05, 0.15),
+            stretch=math.exp(draw.normal(0, 0.12)),
+            spacing=spacing,
+            unsteady=0.0 if printed else draw.uniform(0.02, 0.12),
+            strength=int(draw.integers(150, 256)),
+        )
+
+    def _hand(self, draw: np.random.Generator) -> tuple[Hand, bool]:
+        way = draw.random()
+        if way < 0.32 and self.fonts:
+            return self.fonts[draw.integers(len(self.fonts))], True
+        if way < 0.8:
+            strokes = (-7, -5, -3, 0, 0, 0, 3, 5, 9, 15)
+            return Handwriting(self.digits, int(draw.choice(strokes))), False
+        return Pen(math.exp(draw.uniform(math.log(1.5), math.log(17)))), False
+
+    def _clutter(self, canvas: Canvas, writer: Writer) -> None:
+        draw = writer.generator
+        if draw.random() < 0.12:
+            cross_out(canvas, writer)
+        if draw.random() < 0.1:
+            before = canvas.ink.copy()
+            for _ in range(int(draw.integers(1, 4))):
+                scribble(canvas, writer)
+            # What was written stays legible.
+            for mark in canvas.marks:
+                left, top, right, bottom = (int(edge) for edge in mark.box)
+                canvas.ink[top:bottom, left:right] = before[top:bottom, left:right]
+        if draw.random() < 0.08:
+            self._watermark(canvas, draw)
+        if draw.random() < 0.12:
+            for _ in range(int(draw.integers(1, 25))):
+                place = int(draw.integers(canvas.width)), int(draw.integers(canvas.height))
+                cv2.circle(canvas.print, place, int(draw.integers(0, 3)), int(draw.integers(80, 256)), cv2.FILLED)
+
+    def _watermark(self, canvas: Canvas, draw: np.random.Generator) -> None:
+        """A name or a logo that is printed on the paper."""
+        hand, _ = self._hand(draw)
+        other = Canvas(
+            canvas.width,
+            canvas.height,
+            draw.uniform(-40, 40),
+            tuple(draw.uniform(0, 1, 2) * (canvas.width, canvas.height)),
+        )
+        writer = Writer(hand, draw, max(8.0, canvas.height * draw.uniform(0.04, 0.12)))
+        writer.write(other, word(draw) + " " + word(draw), -0.2 * canvas.width, 0, marked=False)
+        canvas.print = np.maximum(canvas.print, cv2.convertScaleAbs(other.ink, alpha=draw.uniform(0.2, 0.9)))
+
+    def _compose(self, canvas: Canvas, writer: Writer) -> np.ndarray:
+        draw = writer.generator
+        height, width = canvas.ink.shape
+        paper = draw_ground(draw, height, width)
+        level = float(paper.mean())
+        sheet = self._sheet(canvas, writer) if draw.random() < 0.22 else None
+        if sheet is not None:
+            canvas.ink[sheet == 0] = 0
+            canvas.print[sheet == 0] = 0
+        contrast = (
+            draw.uniform(0.35, 1) if draw.random() < 0.75 else math.exp(draw.uniform(math.log(0.12), math.log(0.4)))
+        )
+        picture = _inked(paper, canvas.print, level * (1 - min(1.0, contrast * math.exp(draw.normal(-0.3, 0.5)))))
+        ink, tone = canvas.ink, level * (1 - contrast)
+        if draw.random() < 0.07:
+            # Outlined: a rim of one tone, filled with another.
+            rim = max(1, round(writer.height * draw.uniform(0.02, 0.07)))
+            disk = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * rim + 1, 2 * rim + 1))
+            picture = _inked(picture, cv2.dilate(ink, disk), tone)
+            tone = level * draw.uniform(0.2, 1.0) if draw.random() < 0.7 else level
+        elif draw.random() < 0.05:
+            # A shadow beside it.
+            by = max(1, round(writer.height * draw.uniform(0.02, 0.08)))
+            picture = _inked(picture, np.roll(ink, (by, by), (0, 1)), (level + tone) / 2)
+        picture = _inked(picture, ink, tone)
+        if sheet is not None:
+            picture = self._on_table(picture, sheet, draw)
+        light = draw_light(draw, height, width)
+        if light is not None:
+            picture = picture * light
+        if draw.random() < 0.28:
+            picture = 255 - picture
+        return photograph(picture, draw)
+
+    def _sheet(self, canvas: Canvas, writer: Writer) -> np.ndarray:
+        """The mask of a sheet that has all marks on it, uint8 ``(H, W)``."""
+        draw = writer.generator
+        inverse = np.linalg.inv(np.vstack([canvas.matrix, [0, 0, 1]]))[:2]
+        corners = [(x, y) for mark in canvas.marks for x in mark.box[::2] for y in mark.box[1::2]]
+        if not corners:
+            corners = [(0.3 * canvas.width, 0.3 * canvas.height), (0.7 * canvas.width, 0.7 * canvas.height)]
+        places = np.array(corners) @ inverse[:, :2].T + inverse[:, 2]
+        margin = writer.height * draw.uniform(0.15, 1.5, 4) + 3
+        (left, top), (right, bottom) = places.min(axis=0), places.max(axis=0)
+        left, top, right, bottom = left - margin[0], top - margin[1], right + margin[2], bottom + margin[3]
+        quad = np.array([(left, top), (right, top), (right, bottom), (left, bottom)])
+        quad += draw.uniform(0, 0.05, quad.shape) * (right - left) * [(-1, -1), (1, -1), (1, 1), (-1, 1)]
+        mask = np.zeros_like(canvas.ink)
+        cv2.fillPoly(mask, [np.rint(canvas.points(quad) * 8).astype(np.int32)], 255, cv2.LINE_AA, 3)
+        return mask
+
+    def _on_table(self, picture: np.ndarray, sheet: np.ndarray, draw: np.random.Generator) -> np.ndarray:
+        height, width = sheet.shape
+        ground = draw_ground(draw, height, width, plain=0.3) * np.float32(draw.uniform(0.1, 0.95))
+        if draw.random() < 0.5:
+            shade = cv2.GaussianBlur(sheet, (0, 0), max(1.0, 0.02 * width))
+            ground = ground * (1 - shade * np.float32(draw.uniform(0, 0.6) / 255))
+        mixed = ground + (picture - ground) * (sheet * np.float32(1 / 255))
+        if draw.random() < 0.25:
+            self._fingers(mixed, sheet, draw)
+        return mixed
+
+    def _fingers(self, picture: np.ndarray, sheet: np.ndarray, draw: np.random.Generator) -> None:
+        """Of a hand that holds the sheet at its edge."""
+        outlines, _ = cv2.findContours((sheet > 127).astype(np.uint8), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
+        if not outlines:
+            return
+        edge = outlines[0][:, 0]
+        height, width = sheet.shape
+        thick = max(3, round(draw.uniform(0.06, 0.14) * width))
+        tone = draw.uniform(60, 210)
+        for _ in range(int(draw.integers(1, 4))):
+            tip = edge[draw.integers(len(edge))].astype(int)
+            away = tip - np.array([width / 2, height / 2])
+            root = tip + away / (np.linalg.norm(away) + 1e-3) * width
+            cv2.line(
+                picture,
+                tuple(int(n) for n in tip),
+                tuple(int(n) for n in root),
+                tone * draw.uniform(0.9, 1.1),
+                thick,
+                cv2.LINE_AA,
+            )
+
+
+def _inked(picture: np.ndarray, ink: np.ndarray, tone: float) -> np.ndarray:
+    """A picture with ink of this tone on it."""
+    cover = ink * np.float32(1 / 255)
+    inked: np.ndarray = picture + (np.float32(tone) - picture) * cover
+    return inked

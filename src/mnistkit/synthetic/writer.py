@@ -1,0 +1,123 @@
+"""Somebody who fills a page, and what is written: numbers, amounts, words."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from mnistkit.synthetic.canvas import CHARACTERS, Canvas
+from mnistkit.synthetic.glyphs import Display, Hand
+
+__all__ = ["Writer", "amount", "number", "phrase", "word"]
+
+_LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+_VOWELS = "aeiouy"
+
+
+@dataclass
+class Writer:
+    """Somebody who fills a page: a hand with its habits.
+
+    Attributes:
+        hand: forms the characters.
+        generator: draws everything.
+        height: of a digit, in pixels.
+    """
+
+    hand: Hand
+    generator: np.random.Generator
+    height: float
+    slant: float = 0.0
+    stretch: float = 1.0
+    spacing: float = 0.2
+    unsteady: float = 0.05
+    strength: int = 255
+    lines: int = field(default=0, init=False)
+    groups: int = field(default=0, init=False)
+
+    def write(
+        self, canvas: Canvas, text: str, left: float, middle: float, *, height: float | None = None, marked: bool = True
+    ) -> float:
+        """Write a text from the left, its digits about a middle; the right edge of what was written."""
+        draw = self.generator
+        tall = height or self.height
+        x = left
+        for character in text:
+            if character == " ":
+                x += tall * draw.uniform(0.5, 0.9)
+                self.groups += marked
+                continue
+            glyph = self.hand.glyph(character, draw)
+            sized = tall * math.exp(draw.normal(0, self.unsteady)) if self.unsteady else tall
+            top = middle - sized / 2 + draw.normal(0, self.unsteady / 2) * tall
+            label = CHARACTERS.index(character) if marked and character in CHARACTERS else None
+            width = canvas.put(
+                *(glyph, x, top, sized),
+                label=label,
+                line=self.lines,
+                group=self.groups,
+                slant=self.slant + draw.normal(0, self.unsteady / 2),
+                stretch=self.stretch,
+                turn=draw.normal(0, 40 * self.unsteady),
+                strength=self.strength,
+            )
+            gap = (
+                tall * (self.spacing + draw.normal(0, 0.3 * abs(self.spacing) + 0.02))
+                if self.spacing < 0.9
+                else tall * self.spacing
+            )
+            x += max(width + gap, 0.2 * width)
+            if isinstance(self.hand, Display):
+                # The digits of a display stand at equal distances.
+                x += max(0.0, tall * self.hand.width - width) if character.isdigit() else 0.0
+        self.groups += marked
+        return x
+
+    def measure(self, text: str) -> float:
+        """About how wide a text becomes."""
+        return len(text) * self.height * (0.6 * self.stretch + self.spacing)
+
+
+def number(draw: np.random.Generator, most: int = 8) -> str:
+    """A row of digits, each equally often."""
+    return "".join(str(digit) for digit in draw.integers(0, 10, draw.integers(1, most + 1)))
+
+
+def amount(draw: np.random.Generator) -> str:
+    """A number with a sign, a point, commas or a per cent sign."""
+    way = draw.integers(6)
+    if way == 0:
+        return "-" + number(draw, 5)
+    if way == 1:
+        return f"{number(draw, 4)}.{number(draw, 3)}"
+    if way == 2:
+        return f"{draw.integers(1, 1000)},{draw.integers(0, 1000):03d}" + (
+            f".{draw.integers(0, 100):02d}" if draw.random() < 0.4 else ""
+        )
+    if way == 3:
+        return number(draw, 3) + "%"
+    if way == 4:
+        return f"-{number(draw, 3)}.{number(draw, 2)}"
+    return f"{number(draw, 3)},{draw.integers(0, 100):02d}"
+
+
+def word(draw: np.random.Generator) -> str:
+    """Letters without a sense."""
+    count = int(draw.integers(2, 10))
+    letters = draw.choice(list(_LETTERS), count).tolist()
+    if draw.random() < 0.6:
+        letters = [letter if draw.random() < 0.6 else draw.choice(list(_VOWELS)) for letter in letters]
+    text = "".join(letters)
+    way = draw.random()
+    return text.upper() if way < 0.2 else text.capitalize() if way < 0.5 else text.lower() if way < 0.9 else text
+
+
+def phrase(draw: np.random.Generator, words: float, amounts: float) -> str:
+    """The text of one line."""
+    parts = []
+    for _ in range(int(draw.integers(1, 5))):
+        way = draw.random()
+        parts.append(word(draw) if way < words else amount(draw) if way < words + amounts else number(draw))
+    return " ".join(parts)
