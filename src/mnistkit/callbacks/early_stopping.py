@@ -32,6 +32,8 @@ class EarlyStopping(Callback):
         ConfigError: if ``patience`` is less than 1 or ``min_delta`` negative.
     """
 
+    shapes_run = True
+
     def __init__(
         self,
         patience: int = 3,

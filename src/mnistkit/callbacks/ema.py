@@ -31,6 +31,8 @@ class EMA(Callback):
         ConfigError: unless ``0 <= decay < 1``.
     """
 
+    shapes_run = True
+
     def __init__(self, decay: float = 0.999) -> None:
         if not 0 <= decay < 1:
             raise ConfigError(f"decay is {decay}, expected from 0 to just under 1")

@@ -39,6 +39,8 @@ class TargetReached(Callback):
         mode: ``"min"``, ``"max"`` or ``"auto"``, which knows that less loss is better.
     """
 
+    shapes_run = True
+
     def __init__(self, target: float, *, monitor: str = "val_accuracy", mode: Mode = "auto") -> None:
         self.target = target
         self._monitor = Monitor(monitor, mode)

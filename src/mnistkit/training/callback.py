@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from mnistkit.errors import ConfigError, unknown_name
 
@@ -36,6 +36,8 @@ class Callback:
     A hook that is misspelt raises when the class is defined.
 
     Attributes:
+        shapes_run: whether a run with other settings of it, or without it, is another run, which must not be resumed as this
+            one; of a callback that only watches it is not.
         name: under which its state is saved; two callbacks of one run need different ones.
 
     >>> class Shout(Callback):
@@ -48,6 +50,7 @@ class Callback:
     """
 
     name: str
+    shapes_run: ClassVar[bool] = False
 
     def __init_subclass__(cls) -> None:
         for attribute in vars(cls):

@@ -5,7 +5,6 @@ from __future__ import annotations
 import copy
 import math
 from collections.abc import Mapping
-from dataclasses import is_dataclass
 from typing import TYPE_CHECKING, TypeAlias, cast, get_args
 
 import torch
@@ -26,6 +25,7 @@ from mnistkit.errors import CheckpointFormatError, CheckpointMismatchError, Mnis
 from mnistkit.models import model_spec
 from mnistkit.precision import PrecisionName
 from mnistkit.training.callback import Callback
+from mnistkit.training.description import as_json, differences
 from mnistkit.training.saved_state import TrainingState, require_usable
 from mnistkit.training.state import History, TrainState
 from mnistkit.types import JsonValue, PathLike
@@ -215,10 +215,8 @@ def _run(trainer: Trainer) -> dict[str, JsonValue]:
         "clip_norm": trainer.clip_norm,
         "precision": trainer.precision.name,
         "processes": trainer.world.size,
-        "optimizers": {name: type(optimizer).__name__ for name, optimizer in trainer.optimizers.items()},
-        # A function's repr is another one in every process; a dataclass says what it does.
-        "lr": repr(trainer.lr) if is_dataclass(trainer.lr) else None,
-        "augment": repr(loader.augment) if is_dataclass(loader.augment) else None,
+        "augment": as_json(loader.augment),
+        **trainer.description,
         "order": [data.shuffle, data.seed] if isinstance(data, TensorLoader) else None,
         "data": _data(trainer),
         "preprocessing": None if dataset is None else dataset.preprocessing.to_json(),
@@ -231,11 +229,7 @@ def _require_same_run(trainer: Trainer, saved: TrainingState, path: PathLike) ->
         # Left to us: then it is that of the run, wherever it began.
         trainer.precision.use(cast("PrecisionName", there["precision"]))
     here = _run(trainer)
-    problems = [
-        f"{name}: {there.get(name)!r} in the file, {here.get(name)!r} now"
-        for name in sorted(here.keys() | there.keys())
-        if there.get(name) != here.get(name)
-    ]
+    problems = list(differences(there, here, ""))
     names = {callback.name for callback in trainer.callbacks}
     problems += [
         f"callback {name!r}: has a state in the file, is not there now"

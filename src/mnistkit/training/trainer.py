@@ -25,6 +25,7 @@ from mnistkit.seeding import derive_seed, keeping_generators
 from mnistkit.training import snapshot
 from mnistkit.training.batches import images_and_labels, labels_of, size_of
 from mnistkit.training.callback import Callback
+from mnistkit.training.description import describe
 from mnistkit.training.hooks import Hooks
 from mnistkit.training.interrupt import InterruptGuard
 from mnistkit.training.loading import (
@@ -46,7 +47,7 @@ from mnistkit.training.state import History, TrainState, count_steps
 from mnistkit.training.steps import as_output, forward
 from mnistkit.training.torch_scheduler import SchedulerFactory, TorchScheduler, is_scheduler
 from mnistkit.training.updates import Updates
-from mnistkit.types import Batch, PathLike, StepOutput, refuse_reserved
+from mnistkit.types import Batch, JsonValue, PathLike, StepOutput, refuse_reserved
 
 __all__ = ["Trainer"]
 
@@ -129,6 +130,7 @@ class Trainer(OwnHooks, Generic[M_co]):
         optimizers: by name; ``"optimizer"`` unless :meth:`configure_optimizer` names several.
         state: the counters and figures of the run.
         evaluation: the result of the last evaluation.
+        description: what makes this run, as JSON; a run that is resumed must have the same.
         train_data: what ``fit`` trains on; arrays and subsets of a data set have become a data set.
         validation_data: likewise, what it validates on.
 
@@ -195,6 +197,7 @@ class Trainer(OwnHooks, Generic[M_co]):
         self.train_data: Data | None = None
         self.validation_data: Data | None = None
         self.state = TrainState(0, 1, MetricSums(self.device))
+        self.description: dict[str, JsonValue] = {}
         self._hooks = Hooks(self)
         self._updates = Updates({}, self.precision, self.world, clip_norm)
         self._group: list[Batch] = []
@@ -536,6 +539,7 @@ class Trainer(OwnHooks, Generic[M_co]):
         configured = self.configure_optimizer()
         self.optimizers = dict(configured) if isinstance(configured, Mapping) else {"optimizer": configured}
         require_trainable(self.model, self.optimizers, vars(self))
+        self.description = describe(self, self._loss)
         self._hooks = Hooks(self)
         self._updates = Updates(self.optimizers, self.precision, self.world, self.clip_norm)
         return loader, validation_loader

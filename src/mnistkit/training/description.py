@@ -1,0 +1,126 @@
+"""What makes a run, as JSON: a resumed run must be described alike."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import math
+import zlib
+from collections.abc import Iterator, Mapping
+from dataclasses import fields, is_dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from torch import Tensor, nn
+from torch.optim import Optimizer
+
+from mnistkit.data.split_guard import datasets_in
+from mnistkit.models import model_spec
+from mnistkit.training.schedules import Constant
+from mnistkit.types import JsonValue
+
+if TYPE_CHECKING:
+    from mnistkit.training.trainer import Trainer
+
+__all__ = ["as_json", "describe", "differences"]
+
+
+def describe(trainer: Trainer, loss: object) -> dict[str, JsonValue]:
+    """The part of a run that is settled when it starts: everything but its counters.
+
+    Functions are known by their names only, and objects of unknown classes by their class.
+    """
+    spec = model_spec(trainer.model)
+    steady = trainer.lr is None or isinstance(trainer.lr, Constant)
+    own_rate = type(trainer).learning_rate is not _plain_rate()
+    return {
+        "model": as_json(trainer.model) if spec is None else {"name": spec.name, **dict(spec.arguments)},
+        "trainer": type(trainer).__qualname__,
+        "optimizers": {name: _optimizer(optimizer) for name, optimizer in trainer.optimizers.items()},
+        "lr": as_json(trainer.lr),
+        # A schedule that goes somewhere goes there in so many steps.
+        "total_steps": None if steady and not own_rate else trainer.state.total_steps,
+        "loss": as_json(loss),
+        "metrics": as_json(sorted(trainer.metrics)),
+        "validation": _data(trainer.validation_data),
+        "callbacks": {callback.name: _settings(callback) for callback in trainer.callbacks if callback.shapes_run},
+    }
+
+
+def _plain_rate() -> object:
+    from mnistkit.training.trainer import Trainer
+
+    return Trainer.learning_rate
+
+
+def _optimizer(optimizer: Optimizer) -> JsonValue:
+    groups = [{name: value for name, value in group.items() if name != "params"} for group in optimizer.param_groups]
+    return {
+        "kind": type(optimizer).__name__,
+        "groups": as_json({str(number): group for number, group in enumerate(groups)}),
+    }
+
+
+def _data(data: object) -> JsonValue:
+    if data is None:
+        return None
+    return [dataset.fingerprint for dataset in datasets_in(data)] or type(data).__name__
+
+
+def _settings(owner: object) -> JsonValue:
+    """The arguments that an object was made with, as far as it keeps them."""
+    found: dict[str, JsonValue] = {"kind": type(owner).__name__}
+    for name in inspect.signature(type(owner)).parameters:
+        for kept in (name, f"_{name}"):
+            if kept in vars(owner):
+                found[name] = as_json(vars(owner)[kept])
+                break
+    return found
+
+
+def as_json(value: object) -> JsonValue:
+    """A setting as JSON: a dataclass by its fields, a module by its settings, a function by its name."""
+    if isinstance(value, float) and not math.isfinite(value):
+        return repr(value)
+    if value is None or isinstance(value, bool | int | float | str):
+        return value
+    if isinstance(value, Mapping):
+        return {str(name): as_json(part) for name, part in value.items()}
+    if isinstance(value, list | tuple):
+        return [as_json(part) for part in value]
+    if isinstance(value, Tensor):
+        return f"{zlib.crc32(value.detach().cpu().contiguous().double().numpy().tobytes()):08x}"
+    if isinstance(value, functools.partial):
+        return {
+            "kind": _name(value.func),
+            "arguments": as_json(value.args),
+            **{n: as_json(v) for n, v in value.keywords.items()},
+        }
+    if isinstance(value, nn.Module):
+        plain = {n: v for n, v in vars(value).items() if not n.startswith("_") and n != "training"}
+        kept = {n: as_json(v) for n, v in plain.items() if v is None or isinstance(v, bool | int | float | str | tuple)}
+        weights = (
+            {n: as_json(buffer) for n, buffer in value.named_buffers()}
+            if not any(True for _ in value.parameters())
+            else {}
+        )
+        return {"kind": type(value).__name__, **kept, **weights, "parts": repr(value)}
+    if is_dataclass(value) and not isinstance(value, type):
+        return {"kind": type(value).__name__, **{f.name: as_json(getattr(value, f.name)) for f in fields(value)}}
+    if isinstance(value, Path):
+        return str(value)
+    return _name(value)
+
+
+def differences(there: JsonValue, here: JsonValue, place: str) -> Iterator[str]:
+    """Every place in which two descriptions differ, with what each has there."""
+    if isinstance(there, dict) and isinstance(here, dict):
+        for name in sorted(there.keys() | here.keys()):
+            yield from differences(there.get(name), here.get(name), f"{place}/{name}" if place else name)
+    elif there != here:
+        yield f"{place}: {there!r} in the file, {here!r} now"
+
+
+def _name(value: object) -> str:
+    name = getattr(value, "__qualname__", None)
+    return name if isinstance(name, str) else type(value).__qualname__
