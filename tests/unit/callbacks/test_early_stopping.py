@@ -48,8 +48,8 @@ def trainer_of(figures, *callbacks):
     return trainer
 
 
-def stopping(patience=2, **options):
-    return EarlyStopping(patience, monitor="val_figure", **options)
+def stopping(patience=2, *, mode="max", **options):
+    return EarlyStopping(patience, monitor="val_figure", mode=mode, **options)
 
 
 @pytest.mark.parametrize(
