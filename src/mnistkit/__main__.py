@@ -1,7 +1,5 @@
 """``python -m mnistkit``."""
 
-import sys
+from mnistkit.cli import run
 
-from mnistkit.cli import main
-
-sys.exit(main())
+run()

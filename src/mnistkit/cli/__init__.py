@@ -7,6 +7,7 @@ are understood, so that ``--help`` answers at once.
 from __future__ import annotations
 
 import argparse
+import signal
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -18,7 +19,19 @@ from mnistkit.cli import pictures, reports, train
 from mnistkit.cli.output import complain, flush, silence
 from mnistkit.errors import MnistkitError
 
-__all__ = ["main"]
+__all__ = ["main", "run"]
+
+
+def run() -> NoReturn:
+    """The whole process of `mnistkit`: :func:`main`, and an end without a traceback, however often Ctrl-C is pressed."""
+    try:
+        code = main()
+    except KeyboardInterrupt:  # another one, while the first was told of
+        code = 130
+    # All is done: from here on Ctrl-C ends the process at once, as it ends any program. A shell's background ignores it.
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+    sys.exit(code)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
