@@ -34,11 +34,13 @@ def resolve_device(device: str | torch.device = "auto") -> torch.device:
         raise ConfigError(
             f"{device!r} is not a device: use 'auto', 'cpu', 'cuda', 'cuda:1', 'mps' or a torch.device"
         ) from error
+    if resolved.type == "meta":
+        raise ConfigError("device 'meta' holds no numbers, so nothing can be computed on it; use 'auto' or 'cpu'")
     if resolved.type == "cuda":
         return _resolve_cuda(resolved)
     if resolved.type == "mps" and not torch.backends.mps.is_available():
         raise ConfigError("device 'mps' is not available: it needs an Apple GPU; use 'auto' or 'cpu'")
-    if resolved.type not in {"cpu", "mps", "meta"} and not _backend_available(resolved.type):
+    if resolved.type not in {"cpu", "mps"} and not _backend_available(resolved.type):
         raise ConfigError(f"device {str(resolved)!r} is not available here; use 'auto' or 'cpu'")
     # There is one of these: "cpu:0" is "cpu".
     return torch.device(resolved.type) if resolved.type in {"cpu", "mps"} else resolved

@@ -36,8 +36,10 @@ def test_auto_is_the_best_that_there_is(count, mps, device, gpus):
     assert resolve_device() == resolve_device("auto") == torch.device(device)
 
 
-def test_the_meta_device_is_allowed():
-    assert resolve_device("meta") == torch.device("meta")
+@pytest.mark.parametrize("device", ["meta", "meta:0", torch.device("meta")])
+def test_the_meta_device_is_refused_since_nothing_can_be_computed_there(device):
+    with pytest.raises(ConfigError, match=r"device 'meta' holds no numbers.*; use 'auto' or 'cpu'"):
+        resolve_device(device)
 
 
 @pytest.mark.parametrize("device", ["gpu", "cuda:x", "cuda:-1", "CPU", "", None, 1.5, ["cpu"]])
