@@ -59,7 +59,7 @@ def compile_model(model: nn.Module, backend: BackendName, input_shape: Sequence[
     Args:
         model: from images to logits.
         backend: ``"torch"`` gives back the model itself.
-        input_shape: of one image, such as ``(1, 28, 28)``; see :attr:`mnistkit.data.Preprocessing.input_shape`.
+        input_shape: of one image, such as ``(1, 28, 28)``; see :attr:`mnistkit.imaging.Preprocessing.input_shape`.
 
     Raises:
         ConfigError: for an unknown backend, with those that there are.

@@ -314,7 +314,7 @@ class DigitDataset(Dataset[tuple[Tensor, int]]):
 
 
 def require_dataset(data: object) -> None:
-    """Refuse what is no :class:`DigitDataset`, as a program without a type checker may give it.
+    """Refuse what is no :class:`~mnistkit.DigitDataset`, as a program without a type checker may give it.
 
     Raises:
         ConfigError: with what was expected.

@@ -29,10 +29,10 @@ _remembered: dict[str, np.ndarray] = {}
 def refuse_test_images(data: object, purpose: str) -> None:
     """Refuse test images: in a data set, a loader, a subset, a concatenation, or as arrays.
 
-    A :class:`DigitDataset` says of itself that it is for testing. Images are also known by what they show: the 10,000 of MNIST's
-    test set, and those of every test set that :func:`load_dataset` has loaded in this process; as bytes, as floats, normalised
-    or flattened. What cannot be known: images that were cropped, scaled, turned, inverted or made black and white, and what a
-    data set of another class, or a generator, is going to give.
+    A :class:`~mnistkit.DigitDataset` says of itself that it is for testing. Images are also known by what they show:
+    the 10,000 of MNIST's test set, and those of every test set that :func:`~mnistkit.load_dataset` has loaded in this
+    process; as bytes, as floats, normalised or flattened. What cannot be known: images that were cropped, scaled,
+    turned, inverted or made black and white, and what a data set of another class, or a generator, is going to give.
 
     Args:
         data: what is to be trained on, or chosen with. It is looked at and not iterated, so that no random number is drawn.

@@ -70,7 +70,7 @@ class Curve:
 
 @dataclass(frozen=True)
 class Robustness:
-    """What :func:`robustness` measured; prints as a table.
+    """What :func:`mnistkit.robustness` measured; prints as a table.
 
     Attributes:
         model: what the model is called.

@@ -215,7 +215,7 @@ class Predictor:
         """Read all the digits in a picture, line by line; a blank picture has none.
 
         The page may lie on its side, upside down or askew, on a sheet on a table, in a ruled table: see
-        :class:`~mnistkit.reading.Reading`.
+        :class:`~mnistkit.Reading`.
 
         Args:
             image: such as :meth:`predict` takes one of.

@@ -123,7 +123,7 @@ class Reading:
 
     @property
     def groups(self) -> tuple[tuple[str, ...], ...]:
-        """Of each line, the text of its groups from left to right: characters that stand together."""
+        """The text of each group, of characters that stand together, from left to right, line by line."""
         lines: list[list[str]] = []
         last = (-1, -1)
         for character in self.characters:

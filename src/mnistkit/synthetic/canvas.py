@@ -28,7 +28,7 @@ class Mark:
     """Where a character stands.
 
     Attributes:
-        label: a place in :data:`CHARACTERS`, or :data:`IGNORED`.
+        label: a place in ``CHARACTERS``, or ``IGNORED``.
         box: left, top, right and bottom edge, in pixels.
         line: the number of its line, in reading order.
         group: the number of the word or cell in which it stands.
