@@ -74,7 +74,7 @@ def test_accuracy_is_watched_by_default_and_more_is_better(data):
 
 
 def test_a_resumed_run_that_is_there_already_trains_no_more(tmp_path, data):
-    fit(data, Checkpoint(tmp_path), epochs=1)
+    fit(data, Checkpoint(tmp_path), TargetReached(0.0))
     trainer = fit(data, Checkpoint(tmp_path), TargetReached(0.0), resume=tmp_path / "last.safetensors")
     assert trainer.state.epoch == 1
     assert "val_accuracy reached" in trainer.state.stop_reason
