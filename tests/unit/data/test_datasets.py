@@ -439,7 +439,7 @@ def test_cropping_resizing_and_flattening_are_remembered_in_order(small):
     dataset = small.test.crop(20).resize(10).flatten()
     assert dataset.preprocessing.geometry == (("crop", 20), ("resize", 10))
     assert dataset.images.shape == (100, 1, 10, 10)
-    assert torch.equal(dataset.images, dataset.preprocessing.reshape(small.test.images))
+    np.testing.assert_array_equal(dataset.images, dataset.preprocessing.reshape(small.test.images.numpy()))
     assert dataset[0][0].shape == (100,)
     assert repr(dataset) == "DigitDataset(mnist test: 100 images of 100, 10 classes)"
     assert (dataset.mean, dataset.std) == (small.test.mean, small.test.std)
@@ -457,8 +457,14 @@ def test_prepared_as_repeats_what_another_set_went_through(small):
     assert prepared.preprocessing == wanted.preprocessing
     assert torch.equal(prepared.images, expected.images)
     assert prepared.split == "test"
+
+
+def test_images_that_were_prepared_already_are_taken_as_they_are_and_in_no_other_way(small):
+    wanted = small.train.crop(20)
+    prepared = small.test.crop(20)
+    assert torch.equal(prepared.prepared_as(wanted.preprocessing).images, prepared.images)
     with pytest.raises(ConfigError, match=r"DigitDataset\(mnist test.*is cropped or resized already; start from"):
-        prepared.prepared_as(wanted.preprocessing)
+        prepared.prepared_as(wanted.resize(10).preprocessing)
 
 
 def test_prepared_as_refuses_images_of_another_size(small):
