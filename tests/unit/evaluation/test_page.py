@@ -136,7 +136,7 @@ def test_colour_images_are_shown_in_colour(page_of):
     data = DigitDataset.from_arrays(images, [1, 0, 1], classes="ab", framing="resize")
     wrong = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(192, 2))
     torch.nn.init.zeros_(wrong[1].weight)
-    wrong[1].bias.data = torch.tensor([1.0, 0.0])
+    wrong[1].bias.data = torch.tensor([2.0, 0.0])
     page = page_of(evaluate(wrong, data))
     png = base64.b64decode(page.all("img")[-1]["src"].partition(",")[2])
     assert np.asarray(PIL.Image.open(io.BytesIO(png))).shape == (8, 8, 3)
