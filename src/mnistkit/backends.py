@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import copy
+import functools
+import os
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -64,6 +66,7 @@ def compile_model(model: nn.Module, backend: BackendName, input_shape: Sequence[
     Raises:
         ConfigError: for an unknown backend, with those that there are.
         MissingExtraError: if the program is not installed.
+        ConfigError: for OpenVINO in a forked process whose parent had used it.
     """
     if backend not in get_args(BackendName):
         raise ConfigError(unknown_name("backend", backend, get_args(BackendName)))
@@ -120,11 +123,23 @@ def _onnx(model: nn.Module, input_shape: Sequence[int]) -> Callable[[np.ndarray]
     return run
 
 
+@functools.cache
+def _openvino_process() -> int:
+    """Which process has OpenVINO's threads: a child that is forked later has none, and would end in an abort without them."""
+    return os.getpid()
+
+
 def _openvino(model: nn.Module, input_shape: Sequence[int]) -> Callable[[np.ndarray], np.ndarray]:
     try:
         import openvino
     except ImportError as error:
         raise MissingExtraError("openvino", "openvino", "backend='openvino'") from error
+    if _openvino_process() != os.getpid():
+        raise ConfigError(
+            "OpenVINO was used before this process was forked from its parent, and can compile nothing here: make the "
+            "predictor before the fork, where it goes on working, or start processes by "
+            "multiprocessing.get_context('spawn')"
+        )
     settings = {
         # Its own default is bfloat16 where the CPU has it: faster, and no longer the same numbers.
         "INFERENCE_PRECISION_HINT": "f32",

@@ -1,5 +1,6 @@
 """Other programs compute what torch computes."""
 
+import copy
 import pickle
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -146,10 +147,13 @@ def test_threads_that_share_a_predictor_get_each_its_own_answers(backend):
 
 
 @pytest.mark.parametrize("backend", ["torch", "onnx", "openvino"])
-def test_a_predictor_goes_to_another_process_and_answers_as_before(backend):
+def test_a_predictor_is_pickled_and_a_classifier_copied_and_both_answer_as_before(backend):
     image = load_mnist().test.images[0, 0].numpy()
     predictor = Predictor(device="cpu", backend=backend)
     there = pickle.loads(pickle.dumps(predictor))
-    np.testing.assert_allclose(
-        there.classifier.logits(image[None]), predictor.classifier.logits(image[None]), rtol=1e-4, atol=1e-3
-    )
+    copied = copy.deepcopy(predictor.classifier)
+    assert (there.classifier.backend, copied.backend) == (backend, backend)
+    for other in (there.classifier, copied):
+        np.testing.assert_allclose(
+            other.logits(image[None]), predictor.classifier.logits(image[None]), rtol=1e-4, atol=1e-3
+        )
