@@ -383,7 +383,8 @@ def test_writers_that_are_killed_leave_a_whole_file_and_the_next_one_tidies_up(p
         [sys.executable, "-c", KILL_WRITERS, str(path)], capture_output=True, text=True, check=False, timeout=120
     )
     assert (result.returncode, result.stderr) == (0, "")
-    assert set(_names(path.parent)) <= {path.name, f".{path.name}.tmp"}
+    assert path.name in _names(path.parent)
+    assert len(list(path.parent.glob(".mnistkit-*.tmp"))) == len(_names(path.parent)) - 1 <= 1
     write_checkpoint(path, _content(model))
     assert _names(path.parent) == [path.name]
 
@@ -753,7 +754,9 @@ def test_a_device_that_is_not_there_is_refused_before_the_file_is_read(tmp_path)
         load_model(tmp_path / "missing", device="gpu")
 
 
-def test_a_model_goes_to_the_device_that_was_asked_for(path, model):
+def test_a_model_goes_to_the_device_that_was_asked_for(path, model, monkeypatch):
     write_checkpoint(path, _content(model))
-    assert {p.device.type for p in load_model(path, device="meta").parameters()} == {"meta"}
     assert {p.device.type for p in load_model(path).parameters()} == {"cpu"}
+    # It is another device that every machine has, though nothing can be computed there.
+    monkeypatch.setattr("mnistkit.checkpoint.file.resolve_device", torch.device)
+    assert {p.device.type for p in load_model(path, device="meta").parameters()} == {"meta"}
