@@ -1,6 +1,11 @@
 import pytest
+from hypothesis import settings
 
 from mnistkit.data.idx import write_idx
+
+# How long one example takes depends on what else the machine does, and no test is to depend on that.
+settings.register_profile("untimed", deadline=None)
+settings.load_profile("untimed")
 
 
 @pytest.fixture(scope="session")

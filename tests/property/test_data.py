@@ -41,7 +41,7 @@ def array_or_message(path):
 label_lists = st.lists(st.integers(0, 9), min_size=1, max_size=60)
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(array=idx_arrays, packed=st.booleans())
 def test_every_array_survives_a_file(path, array, packed):
     file = path.with_suffix(".gz" if packed else ".idx")
@@ -53,7 +53,7 @@ def test_every_array_survives_a_file(path, array, packed):
     assert (file.read_bytes()[:2] == b"\x1f\x8b") is packed
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(array=idx_arrays, data=st.data(), packed=st.booleans())
 def test_no_beginning_of_a_file_is_taken_for_the_file(path, array, data, packed):
     file = path.with_suffix(".gz" if packed else ".idx")
@@ -65,7 +65,7 @@ def test_no_beginning_of_a_file_is_taken_for_the_file(path, array, data, packed)
     assert str(file) in str(caught.value)
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(array=idx_arrays, more=st.binary(min_size=1, max_size=50), packed=st.booleans())
 def test_nothing_may_follow_the_data(path, array, more, packed):
     file = path.with_suffix(".gz" if packed else ".idx")
@@ -75,7 +75,7 @@ def test_nothing_may_follow_the_data(path, array, more, packed):
         read_idx(file)
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(array=idx_arrays, data=st.data())
 def test_a_changed_byte_in_a_gzip_file_never_changes_what_is_read(path, array, data):
     write_idx(path.with_suffix(".gz"), array)
@@ -87,7 +87,7 @@ def test_a_changed_byte_in_a_gzip_file_never_changes_what_is_read(path, array, d
     assert str(path) in back if isinstance(back, str) else back.tobytes() == array.tobytes()
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(
     head=st.sampled_from(
         [b"", b"\0\0\x08", b"\0\0\x0e\x02", b"\0\0\x08\x03\0\0\0\1", b"\0\0\x09\x01\0\0\0", b"\x1f\x8b\x08"]
@@ -102,7 +102,7 @@ def test_any_bytes_are_an_array_or_an_idx_error(path, head, rest, packed):
     assert str(path) in back if isinstance(back, str) else len(content) == 4 + 4 * back.ndim + back.nbytes
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(
     images=arrays.arrays("u1", arrays.array_shapes(min_dims=3, max_dims=4, min_side=1, max_side=4)),
     kind=st.sampled_from(["f2", "f4", "f8"]),
@@ -118,7 +118,7 @@ def test_bytes_and_their_fractions_are_the_same_images(images, kind):
     assert ours.images.shape == (len(images), channels, *images.shape[-2:])
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(labels=label_lists, data=st.data(), seed=seeds)
 def test_a_stratified_split_divides_every_class_by_its_share(labels, data, seed):
     whole = dataset(labels)
@@ -133,7 +133,7 @@ def test_a_stratified_split_divides_every_class_by_its_share(labels, data, seed)
     assert [d.labels.tolist() for d in again] == [rest.labels.tolist(), part.labels.tolist()]
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(labels=label_lists, data=st.data(), seed=seeds)
 def test_a_split_is_disjoint_and_in_order(labels, data, seed):
     positions = torch.arange(len(labels), dtype=torch.uint8).view(-1, 1, 1)
@@ -145,7 +145,7 @@ def test_a_split_is_disjoint_and_in_order(labels, data, seed):
     assert sorted(ours + theirs) == list(range(len(labels)))
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(labels=label_lists, data=st.data())
 def test_choosing_follows_numpy(labels, data):
     whole = dataset(labels)
@@ -165,7 +165,7 @@ def test_choosing_follows_numpy(labels, data):
         assert whole[torch.from_numpy(index)].labels.tolist() == expected.tolist()
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(
     count=st.integers(1, 60),
     batch_size=st.integers(1, 70),
@@ -191,7 +191,7 @@ def test_the_ranks_share_the_images_among_them(count, batch_size, size, shuffle,
         assert [label for batch in batches for label in batch] == [position % 10 for position in order]
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(count=st.integers(1, 40), batch_size=st.integers(1, 20), epoch=st.integers(0, 9), seed=seeds, data=st.data())
 def test_every_batch_can_be_made_without_those_before_it(count, batch_size, epoch, seed, data):
     images = dataset([i % 10 for i in range(count)], side=6)
@@ -206,7 +206,7 @@ def test_every_batch_can_be_made_without_those_before_it(count, batch_size, epoc
         assert torch.equal(ours.labels, theirs.labels)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(
     augment=st.builds(
         Augment,
@@ -238,7 +238,7 @@ def test_any_augmentation_keeps_shape_and_range(augment, shape, seed):
 unit = st.floats(0, 1, allow_subnormal=False)
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(
     moments=st.lists(st.tuples(unit, st.floats(0.01, 1)), min_size=1, max_size=4),
     size=st.tuples(st.integers(1, 12), st.integers(1, 12)),

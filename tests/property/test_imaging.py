@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from mnistkit.errors import BlankImageError, ImageError
 from mnistkit.imaging import find_ink, frame_image, load, load_image
 
-BOUNDED = settings(max_examples=50, deadline=None)
+BOUNDED = settings(max_examples=50)
 MODES = ["1", "L", "LA", "P", "RGB", "RGBA", "I;16"]
 
 greys = arrays.arrays(np.uint8, arrays.array_shapes(min_dims=2, max_dims=2, min_side=1, max_side=40))
@@ -95,7 +95,7 @@ def test_every_image_can_be_resized_whole(grey, height, width):
     assert frame.dtype == np.uint8
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(
     array=arrays.arrays(
         arrays.scalar_dtypes() | st.just(np.dtype(object)),
@@ -130,7 +130,7 @@ def test_a_file_holds_what_the_picture_held(grey, mode, format):
     assert np.array_equal(load_image(file), load_image(picture))
 
 
-@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=100, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     format=st.sampled_from(["PNG", "JPEG", "GIF", "BMP", "TIFF", "WEBP"]),
     damage=st.lists(st.tuples(st.floats(0, 1), st.binary(max_size=6), st.integers(0, 6)), min_size=1, max_size=4),

@@ -12,7 +12,7 @@ from mnistkit.types import StepOutput
 _counts = st.integers(1, 10**9).flatmap(lambda n: st.tuples(st.integers(0, n), st.just(n)))
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(
     st.integers(1, 60).flatmap(
         lambda n: st.tuples(st.just(n), st.lists(st.integers(0, n), max_size=6), st.integers(0, 1000))
@@ -42,7 +42,7 @@ def test_the_sums_of_any_split_into_batches_are_those_of_the_whole(case):
     assert split.metrics["margin"] == pytest.approx(float(margin.mean()), rel=1e-12)
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(_counts)
 def test_wilsons_interval_lies_in_0_to_1_and_contains_the_proportion(case):
     correct, count = case
@@ -51,7 +51,7 @@ def test_wilsons_interval_lies_in_0_to_1_and_contains_the_proportion(case):
     assert low < high
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(st.integers(1, 300).flatmap(lambda n: st.tuples(st.integers(0, n), st.just(n))))
 def test_small_samples_too(case):
     correct, count = case
@@ -59,7 +59,7 @@ def test_small_samples_too(case):
     assert 0 <= low <= correct / count <= high <= 1
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(st.integers(2, 10**6).flatmap(lambda n: st.tuples(st.integers(0, n - 1), st.just(n))))
 def test_more_right_answers_move_both_bounds_up(case):
     correct, count = case
@@ -68,7 +68,7 @@ def test_more_right_answers_move_both_bounds_up(case):
     assert lower[1] < higher[1] or higher[1] == 1
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(st.integers(1, 10**4).flatmap(lambda n: st.tuples(st.integers(0, n), st.just(n))))
 def test_more_images_at_the_same_accuracy_and_less_certainty_make_it_narrower(case):
     correct, count = case
@@ -80,7 +80,7 @@ def test_more_images_at_the_same_accuracy_and_less_certainty_make_it_narrower(ca
     assert width(10 * correct, 10 * count) < width(correct, count) < width(correct, count, 3.0)
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(_counts)
 def test_right_and_wrong_mirror_each_other(case):
     correct, count = case

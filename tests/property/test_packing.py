@@ -77,7 +77,7 @@ def _all_same(a, b):
     return all(_same(x, y) for x, y in zip(a, b, strict=True))
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(_states)
 def test_any_nested_state_comes_back_from_json_and_safetensors_as_it_was(state):
     tensors = {}
@@ -86,7 +86,7 @@ def test_any_nested_state_comes_back_from_json_and_safetensors_as_it_was(state):
     assert _same(unpack(json.loads(text), stored), state)
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(_states)
 def test_every_tensor_of_a_state_gets_a_name_of_its_own(state):
     def count(value):
@@ -101,7 +101,7 @@ def test_every_tensor_of_a_state_gets_a_name_of_its_own(state):
     assert len(tensors) == count(state)
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(st.integers(1, 5), st.lists(st.tuples(st.integers(0, 11), st.integers(0, 12)), min_size=1, max_size=6))
 def test_views_of_one_tensor_are_stored_with_their_own_values(rows, cuts):
     base = torch.arange(rows * 12).view(rows, 12)

@@ -34,7 +34,7 @@ def top(schedule):
 
 
 @given(schedules, totals, st.data())
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 def test_a_rate_is_a_number_from_0_to_the_highest(schedule, total, data):
     step = data.draw(st.integers(0, total - 1))
     rate = schedule(step, total)
@@ -44,7 +44,7 @@ def test_a_rate_is_a_number_from_0_to_the_highest(schedule, total, data):
 
 
 @given(rates, fractions, totals)
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 def test_a_cosine_only_falls(lr, share, total):
     values = [Cosine(lr, final=lr * share)(step, total) for step in range(min(total, 200))]
     assert all(later <= earlier * (1 + 1e-12) for earlier, later in itertools.pairwise(values))
@@ -53,7 +53,7 @@ def test_a_cosine_only_falls(lr, share, total):
 
 
 @given(rates, fractions, st.integers(2, 200))
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 def test_one_cycle_climbs_and_then_falls(peak, rise, total):
     values = [OneCycle(peak, rise=rise)(step, total) for step in range(total)]
     highest = values.index(max(values))
@@ -65,7 +65,7 @@ def test_one_cycle_climbs_and_then_falls(peak, rise, total):
 
 
 @given(rates, st.integers(1, 100), st.integers(1, 100))
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 def test_a_warm_up_grows_by_equal_parts_up_to_the_other_schedule(lr, steps, rest):
     schedule = Warmup(steps, Cosine(lr))
     values = [schedule(step, steps + rest) for step in range(steps + rest)]
@@ -86,7 +86,7 @@ def parameters(model):
     clip=st.sampled_from([None, 0.1]),
     momentum=st.booleans(),
 )
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 def test_accumulating_batches_is_one_larger_batch(small, count, size, clip, momentum):
     data = small.train[:70]
 
@@ -240,7 +240,7 @@ def test_a_run_killed_at_any_moment_and_resumed_is_the_same_run(data, tmp_path, 
     kind=st.sampled_from(["adamw", "sgd", "rmsprop", "nadam"]),
     load=st.sampled_from(sorted(LOADS)),
 )
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 def test_a_run_killed_many_times_is_the_same_run(data, tmp_path_factory, uninterrupted, moments, kind, load):
     killed = run(tmp_path_factory.mktemp("killed"), data, moments, kind, LOADS[load])
     assert_identical(killed, uninterrupted(kind, load))

@@ -48,7 +48,7 @@ logits_and_labels = st.integers(1, 40).flatmap(
 )
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(data=logits_and_labels, background=st.booleans())
 def test_calibration_is_never_worse_than_none_on_its_own_data(data, background):
     logits, labels = data
@@ -61,7 +61,7 @@ def test_calibration_is_never_worse_than_none_on_its_own_data(data, background):
     assert calibration.background == background
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(data=logits_and_labels, background=st.booleans(), temperature=st.floats(0.1, 10))
 def test_probabilities_and_scores_are_those_of_their_definitions(data, background, temperature):
     calibration = Calibration(temperature, background)
@@ -242,7 +242,7 @@ def test_shapes_that_do_not_belong_together_are_refused(logits, labels, shapes):
         fit_calibration(logits, labels.astype(int))
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(
     calibration=st.builds(
         Calibration,
