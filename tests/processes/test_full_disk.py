@@ -17,12 +17,13 @@ def no_file_over_64_kb():
 
 def test_a_full_disk_is_reported_and_the_checkpoint_before_it_stays(start, train_command, tmp_path, capsys):
     run = tmp_path / "run"
-    assert main([*train_command, "--epochs", "1"]) == 0
+    command = [*train_command, "--schedule", "constant"]  # such a run can be made longer
+    assert main([*command, "--epochs", "1"]) == 0
     names = ["best.safetensors", "history.csv", "last.safetensors"]
     before = {name: (run / name).read_bytes() for name in names}
     assert len(before["last.safetensors"]) > 2**16
 
-    process = start([*train_command, "--epochs", "3", "--resume"], limits=no_file_over_64_kb)
+    process = start([*command, "--epochs", "3", "--resume"], limits=no_file_over_64_kb)
     output, errors = process.communicate(timeout=100)
 
     assert process.returncode == 8
@@ -36,5 +37,5 @@ def test_a_full_disk_is_reported_and_the_checkpoint_before_it_stays(start, train
     assert all((run / name).read_bytes() == before[name] for name in names if name != "history.csv")
     assert read_checkpoint(run / "last.safetensors").training["epoch"] == 1
 
-    assert main([*train_command, "--epochs", "3", "--resume"]) == 0
+    assert main([*command, "--epochs", "3", "--resume"]) == 0
     assert read_checkpoint(run / "last.safetensors").training["epoch"] == 3
