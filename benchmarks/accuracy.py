@@ -2,25 +2,23 @@
 
     python benchmarks/accuracy.py --seeds 5 --fashion-root FOLDER
 
-runs `mnistkit train` and the tutorials of `examples/` with each seed, keeps every test result in
-benchmarks/results/accuracy.json, and rewrites docs/results.md and the READMEs' table from it. `--only NAME ...` measures
-some rows again; `--table` only rewrites the pages.
+runs the recipes of `mnistkit recipes` with each seed, keeps every test result in benchmarks/results/accuracy.json, and
+rewrites docs/results.md and the READMEs' table from it. `--only NAME ...` measures some rows again; `--table` only rewrites
+the pages.
 """
 
 from __future__ import annotations
 
 import argparse
-import re
 import statistics
-import subprocess
-import sys
-import tempfile
 from dataclasses import dataclass
 from typing import Any
 
 import kept as keeping
 from kept import ROOT
+from mnistkit import evaluate
 from mnistkit.metrics import wilson_interval
+from mnistkit.recipes import Recipe, Result, get_recipe
 
 PAGE = ROOT / "docs" / "results.md"
 READMES = [ROOT / "README.md", ROOT / "README.zh-CN.md"]
@@ -28,55 +26,23 @@ READMES = [ROOT / "README.md", ROOT / "README.zh-CN.md"]
 
 @dataclass(frozen=True)
 class Row:
-    """One line of the table: what is run, what its tutorial published, and where the figures are in its output."""
+    """One line of the table: which recipe is run, what its source published, and whether errors in training are counted."""
 
-    title: str
-    published: str
-    command: str
-    pattern: str = r"^test: .*?([\d,]+) of ([\d,]+)\)"
+    recipe: str
+    published: str = "-"
+    title: str = ""
+    training_errors: bool = False
 
 
 ROWS = {
-    "train": Row(
-        "`lenet5`, the default recipe of `mnistkit train`",
-        "99.05 % (LeCun 1998)",
-        "mnistkit train --seed {seed} --output {folder}",
-        r"test loss.*?([\d,]+) of ([\d,]+)\)",
-    ),
-    "t0": Row(
-        "T0: LeNet-5, Adam, 20 epochs",
-        "99.86 % (on training images)",
-        "python examples/t0_lenet5.py --seed {seed} --output {folder}",
-    ),
-    "t1": Row(
-        "T1: LeNet with sigmoids on Fashion-MNIST, 5 epochs",
-        "76.4 %",
-        "python examples/t1_fashion.py --seed {seed} --root {fashion}",
-    ),
-    "t2a": Row(
-        "T2a: 400-25-15-10 on 5,000 images, 40 epochs",
-        "14 errors on the training images",
-        "python examples/t2_dense.py --seed {seed} --output {folder}",
-        r"errors on the 5,000 training images: (\d+)()",
-    ),
-    "t2a-test": Row(
-        "T2a, its test accuracy",
-        "-",
-        "python examples/t2_dense.py --seed {seed} --output {folder}",
-        r"^\(a\) test: .*?([\d,]+) of ([\d,]+)\)",
-    ),
-    "t2b": Row(
-        "T2b: 784-25-15-10, 10 epochs",
-        "93.27 %",
-        "python examples/t2_dense.py --seed {seed} --output {folder}",
-        r"^\(b\) test: .*?([\d,]+) of ([\d,]+)\)",
-    ),
-    "t3": Row("T3: ConvNet [4, 8], SGD, 20 epochs", "-", "python examples/t3_convnet.py --seed {seed}"),
-    "t4": Row(
-        "T4: small CNN, Adam, 20 epochs",
-        "-",
-        "python examples/t4_digit_cnn.py --seed {seed} --picture {folder}.png",
-    ),
+    "train": Row("lenet5", "99.05 % (LeCun 1998)", "`lenet5`, the default recipe of `mnistkit train`"),
+    "t0": Row("t0", "99.86 % (on training images)"),
+    "t1": Row("t1", "76.4 %"),
+    "t2a": Row("t2a", "14 errors on the training images", training_errors=True),
+    "t2a-test": Row("t2a", title="T2a, its test accuracy"),
+    "t2b": Row("t2b", "93.27 %"),
+    "t3": Row("t3"),
+    "t4": Row("t4"),
 }
 
 
@@ -84,24 +50,37 @@ def measure(names: list[str], seeds: int, fashion: str) -> dict[str, list[list[i
     """For each row and seed: [correct, count], or [errors]."""
     results: dict[str, list[list[int]]] = {name: [] for name in names}
     for seed in range(seeds):
-        outputs: dict[str, str] = {}
+        done: dict[str, Result] = {}
         for name in names:
             row = ROWS[name]
-            if row.command not in outputs:
-                with tempfile.TemporaryDirectory() as folder:
-                    command = row.command.format(seed=seed, folder=f"{folder}/run", fashion=fashion)
-                    print(command, flush=True)
-                    arguments = [sys.executable, *command.split()[1:]]
-                    if command.startswith("mnistkit"):
-                        arguments[1:1] = ["-m", "mnistkit"]
-                    run = subprocess.run(arguments, cwd=ROOT, stdout=subprocess.PIPE, text=True, check=True)
-                outputs[row.command] = run.stdout
-            found = re.search(row.pattern, outputs[row.command], re.MULTILINE)
-            if found is None:
-                raise SystemExit(f"no figure for {name} in:\n{outputs[row.command]}")
-            results[name].append([int(group.replace(",", "")) for group in found.groups() if group])
-            print(f"  {name} seed {seed}: {results[name][-1]}", flush=True)
+            recipe = get_recipe(row.recipe)
+            root = fashion or None if recipe.dataset == "fashion-mnist" else None
+            if row.recipe not in done:
+                done[row.recipe] = recipe.run(seed, root=root)
+            results[name].append(figures(recipe, done[row.recipe], root, training_errors=row.training_errors))
+            print(f"{name} seed {seed}: {results[name][-1]}", flush=True)
     return results
+
+
+def figures(recipe: Recipe, result: Result, root: str | None, *, training_errors: bool) -> list[int]:
+    """What a row has of one run."""
+    if training_errors:
+        report = evaluate(result.classifier, recipe.load(result.seed, root=root).train)
+        return [report.count - report.correct]
+    assert result.evaluation.correct is not None
+    return [result.evaluation.correct, result.evaluation.count]
+
+
+def title(row: Row) -> str:
+    """What the row is called."""
+    return row.title or get_recipe(row.recipe).title
+
+
+def command(row: Row) -> str:
+    """What runs it from a shell."""
+    name = "" if row.recipe == "lenet5" else f" --recipe {row.recipe}"
+    root = " --root FASHION" if get_recipe(row.recipe).dataset == "fashion-mnist" else ""
+    return f"mnistkit train{name} --seed SEED --output FOLDER{root}"
 
 
 def summarize(runs: list[list[int]]) -> tuple[str, str, str]:
@@ -123,8 +102,7 @@ def table(results: dict[str, list[list[int]]]) -> str:
     for name, row in ROWS.items():
         if name in results:
             measured, each, interval = summarize(results[name])
-            command = row.command.format(seed="SEED", folder="FOLDER", fashion="FASHION")
-            lines.append(f"| {row.title} | {row.published} | {measured} | {each} | {interval} | `{command}` |")
+            lines.append(f"| {title(row)} | {row.published} | {measured} | {each} | {interval} | `{command(row)}` |")
     return "\n".join(lines)
 
 
@@ -133,7 +111,7 @@ def short_table(results: dict[str, list[list[int]]]) -> str:
     lines = ["| | published | measured | seeds |", "|---|---|---|---|"]
     for name, row in ROWS.items():
         if name in results:
-            lines.append(f"| {row.title} | {row.published} | {summarize(results[name])[0]} | {len(results[name])} |")
+            lines.append(f"| {title(row)} | {row.published} | {summarize(results[name])[0]} | {len(results[name])} |")
     return "\n".join(lines)
 
 

@@ -177,4 +177,4 @@ shown = type(validation).from_arrays(pairs, labels[:8].repeat(2))
 plots.prediction_grid(shown, answers, rows=4, columns=4)
 
 # %%
-# The whole run is ``python examples/t0_lenet5.py``.
+# The whole run is ``mnistkit train --recipe t0``.

@@ -143,4 +143,4 @@ print(f"test accuracy of the last epoch:                          {watching.accu
 #
 # 3. can be seen on a GPU only: a processor has nothing to wait for.
 #
-# The whole run is ``python examples/t1_fashion.py``.
+# The whole run is ``mnistkit train --recipe t1``.

@@ -191,4 +191,4 @@ for batch_size in (64, 100, 1000):
 print(f"mean over the images:                 {dense.loss:7.3f}")
 
 # %%
-# The whole runs are ``python examples/t2_dense.py``.
+# The whole runs are ``mnistkit train --recipe t2a`` and ``mnistkit train --recipe t2b``.

@@ -170,4 +170,4 @@ with torch.autograd.graph.saved_tensors_hooks(remember, lambda tensor: tensor), 
 print(f"with the graph: {with_graph / 2**20:.1f} MiB, under no_grad: {sum(kept) / 2**20:.1f} MiB")
 
 # %%
-# The whole run is ``python examples/t3_convnet.py``.
+# The whole run is ``mnistkit train --recipe t3``.

@@ -137,4 +137,4 @@ except IdxFormatError as error:
     print("with one:", str(error).replace(str(folder), "..."))
 
 # %%
-# The whole run is ``python examples/t4_digit_cnn.py``.
+# The whole run is ``mnistkit train --recipe t4``.

@@ -94,6 +94,7 @@ _MODULES = {
     "plots",
     "precision",
     "reading",
+    "recipes",
     "seeding",
     "synthetic",
     "training",

@@ -18,7 +18,7 @@ from mnistkit import errors
 from mnistkit.checkpoint import read_checkpoint, write_checkpoint
 from mnistkit.cli import main
 from mnistkit.data import list_datasets
-from mnistkit.training import FAST
+from mnistkit.recipes import get_recipe, list_recipes
 
 
 @pytest.fixture
@@ -103,7 +103,7 @@ def test_train_reports_the_test_accuracy_of_the_best_epoch_not_of_the_last(run_j
     report = run_json(*train_command, "--epochs", 3, "--lr", 0.01)
     best = max(report["history"], key=lambda row: row["val_accuracy"])
     content = read_checkpoint(report["checkpoint"])
-    assert content.metrics == best
+    assert content.metrics == {**best, "test": report["test"]}
     model, test = content.build(), mnistkit.load_dataset("fashion-mnist", root=small_root, validation=0).test
     with torch.no_grad():
         logits = model(test.preprocessing.normalize(test.images))
@@ -169,25 +169,52 @@ def test_without_options_lenet5_is_trained_on_mnist_as_the_readme_says(run, monk
     assert len(output.splitlines()) == 3
 
 
-@pytest.mark.parametrize("percent", list(FAST))
-def test_fast_trains_by_the_recipe(run_json, train_command, tmp_path, percent):
+@pytest.mark.parametrize("option", ["--fast", "--recipe=fast-99.0"])
+def test_a_recipe_is_followed(run_json, train_command, tmp_path, option):
     position = train_command.index("--batch-size")
-    report = run_json(*train_command[:position], *train_command[position + 2 :], "--fast", percent)
-    recipe = FAST[percent]
-    content = read_checkpoint(tmp_path / "run" / "last.safetensors")
+    report = run_json(*train_command[:position], *train_command[position + 2 :], option)
+    recipe = get_recipe("fast-99.0")
+    content = read_checkpoint(tmp_path / "run" / "best.safetensors")
     assert (report["model"], content.spec.name) == ("fast_cnn", "fast_cnn")
-    assert tuple(content.spec.arguments["maps"]) == recipe.maps
-    assert content.training["run"]["lr"] == {
-        "kind": "OneCycle", "peak": recipe.peak, "rise": 0.3, "start": 0.04, "final": 0.0001
-    }  # fmt: skip
-    assert report["epochs"] == math.ceil(recipe.epochs)
+    assert content.spec.arguments.items() >= {"maps": [16, 24], "hidden": 256}.items()
+    assert content.about["recipe"]["batch_size"] == recipe.batch_size
+    assert report["recipe"] == "fast-99.0 with other dataset, validation"
     assert report["history"][-1]["step"] == round(recipe.epochs * math.ceil(200 / recipe.batch_size))
 
 
-def test_every_recipe_can_be_asked_for(run, capsys):
+def test_a_recipe_trains_from_the_command_line_as_in_python(run_json, tmp_path, small_root):
+    options = ["--recipe", "t1", "--root", small_root, "--epochs", 1, "--device", "cpu", "--seed", 2]
+    report = run_json("train", *options, "--output", tmp_path / "run")
+    recipe = dataclasses.replace(get_recipe("t1"), epochs=1)
+    result = recipe.run(2, root=small_root, device="cpu", progress=False)
+    assert report["history"] == result.history.rows
+    assert report["test"] == result.evaluation.to_json()
+    assert report["checkpoint"] == str(tmp_path / "run" / "model.safetensors")
+    assert run_json("evaluate", report["checkpoint"], "--root", small_root)["accuracy"] == result.accuracy
+
+
+def test_an_option_changes_its_part_of_a_recipe_only(run_json, train_command, tmp_path):
+    run_json(*train_command, "--recipe", "t3", "--epochs", 0.5, "--set", "hidden=8")
+    content = read_checkpoint(tmp_path / "run" / "last.safetensors")
+    assert content.spec.name == "convnet"
+    assert content.spec.arguments["hidden"] == 8
+    assert content.training["optimizers"]["optimizer"]["param_groups"][0]["momentum"] == 0.9
+
+
+def test_recipes_are_listed(run, run_json):
+    code, output, _ = run("recipes")
+    assert code == 0
+    assert [line.split()[0] for line in output.splitlines()[1::2]] == list_recipes()
+    assert run_json("recipes")["recipes"] == [get_recipe(name).describe() for name in list_recipes()]
+
+
+def test_an_unknown_recipe_is_told_the_likeliest_one(run, train_command, capsys):
+    code, _, error = run(*train_command, "--recipe", "t5")
+    assert code == 2
+    assert "unknown recipe 't5'; did you mean 't" in error
     with pytest.raises(SystemExit):
         main(["train", "--fast", "98"])
-    assert f"(choose from {', '.join(FAST)})" in capsys.readouterr().err.replace("'", "")
+    assert "(choose from 99.0, 99.4, 99.6)" in capsys.readouterr().err.replace("'", "")
 
 
 def test_part_of_an_epoch_can_be_asked_for(run_json, train_command):

@@ -4,8 +4,6 @@ from pathlib import Path
 
 import pytest
 
-from mnistkit.data import write_idx
-
 EXAMPLES = Path(__file__).parents[2] / "examples"
 PICTURES = sorted(map(str, (EXAMPLES / "pictures").glob("*.png")))
 ARGUMENTS = {
@@ -13,11 +11,6 @@ ARGUMENTS = {
     "draw_pictures": [],
     "gan": ["--epochs", "1", "--images", "640"],
     "plots_gallery": ["--epochs", "1", "--images", "640", "--points", "150", "--output", "pictures"],
-    "t0_lenet5": ["--epochs", "1", "--images", "600", *PICTURES],
-    "t1_fashion": ["--epochs", "1", "--root", "fashion"],
-    "t2_dense": ["--epochs", "1", "2", "--images", "640", "--tensorboard", "runs/board"],
-    "t3_convnet": ["--epochs", "1", "--images", "6400"],
-    "t4_digit_cnn": ["--epochs", "1", "--images", "320"],
     "train_weights": ["--epochs", "1", "--images", "320", "--drawn", "40", "--threads", "1"],
 }
 
@@ -26,16 +19,6 @@ def test_every_example_is_run():
     assert sorted(ARGUMENTS) == sorted(path.stem for path in EXAMPLES.glob("*.py"))
 
 
-@pytest.fixture
-def fashion_files(tmp_path, mnist):
-    """Files in Fashion-MNIST's layout; what they show does not matter here."""
-    (tmp_path / "fashion").mkdir()
-    for prefix, data in (("train", mnist.train[:512]), ("t10k", mnist.test[:300])):
-        write_idx(tmp_path / f"fashion/{prefix}-images-idx3-ubyte.gz", data.images[:, 0].numpy())
-        write_idx(tmp_path / f"fashion/{prefix}-labels-idx1-ubyte.gz", data.labels.numpy().astype("uint8"))
-
-
-@pytest.mark.usefixtures("fashion_files")
 @pytest.mark.parametrize("name", sorted(ARGUMENTS))
 def test_an_example_runs(name, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)

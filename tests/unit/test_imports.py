@@ -23,7 +23,7 @@ LEVELS = [
     {"classifier"},
     {"training"},
     {"callbacks", "reading"},
-    {"interpret", "evaluation"},
+    {"interpret", "evaluation", "recipes"},
     {"plots"},
     {"cli"},
     {"__main__"},

@@ -98,6 +98,7 @@ def _parser() -> argparse.ArgumentParser:
     models = _add(commands, "models", reports.models, "list the models")
     models.add_argument("pattern", nargs="?", default="*", help="such as 'lenet*'")
     _add(commands, "datasets", reports.datasets, "list the data sets")
+    _add(commands, "recipes", reports.recipes, "list the recipes of `mnistkit train`")
     info = _add(commands, "info", reports.info, "say what a checkpoint holds")
     info.add_argument("checkpoint", type=Path, help="a model or training file")
     return parser

@@ -11,49 +11,39 @@ from mnistkit._core.files import user_path
 from mnistkit.errors import ConfigError
 
 if TYPE_CHECKING:
-    from mnistkit.data import DigitDataset, Preprocessing
+    from mnistkit.data import DigitDataset, Preprocessing, Splits
     from mnistkit.types import SplitName
 
-__all__ = ["TrainingData", "load_for_evaluation", "load_for_training"]
+__all__ = ["load_for_evaluation", "load_for_training"]
 
 _CATALOGUE_VALIDATION = 5000
 
 
-@dataclasses.dataclass(frozen=True)
-class TrainingData:
-    """What a model is trained on, chosen by and judged by; a folder of pictures may have nothing for the last."""
-
-    train: DigitDataset
-    validation: DigitDataset | None
-    test: DigitDataset | None
-
-
-def load_for_training(name: str, root: str | None, validation: int | None) -> TrainingData:
-    """A data set to train on.
-
-    Of a folder without a folder ``validation`` in it, a tenth is set aside, or as many images as are asked for.
+def load_for_training(name: str, root: str | None, validation: int, *, of_folder: int | None = None) -> Splits:
+    """A data set to train on; a part that there is not is one without images.
 
     Args:
         name: of the catalogue, or a folder: of classes, or with such a folder in ``train`` and, if there are any, in
             ``validation`` and ``test``.
         root: where the files of a data set of the catalogue are.
-        validation: how many training images to set aside.
+        validation: how many training images of the catalogue's to set aside.
+        of_folder: how many of a folder's, if it has no folder ``validation``; by default a tenth.
     """
-    from mnistkit.data import from_folder, load_dataset
+    from mnistkit.data import Splits, from_folder, load_dataset
 
     folder = _folder(name)
     if folder is None:
-        count = _CATALOGUE_VALIDATION if validation is None else validation
-        data = load_dataset(name, root=root, validation=count)
-        return TrainingData(data.train, data.validation if count else None, data.test)
+        return load_dataset(name, root=root, validation=validation)
     parts = _parts(folder)
     train = from_folder(parts.get("train", folder))
-    test = _like(train, from_folder(parts["test"], split="test")) if "test" in parts else None
+    if "test" in parts:
+        test = _like(train, from_folder(parts["test"], split="test"))
+    else:
+        test = dataclasses.replace(train[:0], split="test")
     if "validation" in parts:
-        return TrainingData(train, _like(train, from_folder(parts["validation"], split="validation")), test)
-    rest, part = train.stratified_split(len(train) // 10 if validation is None else validation)
-    part = dataclasses.replace(part, split="validation")
-    return TrainingData(rest, part if len(part) else None, test)
+        return Splits(train, _like(train, from_folder(parts["validation"], split="validation")), test)
+    rest, part = train.stratified_split(len(train) // 10 if of_folder is None else of_folder)
+    return Splits(rest, dataclasses.replace(part, split="validation"), test)
 
 
 def load_for_evaluation(

@@ -1,4 +1,4 @@
-"""The commands that report: ``evaluate``, ``compare``, ``models``, ``datasets``, ``info``."""
+"""The commands that report: ``evaluate``, ``compare``, ``models``, ``datasets``, ``recipes``, ``info``."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from mnistkit.data import DigitDataset, Preprocessing
     from mnistkit.evaluation import Report
 
-__all__ = ["compare", "datasets", "evaluate", "info", "models"]
+__all__ = ["compare", "datasets", "evaluate", "info", "models", "recipes"]
 
 
 def evaluate(options: argparse.Namespace) -> None:
@@ -153,6 +153,18 @@ def datasets(options: argparse.Namespace) -> None:
                 f"{info.name:<18}{info.title}, {len(info.classes)} classes, {where}\n{'':<18}{info.licence}; {info.citation}"
             )
         say(f"\nDownloads are kept in {cache_dir()}; MNISTKIT_HOME sets another folder.")
+
+
+def recipes(options: argparse.Namespace) -> None:
+    """List the recipes."""
+    from mnistkit.recipes import get_recipe, list_recipes
+
+    known = [get_recipe(name) for name in list_recipes()]
+    print_json(options, {"recipes": [recipe.describe() for recipe in known]})
+    if not options.json:
+        say(f"{'name':<12}{'model':<12}{'data set':<16}{'epochs':>6}")
+        for recipe in known:
+            say(f"{recipe.name:<12}{recipe.model:<12}{recipe.dataset:<16}{recipe.epochs:>6g}\n    {recipe.title}")
 
 
 def info(options: argparse.Namespace) -> None:

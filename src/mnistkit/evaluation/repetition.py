@@ -6,11 +6,10 @@ import math
 import statistics
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from typing import Protocol, SupportsFloat, runtime_checkable
 
 from mnistkit._core.statistics import t_quantile
 from mnistkit.errors import ConfigError
-from mnistkit.evaluation.report import Report
-from mnistkit.metrics import Evaluation
 from mnistkit.seeding import seed_everything
 from mnistkit.types import JsonValue
 
@@ -70,14 +69,32 @@ class Repetition:
         }
 
 
-def repeat(train_once: Callable[[int], float | Evaluation | Report], seeds: Iterable[int] = range(5)) -> Repetition:
+class Measured(Protocol):
+    """What has an accuracy: an ``Evaluation``, a :class:`Report`, a recipe's ``Result``."""
+
+    @property
+    def accuracy(self) -> float:
+        """The fraction classified correctly."""
+        ...
+
+
+@runtime_checkable
+class Runnable(Protocol):
+    """What trains with a seed: a :class:`mnistkit.recipes.Recipe`."""
+
+    def run(self, seed: int, /) -> Measured:
+        """Train."""
+        ...
+
+
+def repeat(train_once: Callable[[int], float | Measured] | Runnable, seeds: Iterable[int] = range(5)) -> Repetition:
     """Train anew with each seed, and collect what each run is worth.
 
     Everything random is seeded before each run, so that a model made in it has the weights of its seed.
 
     Args:
-        train_once: takes a seed, trains, and returns a figure, or an evaluation or report for its accuracy. Give the seed
-            to the ``Trainer`` too, which has its own.
+        train_once: a recipe; or a function that takes a seed, trains, and returns a figure, or an evaluation, report or
+            result for its accuracy. Give the seed to the ``Trainer`` too, which has its own.
         seeds: each once.
 
     Raises:
@@ -96,9 +113,10 @@ def repeat(train_once: Callable[[int], float | Evaluation | Report], seeds: Iter
     chosen = tuple(seeds)
     if not chosen or len(set(chosen)) < len(chosen):
         raise ConfigError(f"got seeds {list(chosen)}, expected at least one, each once")
+    run = train_once.run if isinstance(train_once, Runnable) else train_once
     values = []
     for seed in chosen:
         seed_everything(seed)
-        result = train_once(seed)
-        values.append(float(result.accuracy if isinstance(result, (Evaluation, Report)) else result))
+        result = run(seed)
+        values.append(float(result if isinstance(result, SupportsFloat) else result.accuracy))
     return Repetition(chosen, tuple(values))

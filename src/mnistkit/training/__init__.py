@@ -9,8 +9,6 @@ from mnistkit.training.lr_finder import find_learning_rate as find_learning_rate
 from mnistkit.training.optimizers import OptimizerFactory as OptimizerFactory
 from mnistkit.training.optimizers import OptimizerName as OptimizerName
 from mnistkit.training.optimizers import list_optimizers as list_optimizers
-from mnistkit.training.recipes import FAST as FAST
-from mnistkit.training.recipes import Recipe as Recipe
 from mnistkit.training.schedules import Constant as Constant
 from mnistkit.training.schedules import Cosine as Cosine
 from mnistkit.training.schedules import OneCycle as OneCycle
