@@ -209,9 +209,9 @@ def test_recipes_are_listed(run, run_json):
 
 
 def test_an_unknown_recipe_is_told_the_likeliest_one(run, train_command, capsys):
-    code, _, error = run(*train_command, "--recipe", "t5")
+    code, _, error = run(*train_command, "--recipe", "lenet6")
     assert code == 2
-    assert "unknown recipe 't5'; did you mean 't" in error
+    assert "unknown recipe 'lenet6'; did you mean 'lenet5'?" in error
     with pytest.raises(SystemExit):
         main(["train", "--fast", "98"])
     assert "(choose from 99.0, 99.4, 99.6)" in capsys.readouterr().err.replace("'", "")

@@ -35,6 +35,7 @@ PRINTED = {
     "index": ["accuracy", "7 ("],
     "install": [mnistkit.__version__],
     "quickstart": ["7 ("],
+    "recipes": ["fast-99.0, seed 0: test loss", "95 % interval of the mean"],
 }
 WRITTEN = {
     "evaluation": ["report.html", "report.json", "robustness.json"],
@@ -88,6 +89,7 @@ def test_every_snippet_runs(page, shelf, hundreds, tmp_path, monkeypatch, capsys
         shutil.rmtree(tmp_path / "runs")  # the page makes this run itself
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(mnistkit, "load_mnist", lambda validation=5000, seed=0: hundreds)
+    monkeypatch.setattr("mnistkit.recipes.recipe.load_dataset", lambda name, root=None, validation=5000: hundreds)
     names = {}
     for number, snippet in enumerate(blocks(page), 1):
         exec(compile(snippet, f"{page.name}, block {number}", "exec"), names)

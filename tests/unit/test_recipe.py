@@ -9,7 +9,16 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from mnistkit import Callback, Checkpoint, Classifier, Trainer, create_model, load_model, register_model, seed_everything
+from mnistkit import (
+    Callback,
+    Checkpoint,
+    Classifier,
+    Trainer,
+    create_model,
+    load_model,
+    register_model,
+    seed_everything,
+)
 from mnistkit.callbacks import TargetReached
 from mnistkit.data import Augment, Splits
 from mnistkit.errors import CheckpointMismatchError, ConfigError

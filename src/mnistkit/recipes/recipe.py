@@ -7,7 +7,7 @@ import functools
 import inspect
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, fields, is_dataclass, replace
+from dataclasses import dataclass, field, fields, replace
 from typing import Literal
 
 import torch
@@ -24,6 +24,7 @@ from mnistkit.precision import PrecisionName
 from mnistkit.recipes.result import Result, machine
 from mnistkit.seeding import keeping_generators
 from mnistkit.training import Callback, Constant, OptimizerName, Schedule, Trainer
+from mnistkit.training.description import as_json
 from mnistkit.types import JsonValue, PathLike
 
 __all__ = ["Recipe"]
@@ -90,7 +91,7 @@ class Recipe:
 
     def describe(self) -> dict[str, JsonValue]:
         """Every setting, as JSON can hold it; functions and classes by their names."""
-        return {setting.name: _as_json(getattr(self, setting.name)) for setting in fields(self)}
+        return {setting.name: as_json(getattr(self, setting.name)) for setting in fields(self)}
 
     def load(self, seed: int = 0, *, root: PathLike | None = None) -> Splits:
         """The data set, prepared.
@@ -238,18 +239,3 @@ class Recipe:
         if self.keep == "last":
             return None
         return "val_accuracy" if len(validation) else "train_loss"
-
-
-def _as_json(value: object) -> JsonValue:
-    if value is None or isinstance(value, bool | int | float | str):
-        return value
-    if isinstance(value, Mapping):
-        return {str(name): _as_json(part) for name, part in value.items()}
-    if isinstance(value, list | tuple):
-        return [_as_json(part) for part in value]
-    if isinstance(value, functools.partial):
-        return {"kind": value.func.__qualname__, "arguments": _as_json(value.args), **value.keywords}
-    if is_dataclass(value) and not isinstance(value, type):
-        settings = {setting.name: _as_json(getattr(value, setting.name)) for setting in fields(value)}
-        return {"kind": type(value).__name__, **settings}
-    return str(getattr(value, "__qualname__", type(value).__qualname__))

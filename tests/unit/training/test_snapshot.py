@@ -400,7 +400,9 @@ def test_fewer_epochs_than_are_done_are_refused(file, train):
 
 
 def test_another_model_is_refused(saved, train):
-    with pytest.raises(CheckpointMismatchError, match=r"(?s)of another run.*model/name: 'mlp' in the file, 'lenet1' now"):
+    with pytest.raises(
+        CheckpointMismatchError, match=r"(?s)of another run.*model/name: 'mlp' in the file, 'lenet1' now"
+    ):
         trainer_of(model="lenet1").fit(train, epochs=2, resume=saved)
 
 
