@@ -48,7 +48,7 @@ def start(*arguments):
 
 
 @pytest.mark.processes
-@pytest.mark.parametrize("command", ["", "train", "evaluate", "predict", "models", "datasets", "info"])
+@pytest.mark.parametrize("command", ["", "train", "evaluate", "predict", "models", "datasets", "recipes", "info"])
 def test_help_is_answered_without_importing_anything_heavy(command):
     output, code, modules = start(*command.split(), "--help")
     assert code == 0
