@@ -559,7 +559,7 @@ def test_a_folder_that_leaves_nothing_to_measure_on_is_refused(run, train_own, t
     own = put_pictures(tmp_path / "own", mnist.train, 2)
     code, output, error = run(*train_own, own, "--validation", 0)
     assert (code, output) == (2, "")
-    assert "has no folder test, and --validation 0 leaves nothing to measure on" in error
+    assert "has no test images, and without validation images nothing to measure on" in error
 
 
 @pytest.mark.parametrize("name", ["pictures", "a" * 300, "a\0b"])
