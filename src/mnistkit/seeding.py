@@ -62,3 +62,15 @@ def keeping_generators(device: torch.device) -> Iterator[None]:
         yield
     finally:
         set_generator_states(states, device)
+
+
+@contextlib.contextmanager
+def keeping_all_generators(device: torch.device) -> Iterator[None]:
+    """The same for all that :func:`seed_everything` seeds."""
+    python, numpy = random.getstate(), np.random.get_state()
+    try:
+        with keeping_generators(device):
+            yield
+    finally:
+        random.setstate(python)
+        np.random.set_state(numpy)

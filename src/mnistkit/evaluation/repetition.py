@@ -9,8 +9,9 @@ from dataclasses import dataclass
 from typing import Protocol, SupportsFloat, runtime_checkable
 
 from mnistkit._core.statistics import t_quantile
+from mnistkit.device import resolve_device
 from mnistkit.errors import ConfigError
-from mnistkit.seeding import seed_everything
+from mnistkit.seeding import keeping_all_generators, seed_everything
 from mnistkit.types import JsonValue
 
 __all__ = ["Repetition", "repeat"]
@@ -90,7 +91,8 @@ class Runnable(Protocol):
 def repeat(train_once: Callable[[int], float | Measured] | Runnable, seeds: Iterable[int] = range(5)) -> Repetition:
     """Train anew with each seed, and collect what each run is worth.
 
-    Everything random is seeded before each run, so that a model made in it has the weights of its seed.
+    Everything random is seeded before each run, so that a model made in it has the weights of its seed; afterwards the generators
+    are as they were.
 
     Args:
         train_once: a recipe; or a function that takes a seed, trains, and returns a figure, or an evaluation, report or
@@ -115,8 +117,9 @@ def repeat(train_once: Callable[[int], float | Measured] | Runnable, seeds: Iter
         raise ConfigError(f"got seeds {list(chosen)}, expected at least one, each once")
     run = train_once.run if isinstance(train_once, Runnable) else train_once
     values = []
-    for seed in chosen:
-        seed_everything(seed)
-        result = run(seed)
-        values.append(float(result if isinstance(result, SupportsFloat) else result.accuracy))
+    with keeping_all_generators(resolve_device()):
+        for seed in chosen:
+            seed_everything(seed)
+            result = run(seed)
+            values.append(float(result if isinstance(result, SupportsFloat) else result.accuracy))
     return Repetition(chosen, tuple(values))
