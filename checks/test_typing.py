@@ -26,7 +26,7 @@ train, test = load_mnist()  # misc
 load_mnist().train.take_per_clas(3)  # attr-defined
 Trainer(lenet5(), precision="fp8")  # arg-type
 Trainer(lenet5(), learning_rate=0.1)  # call-arg
-Trainer(lenet5()).fit("mnist")  # arg-type
+Trainer(lenet5()).fit(7)  # arg-type
 Trainer(lenet5()).evaluate(load_mnist().test).acuracy  # attr-defined
 Predictor.from_checkpoint("x").predict(7)  # call-overload
 register_model(lambda *, width: lenet5())(wdith=3)  # call-arg

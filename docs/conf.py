@@ -42,7 +42,7 @@ myst_heading_anchors = 3
 myst_enable_extensions = ["colon_fence", "deflist"]
 # Names of other libraries, without their inventories: the docs build without a network.
 nitpick_ignore_regex = [
-    (r"py:.*", r"(torch|torchvision|numpy|PIL|collections)\..*"),
+    (r"py:.*", r"(torch|torchvision|numpy|PIL|collections|pathlib)\..*"),
     (r"py:class", r"(Tensor|JsonValue|np\.ndarray)"),
 ]
 
