@@ -61,7 +61,7 @@ class Recipe:
         trainer_class: trains.
         precision: as for :class:`mnistkit.Trainer`.
 
-    >>> recipe = Recipe(name="small", title="Softmax regression", model="softmax_regression", epochs=1, per_class=30)
+    >>> recipe = Recipe(name="small", title="Softmax regression", model="softmax_regression", epochs=3, per_class=30)
     >>> result = recipe.run(seed=0, progress=False)
     >>> result.accuracy > 0.5, result.split, result.classifier.card.recipe["name"]
     (True, 'test', 'small')
