@@ -719,6 +719,14 @@ def test_info_says_what_a_training_file_holds(run, run_json, trained):
     assert "epoch 2, step 26" in lines["progress"]
 
 
+def test_info_counts_the_marks_of_the_images_trained_on_and_gives_them_to_programs(run, run_json, tmp_path):
+    file = tmp_path / "model.safetensors"
+    mnistkit.Classifier.pretrained().save(file)
+    marks = run_json("info", file)["data"]["marks"]
+    assert len(marks) > 100
+    assert f"marks {len(marks):,} values" in run("info", file)[1]
+
+
 def test_info_of_a_plain_state_dict_shows_what_it_lacks(run, run_json, tmp_path):
     weights = tmp_path / "weights.pt"
     torch.save(mnistkit.create_model("lenet1").state_dict(), weights)

@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 
 __all__ = ["compare", "datasets", "evaluate", "info", "models", "recipes"]
 
+# Values of one list that a line for people shows.
+_MOST_VALUES = 100
+
 
 def evaluate(options: argparse.Namespace) -> None:
     """Measure a checkpoint."""
@@ -202,7 +205,8 @@ def _plain(value: object) -> str:
     if isinstance(value, dict):
         return ", ".join(f"{printable(key)} {_plain(item)}" for key, item in value.items()) or "-"
     if isinstance(value, (list, tuple)):
-        return " ".join(map(_plain, value)) or "-"
+        # The marks of a thousand images are for a program to compare; --json has them.
+        return f"{len(value):,} values" if len(value) > _MOST_VALUES else " ".join(map(_plain, value)) or "-"
     if isinstance(value, float):
         return f"{value:.6g}"
     return "-" if value is None else printable(value)
