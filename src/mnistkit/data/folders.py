@@ -8,6 +8,7 @@ from typing import Literal
 
 import numpy as np
 
+from mnistkit._core.files import user_path
 from mnistkit.data.datasets import DigitDataset
 from mnistkit.errors import ConfigError, DataError, ImageError
 from mnistkit.imaging import Framing, frame_image, image_files, image_suffixes, load_for_frame
@@ -57,7 +58,7 @@ def from_folder(
         raise ConfigError(
             f"framing 'mnist' makes 1 channel, white ink on black; {channels} channels need framing='resize'"
         )
-    folder = Path(path).expanduser()
+    folder = user_path(path)
     try:
         files = _by_class(folder)
     except ImageError as error:

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
+from mnistkit._core.files import user_path
 from mnistkit.data.catalogue import DatasetInfo, dataset_info
 from mnistkit.data.datasets import DigitDataset, Splits
 from mnistkit.data.idx import read_idx
@@ -76,7 +77,7 @@ def load_dataset(
     if bundled:
         folder, source = Path(str(importlib.resources.files("mnistkit.data") / "_mnist")), "bundled with mnistkit"
     else:
-        folder = cache_dir() if root is None else Path(root).expanduser()
+        folder = cache_dir() if root is None else user_path(root)
         source = str(folder)
         if missing := _missing(info, folder):
             _download(info, folder, missing, allowed=download)
@@ -110,7 +111,7 @@ def load_dataset(
 def cache_dir() -> Path:
     """Where downloaded files are kept: ``$MNISTKIT_HOME``, or the platform's cache folder."""
     if home := os.environ.get("MNISTKIT_HOME"):
-        return Path(home).expanduser()
+        return user_path(home)
     if sys.platform == "darwin":
         return Path.home() / "Library" / "Caches" / "mnistkit"
     if sys.platform == "win32":
