@@ -23,9 +23,9 @@ from mnistkit.errors import (
     DataError,
     unknown_name,
 )
-from mnistkit.forward import BATCH, forward, model_device, require_logits
 from mnistkit.imaging import Preprocessing
 from mnistkit.models import ModelSpec, model_spec
+from mnistkit.models.network import BATCH, forward, model_device, require_logits
 from mnistkit.types import PathLike
 
 __all__ = ["Classifier"]

@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from mnistkit import Classifier, Predictor, Trainer, compare, evaluate, interpret, robustness
-from mnistkit.forward import BATCH, forward
+from mnistkit.models.network import BATCH, forward
 
 COUNT = 2 * BATCH + 10
 BATCHES = math.ceil(COUNT / BATCH)

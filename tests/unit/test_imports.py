@@ -15,7 +15,7 @@ LEVELS = [
     {"types"},
     {"_core"},
     {"imaging", "calibration"},
-    {"forward", "device", "precision", "distributed", "seeding"},
+    {"device", "precision", "distributed", "seeding"},
     {"metrics"},
     {"models", "data"},
     {"checkpoint", "synthetic", "backends"},

@@ -12,7 +12,7 @@ from mnistkit._core.files import user_path
 from mnistkit.data.datasets import DigitDataset
 from mnistkit.errors import ConfigError, DataError, ImageError
 from mnistkit.imaging import Framing, frame_image, image_files, image_suffixes, load_for_frame
-from mnistkit.imaging.collections import is_hidden
+from mnistkit.imaging.folders import is_hidden
 from mnistkit.types import PathLike, SplitName
 
 __all__ = ["from_folder"]

@@ -13,7 +13,7 @@ from mnistkit.data import DigitDataset, require_dataset
 from mnistkit.device import resolve_device
 from mnistkit.errors import ConfigError
 from mnistkit.evaluation.report import Report
-from mnistkit.forward import BATCH
+from mnistkit.models.network import BATCH
 from mnistkit.reading import Predictor
 
 __all__ = ["Model", "as_classifier", "evaluate", "model_name"]

@@ -16,8 +16,8 @@ from mnistkit.evaluation.corruptions import CORRUPTIONS, corrupt
 from mnistkit.evaluation.files import read_json, write_json
 from mnistkit.evaluation.inference import Model, as_classifier, model_name
 from mnistkit.evaluation.perturbations import PERTURBATIONS, perturb
-from mnistkit.forward import BATCH
 from mnistkit.metrics import wilson_interval
+from mnistkit.models.network import BATCH
 from mnistkit.types import JsonValue, PathLike
 
 __all__ = ["Curve", "Robustness", "Score", "robustness"]

@@ -1,4 +1,4 @@
-"""Images as text: data URLs and base64, as web pages send them."""
+"""Images as web pages and data sets give them: data URLs, base64, dictionaries."""
 
 from __future__ import annotations
 
@@ -7,11 +7,16 @@ import binascii
 import os
 import re
 import urllib.parse
+from collections.abc import Mapping
+from typing import cast
 
 from mnistkit.errors import ImageError
+from mnistkit.types import ImageLike
 
-__all__ = ["image_in_bytes", "image_in_text", "shortened"]
+__all__ = ["image_in_bytes", "image_in_text", "picture_in", "shortened"]
 
+# Where a dictionary has its picture.
+_PICTURE_KEYS = ("composite", "image", "bytes", "path")
 # Two letters and more: "C:" is a disk.
 _ADDRESS = re.compile(r"[a-z][a-z0-9+.-]+://", re.IGNORECASE)
 _BASE64 = re.compile(r"[A-Za-z0-9+/_\s-]+={0,2}\s*")
@@ -55,6 +60,25 @@ def image_in_text(text: str) -> bytes | None:
     if len(text) < _SHORTEST or "\0" in text or os.path.lexists(text) or not _BASE64.fullmatch(text):
         return None
     return _decoded(text)
+
+
+def picture_in(fields: Mapping[str, object]) -> ImageLike:
+    """The picture in a dictionary, as Gradio's editor and Hugging Face's data sets give one.
+
+    Raises:
+        ImageError: if there is none, or one and a mask drawn on it.
+    """
+    if fields.get("image") is not None and fields.get("mask") is not None:
+        raise ImageError('the dictionary has an "image" and a "mask" that was drawn on it; give one of the two')
+    found = next((fields[key] for key in _PICTURE_KEYS if fields.get(key) is not None), None)
+    if isinstance(found, Mapping):
+        found = next((found[key] for key in _PICTURE_KEYS if found.get(key) is not None), None)
+    if found is not None and not isinstance(found, Mapping):
+        return cast("ImageLike", found)
+    raise ImageError(
+        f"a dictionary with {', '.join(map(repr, fields)) or 'nothing in it'} holds no picture; expected one as "
+        f"{', '.join(map(repr, _PICTURE_KEYS))}"
+    )
 
 
 def shortened(text: str) -> str:

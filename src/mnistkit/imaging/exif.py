@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import io
 import re
 import struct
-from typing import BinaryIO
 
 import PIL.Image
 import PIL.ImageOps
@@ -27,21 +25,12 @@ _TURNS = {
 }
 
 
-def hide_exif(file: BinaryIO) -> tuple[BinaryIO, bytes | None]:
-    """A JPEG whose EXIF Pillow does not see when it opens it, and that EXIF; any other file as it is."""
-    try:
-        file.seek(0)
-    except (AttributeError, io.UnsupportedOperation):  # a socket, say
-        file = io.BytesIO(file.read())
-    start = file.read(3)
-    file.seek(0)
-    if start != b"\xff\xd8\xff":
-        return file, None
-    data = file.read()
+def hide_exif(jpeg: bytes) -> tuple[bytes, bytes | None]:
+    """A JPEG without what Pillow would look at when it opens it, and its EXIF, if there is any."""
     exif = None
-    if (segment := _SEGMENT.search(data)) is not None and segment["length"] is not None:
-        exif = data[segment.start() + 4 : segment.start() + 2 + int.from_bytes(segment["length"], "big")]
-    return io.BytesIO(_SEGMENT.sub(lambda found: found[0][:4] + b"none" + found[0][8:], data)), exif
+    if (segment := _SEGMENT.search(jpeg)) is not None and segment["length"] is not None:
+        exif = jpeg[segment.start() + 4 : segment.start() + 2 + int.from_bytes(segment["length"], "big")]
+    return _SEGMENT.sub(lambda found: found[0][:4] + b"none" + found[0][8:], jpeg), exif
 
 
 def turn_upright(picture: PIL.Image.Image) -> PIL.Image.Image:

@@ -1,4 +1,4 @@
-"""From anything that holds one image to an array of uint8: files, bytes, text, PIL images, arrays, tensors."""
+"""From anything that holds pictures to arrays of uint8: files, folders, bytes, text, PIL images, arrays, tensors."""
 
 from __future__ import annotations
 
@@ -6,21 +6,22 @@ import contextlib
 import io
 import math
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import BinaryIO, Literal, cast
 
 import numpy as np
 import PIL.Image
 
-from mnistkit._core.files import open_regular
+from mnistkit._core.files import open_regular, user_path
 from mnistkit.errors import ImageError, MissingExtraError
 from mnistkit.imaging.canonical import WORK_SIDE
-from mnistkit.imaging.encoded import image_in_bytes, image_in_text, shortened
+from mnistkit.imaging.encoded import image_in_bytes, image_in_text, picture_in, shortened
 from mnistkit.imaging.exif import hide_exif, turn_upright
-from mnistkit.imaging.pixels import as_array, to_numpy, to_uint8, white_of_integers
+from mnistkit.imaging.folders import image_files
+from mnistkit.imaging.pixels import as_array, holds_numbers, pictures_in, to_numpy, to_uint8, white_of_integers
 from mnistkit.types import ImageLike
 
-__all__ = ["MAX_PIXELS", "MAX_SIDE", "load_for_frame", "load_image"]
+__all__ = ["MAX_PIXELS", "MAX_SIDE", "images_in", "load_for_frame", "load_image"]
 
 #: The largest image that is decoded, in pixels: 40 megapixels, for which decoding takes up to 2 gigabytes of memory. Measured:
 #: 18 bytes a pixel for a JPEG, 23 for a PNG with transparency, 31 for a WebP, 44 for an AVIF.
@@ -31,10 +32,38 @@ MAX_SIDE = 40_000
 # A file object that cannot go back is read whole.
 _MAX_FILE = 2**28
 _ROWS = 256
+# Where Pillow keeps EXIF and XMP.
+_TURNED = frozenset({"exif", "Raw profile type exif", "xmp", "XML:com.adobe.xmp"})
+_JPEG = b"\xff\xd8\xff"
 # The brands of HEIC files: the first box of ISO 23008-12, annex B.
 _HEIF_BRANDS = frozenset({b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1"})
-# Where web pages and data sets keep a picture in a dictionary: Gradio's editor, an image of Hugging Face's data sets.
-_PICTURE_KEYS = ("composite", "image", "bytes", "path")
+
+
+def images_in(
+    image: ImageLike | Sequence[ImageLike], *, size: tuple[int, int] = (28, 28), channels: int = 1
+) -> Sequence[ImageLike] | None:
+    """The pictures of a list, a stack or a folder; ``None`` for a single picture.
+
+    Several are: a folder's path, a list or tuple of pictures, an array ``(N, H, W)`` or ``(N, H, W, C)``, a tensor
+    ``(N, C, H, W)``, or ``(N, H, W)`` with ``N`` over 4. One is: an array ``(H, W)`` or ``(H, W, C)``, a tensor ``(H, W)`` or
+    ``(C, H, W)``, lists of numbers as an array. The numbers of a stack are understood together: white is the same in all.
+
+    Args:
+        image: one or several.
+        size: height and width of the frames that a model was trained on.
+        channels: that it was trained on.
+
+    Raises:
+        ImageError: for an array or tensor that may be either; it says what to write instead.
+    """
+    if isinstance(image, (str, os.PathLike)):
+        # Path.is_dir raises for a name that no file can have.
+        return image_files(image) if os.fspath(image) and os.path.isdir(user_path(image)) else None  # noqa: PTH112
+    if isinstance(image, Sequence) and not isinstance(image, (bytes, bytearray, memoryview)):
+        return pictures_in(as_array(image), size=size, channels=channels) if holds_numbers(image) else image
+    if isinstance(image, np.ndarray) or (hasattr(image, "detach") and hasattr(image, "ndim")):
+        return pictures_in(image, size=size, channels=channels)
+    return None
 
 
 def load_image(
@@ -62,7 +91,9 @@ def load_image(
     picture = _open(image, side, white)
     _require_size(*picture.size)
     try:
-        opaque = _without_alpha(_to_8_bits(turn_upright(picture)))
+        # A PNG has nothing to turn it by but these entries.
+        upright = picture if picture.format == "PNG" and _TURNED.isdisjoint(picture.info) else turn_upright(picture)
+        opaque = _without_alpha(_to_8_bits(upright))
         return np.asarray(opaque.convert("L" if channels == 1 else "RGB"))
     except Exception as error:  # a PIL image may be decoded only here; see _decode
         raise ImageError(f"the image is damaged, or its file is closed: {_reason(error)}") from error
@@ -96,10 +127,11 @@ def _open(image: ImageLike, side: int | None, white: float | None) -> PIL.Image.
         _refuse_programs(image)
         return image
     if isinstance(image, Mapping):
-        return _open(_picture_in(image), side, white)
+        return _open(picture_in(image), side, white)
     if isinstance(image, str):
-        content = image_in_text(image)
-        return _decode(image if content is None else io.BytesIO(content), side, shortened(image))
+        # Text that names a file is a path, and no picture in base64.
+        content = None if os.path.lexists(image) else image_in_text(image)
+        return _decode(image if content is None else io.BytesIO(content), side, image)
     if isinstance(image, (bytes, bytearray, memoryview)):
         return _decode(io.BytesIO(image_in_bytes(bytes(image))), side, f"this {type(image).__name__}")
     if isinstance(image, os.PathLike) or hasattr(image, "read"):
@@ -113,26 +145,9 @@ def _open(image: ImageLike, side: int | None, white: float | None) -> PIL.Image.
     )
 
 
-def _picture_in(fields: Mapping[str, object]) -> ImageLike:
-    if fields.get("image") is not None and fields.get("mask") is not None:
-        raise ImageError('the dictionary has an "image" and a "mask" that was drawn on it; give one of the two')
-    found = next((fields[key] for key in _PICTURE_KEYS if fields.get(key) is not None), None)
-    if isinstance(found, Mapping):
-        found = next((found[key] for key in _PICTURE_KEYS if found.get(key) is not None), None)
-    if found is not None and not isinstance(found, Mapping):
-        return cast("ImageLike", found)
-    raise ImageError(
-        f"a dictionary with {', '.join(map(repr, fields)) or 'nothing in it'} holds no picture; expected one as "
-        f"{', '.join(map(repr, _PICTURE_KEYS))}"
-    )
-
-
 def _decode(source: str | os.PathLike[str] | BinaryIO, side: int | None, name: str = "") -> PIL.Image.Image:
     if isinstance(source, io.TextIOBase):
         raise ImageError('the file was opened as text; open(path, "rb") opens it as an image')
-    if isinstance(source, (str, os.PathLike)):
-        name = shortened(os.fsdecode(source))
-    name = name or f"this {type(source).__name__}"
     try:
         with contextlib.ExitStack() as opened:
             if isinstance(source, (str, os.PathLike)):
@@ -141,14 +156,21 @@ def _decode(source: str | os.PathLike[str] | BinaryIO, side: int | None, name: s
             else:
                 file = _rewound(source)
             return _decode_file(file, side)
-    except FileNotFoundError as error:
-        raise ImageError(f"there is no image file {name}") from error
-    except PIL.UnidentifiedImageError as error:
-        raise ImageError(f"{name} is not an image that can be read (PNG, JPEG, BMP, GIF, TIFF, WebP ...)") from error
-    except (PIL.Image.DecompressionBombError, PIL.Image.DecompressionBombWarning) as error:
-        raise ImageError(f"{name} is larger than {MAX_PIXELS // 10**6} megapixels; scale it down") from error
     except Exception as error:  # the decoders of damaged files raise whatever they stumble over
-        raise ImageError(f"{name} cannot be read as an image: {_reason(error)}") from error
+        if isinstance(source, (str, os.PathLike)):
+            name = os.fsdecode(source)
+        raise ImageError(_problem(error, shortened(name) or f"this {type(source).__name__}")) from error
+
+
+def _problem(error: Exception, name: str) -> str:
+    """Why a picture of this name cannot be decoded."""
+    if isinstance(error, FileNotFoundError):
+        return f"there is no image file {name}"
+    if isinstance(error, PIL.UnidentifiedImageError):
+        return f"{name} is not an image that can be read (PNG, JPEG, BMP, GIF, TIFF, WebP ...)"
+    if isinstance(error, (PIL.Image.DecompressionBombError, PIL.Image.DecompressionBombWarning)):
+        return f"{name} is larger than {MAX_PIXELS // 10**6} megapixels; scale it down"
+    return f"{name} cannot be read as an image: {_reason(error)}"
 
 
 def _decode_file(file: BinaryIO, side: int | None) -> PIL.Image.Image:
@@ -156,7 +178,10 @@ def _decode_file(file: BinaryIO, side: int | None) -> PIL.Image.Image:
     file.seek(0)
     if head[4:8] == b"ftyp" and head[8:12] in _HEIF_BRANDS:
         return _decode_heif(file)
-    file, exif = hide_exif(file)
+    exif = None
+    if head.startswith(_JPEG):
+        jpeg, exif = hide_exif(file.read())
+        file = io.BytesIO(jpeg)
     picture = PIL.Image.open(file)
     _refuse_programs(picture)
     if side is not None:

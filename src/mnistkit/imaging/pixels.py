@@ -1,4 +1,4 @@
-"""What the numbers of an array mean: which of them is white, for training and for prediction alike.
+"""What an array is: one picture or several, and which number is white, for training and for prediction alike.
 
 ==============================================  =================================================================
 numbers                                         white
@@ -25,12 +25,16 @@ from mnistkit.errors import ImageError
 if TYPE_CHECKING:
     from torch import Tensor
 
-__all__ = ["as_array", "tensor_values", "to_numpy", "to_uint8", "white_of_integers"]
+__all__ = ["as_array", "holds_numbers", "pictures_in", "tensor_values", "to_numpy", "to_uint8", "white_of_integers"]
 
 _DEPTHS = (255, 1023, 4095, 16383, 65535)
 # scikit-learn's digits are floats from 0 to 16.
 _FEWEST_GREYS = 16
 _AT_ONCE = 2**20
+_MOST_CHANNELS = 4
+_MNIST_SIZE = (28, 28)
+# A picture of digits is not so much longer than wide.
+_LONGEST = 8
 
 
 def as_array(numbers: Sequence[object]) -> np.ndarray:
@@ -46,6 +50,14 @@ def as_array(numbers: Sequence[object]) -> np.ndarray:
     if array.dtype.kind not in "buif":
         raise ImageError(f"the list holds {array.dtype}, expected numbers, or pictures")
     return array
+
+
+def holds_numbers(values: object) -> bool:
+    """Whether lists inside lists end in a number."""
+    for _ in range(4):
+        if isinstance(values, (list, tuple)) and values:
+            values = values[0]
+    return isinstance(values, (int, float, np.number))
 
 
 def to_numpy(image: np.ndarray | Tensor | object) -> np.ndarray:
@@ -76,6 +88,24 @@ def tensor_values(image: np.ndarray | Tensor | object) -> np.ndarray:
     except (AttributeError, TypeError, RuntimeError) as error:
         raise ImageError(f"this {type(image).__name__} has no pixels to read: {_first_line(error)}") from error
     return array
+
+
+def pictures_in(
+    image: np.ndarray | Tensor | object, *, size: tuple[int, int], channels: int
+) -> list[np.ndarray] | None:
+    """The pictures of a stack, of which white is the same number in all; ``None`` for a single picture.
+
+    Args:
+        image: an array or a tensor.
+        size: height and width of the frames that a model was trained on.
+        channels: that it was trained on.
+
+    Raises:
+        ImageError: if it may be either; it says what to write instead.
+    """
+    if isinstance(image, np.ndarray):
+        return _pictures_of(to_numpy(image), size)
+    return _pictures_of_tensor(cast("np.ndarray", image), size, channels)
 
 
 def to_uint8(array: np.ndarray, white: float | None = None) -> np.ndarray:
@@ -110,6 +140,44 @@ def to_uint8(array: np.ndarray, white: float | None = None) -> np.ndarray:
 def white_of_integers(high: float) -> int:
     """What is white in integers of which the largest is this, as the table above says."""
     return 1 if high == 1 else next((white for white in _DEPTHS if high <= white), _DEPTHS[-1])
+
+
+def _pictures_of(array: np.ndarray, size: tuple[int, int]) -> list[np.ndarray] | None:
+    # Three dimensions are a stack, unless the last has the size of channels.
+    if array.ndim == 4 or (array.ndim == 3 and array.shape[2] > _MOST_CHANNELS):
+        return list(to_uint8(array))
+    if array.ndim == 2:
+        _refuse_rows(array.shape[0], array.shape[1], size)
+    return None
+
+
+def _pictures_of_tensor(tensor: np.ndarray, size: tuple[int, int], channels: int) -> list[np.ndarray] | None:
+    shape = tuple(tensor.shape) if tensor.ndim <= 4 else ()
+    if len(shape) == 4:
+        return list(to_uint8(to_numpy(tensor)))
+    if len(shape) == 3 and shape[0] > _MOST_CHANNELS < shape[2]:
+        return list(to_uint8(np.moveaxis(to_numpy(tensor), -1, 0)))
+    if len(shape) == 3 and 1 < shape[0] <= _MOST_CHANNELS and shape[1:] in {size, _MNIST_SIZE} and channels == 1:
+        raise ImageError(
+            f"a tensor of shape {shape} may be {shape[0]} pictures, or one of {shape[0]} channels; "
+            "write tensor[:, None] for pictures, and tensor[None] for one in colour"
+        )
+    if len(shape) == 2:
+        _refuse_rows(shape[0], shape[1], size)
+    return None
+
+
+def _refuse_rows(height: int, width: int, size: tuple[int, int]) -> None:
+    """An array whose rows may be pictures that were flattened, as the tables of Kaggle, OpenML and scikit-learn have them."""
+    side = round(width**0.5)
+    frame = width == size[0] * size[1] or width == _MNIST_SIZE[0] * _MNIST_SIZE[1]
+    square = side * side == width and side >= 8 and not width / _LONGEST <= height <= width * _LONGEST
+    if height and height != width and (frame or square):
+        high, wide = size if width == size[0] * size[1] else (side, side)
+        raise ImageError(
+            f"an array of shape ({height}, {width}) may be {height} pictures of {width} pixels in a row, or one; "
+            f"write array.reshape(-1, {high}, {wide}) for pictures, and [array] for one"
+        )
 
 
 def _white(dtype: np.dtype[np.generic], low: float, high: float) -> float:

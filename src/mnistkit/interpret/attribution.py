@@ -10,9 +10,9 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from mnistkit.errors import ConfigError, DataError
-from mnistkit.forward import BATCH, evaluating, forward, model_device
 from mnistkit.interpret.layers import convolutions, layer_of, outputs_of
 from mnistkit.interpret.subject import Subject, network_of, prepared
+from mnistkit.models.network import BATCH, evaluating, forward, model_device
 
 __all__ = ["Target", "grad_cam", "occlusion", "saliency"]
 

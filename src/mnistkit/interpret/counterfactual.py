@@ -9,8 +9,8 @@ from torch import Tensor, nn
 
 from mnistkit.data import Preprocessing
 from mnistkit.errors import ConfigError, DataError
-from mnistkit.forward import evaluating, model_device
 from mnistkit.interpret.subject import Subject, network_of
+from mnistkit.models.network import evaluating, model_device
 from mnistkit.reading import Predictor
 
 __all__ = ["Edit", "smallest_edit"]

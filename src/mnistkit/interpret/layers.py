@@ -9,8 +9,8 @@ import torch
 from torch import Tensor, nn
 
 from mnistkit.errors import ConfigError, DataError, unknown_name
-from mnistkit.forward import BATCH, forward
 from mnistkit.interpret.subject import Subject, network_of, prepared
+from mnistkit.models.network import BATCH, forward
 
 __all__ = ["activations", "convolutions", "embed", "kernels", "layer_of", "outputs_of"]
 

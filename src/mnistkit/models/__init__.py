@@ -1,7 +1,5 @@
 """Models: typed factories, the registry that knows them by name, and a layer-by-layer summary."""
 
-from mnistkit.models.base import activation_layer as activation_layer
-from mnistkit.models.base import list_activations as list_activations
 from mnistkit.models.cnn import ConvNet as ConvNet
 from mnistkit.models.cnn import convnet as convnet
 from mnistkit.models.cnn import digit_cnn as digit_cnn
@@ -11,6 +9,8 @@ from mnistkit.models.fast import FastCNN as FastCNN
 from mnistkit.models.fast import fast_cnn as fast_cnn
 from mnistkit.models.layer_table import Summary as Summary
 from mnistkit.models.layer_table import summary as summary
+from mnistkit.models.layers import activation_layer as activation_layer
+from mnistkit.models.layers import list_activations as list_activations
 from mnistkit.models.lenet import LeNet as LeNet
 from mnistkit.models.lenet import lenet1 as lenet1
 from mnistkit.models.lenet import lenet4 as lenet4
@@ -18,6 +18,11 @@ from mnistkit.models.lenet import lenet5 as lenet5
 from mnistkit.models.mlp import MLP as MLP
 from mnistkit.models.mlp import mlp as mlp
 from mnistkit.models.mlp import softmax_regression as softmax_regression
+from mnistkit.models.network import BATCH as BATCH
+from mnistkit.models.network import evaluating as evaluating
+from mnistkit.models.network import forward as forward
+from mnistkit.models.network import model_device as model_device
+from mnistkit.models.network import require_logits as require_logits
 from mnistkit.models.registry import ModelSpec as ModelSpec
 from mnistkit.models.registry import create_model as create_model
 from mnistkit.models.registry import list_models as list_models

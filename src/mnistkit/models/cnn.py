@@ -5,14 +5,8 @@ from __future__ import annotations
 from torch import Tensor, nn
 
 from mnistkit.errors import ConfigError
-from mnistkit.models.base import (
-    ImageClassifier,
-    flat_features,
-    pool_and_activate,
-    require_pair,
-    require_positive,
-    require_probability,
-)
+from mnistkit.models.layers import flat_features, pool_and_activate, require_pair, require_positive, require_probability
+from mnistkit.models.network import ImageClassifier
 from mnistkit.models.registry import register_model
 
 __all__ = ["ConvNet", "convnet", "digit_cnn", "example_cnn", "handwriting_cnn"]

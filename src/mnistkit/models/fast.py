@@ -5,7 +5,8 @@ from __future__ import annotations
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from mnistkit.models.base import ImageClassifier, flat_features, lay_out, require_pair, require_positive
+from mnistkit.models.layers import flat_features, require_pair, require_positive
+from mnistkit.models.network import ImageClassifier, lay_out
 from mnistkit.models.registry import register_model
 
 __all__ = ["FastCNN", "fast_cnn"]

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from mnistkit.errors import ConfigError
-from mnistkit.forward import evaluating
+from mnistkit.models.network import evaluating
 
 __all__ = ["LayerSummary", "Summary", "summary"]
 

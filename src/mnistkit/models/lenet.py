@@ -10,9 +10,8 @@ from typing import Literal
 from torch import nn
 
 from mnistkit.errors import ConfigError
-from mnistkit.models.base import (
+from mnistkit.models.layers import (
     Activation,
-    ImageClassifier,
     Pool,
     activation_layer,
     flat_features,
@@ -20,6 +19,7 @@ from mnistkit.models.base import (
     require_positive,
     require_probability,
 )
+from mnistkit.models.network import ImageClassifier
 from mnistkit.models.registry import register_model
 
 __all__ = ["LeNet", "lenet1", "lenet4", "lenet5"]

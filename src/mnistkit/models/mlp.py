@@ -8,7 +8,7 @@ import math
 from torch import Tensor, nn
 
 from mnistkit.errors import ConfigError, DataError
-from mnistkit.models.base import Activation, activation_layer, require_positive, require_probability
+from mnistkit.models.layers import Activation, activation_layer, require_positive, require_probability
 from mnistkit.models.registry import register_model
 
 __all__ = ["MLP", "mlp", "softmax_regression"]

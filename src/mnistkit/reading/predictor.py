@@ -12,14 +12,13 @@ from typing import TYPE_CHECKING, BinaryIO, TypeVar, overload
 import numpy as np
 import PIL.Image
 
-from mnistkit.errors import ConfigError, ImageError
-from mnistkit.imaging import Preprocessing, images_in, load_image
-from mnistkit.reading import single
+from mnistkit.errors import BlankImageError, ConfigError, ImageError
+from mnistkit.imaging import Preprocessing, frame_image, frame_in_stages, images_in, load_for_frame, load_image
 from mnistkit.reading.explanation import Explanation
 from mnistkit.reading.page import read_page
 from mnistkit.reading.prediction import Prediction
 from mnistkit.reading.reading import Reading
-from mnistkit.reading.single import Candidate
+from mnistkit.reading.single import Candidate, look_again, reject
 from mnistkit.types import ImageLike, PathLike
 
 if TYPE_CHECKING:
@@ -150,7 +149,7 @@ class Predictor:
         several = images_in(image, size=preprocessing.size, channels=preprocessing.channels)
         if several is None:
             candidate = self._find(image, coverage)  # type: ignore[arg-type]  # images_in knows sequences
-            return single.predict([candidate], self.classifier, coverage)[0]
+            return self._predict([candidate], coverage)[0]
         predictions = []
         for position, result in enumerate(self.stream(several, coverage=coverage)):
             if isinstance(result, ImageError):
@@ -189,7 +188,7 @@ class Predictor:
                 each = pool.map if time.perf_counter() - start > _WORTH_THREADS else map
                 found += each(find_or_error, rest)
                 candidates = [result for result in found if not isinstance(result, ImageError)]
-                read = iter(single.predict(candidates, self.classifier, coverage))
+                read = iter(self._predict(candidates, coverage))
                 for result in found:
                     yield result if isinstance(result, ImageError) else next(read)
 
@@ -207,9 +206,8 @@ class Predictor:
         >>> print(explanation.prediction.label, *explanation.stages)
         1 picture ink digit strokes frame
         """
-        chosen, logits = single.choose([self._find(image, None)], self.classifier)
-        prediction = single.predictions_from(logits, chosen, self.classifier)[0]
-        return Explanation(prediction, chosen[0].stages)
+        chosen, logits = self._choose([self._find(image, None)])
+        return Explanation(self._likeliest(logits, chosen)[0], chosen[0].stages)
 
     def read(self, image: ImageLike) -> Reading:
         """Read all the digits in a picture, line by line; a blank picture has none.
@@ -238,7 +236,55 @@ class Predictor:
         return read_page(load_image(image, channels=3), self.classifier)
 
     def _find(self, image: ImageLike, coverage: float | None) -> Candidate:
-        return single.find(image, self.classifier.preprocessing, blank=coverage is not None)
+        """The likeliest candidate of an image; where answers may be refused, an empty one of a blank image."""
+        preprocessing = self.classifier.preprocessing
+        size, framing = preprocessing.size, preprocessing.framing
+        try:
+            picture = load_for_frame(image, size=size, framing=framing, channels=preprocessing.channels)
+            if framing == "mnist":
+                stages = frame_in_stages(picture, size=size)
+                frame = preprocessing.reshape(stages.frame[None, None])[0]
+                return Candidate(frame, stages.share, stages.pictures(), picture)
+            frame = frame_image(picture, size=size, framing=framing)
+        except BlankImageError:
+            if coverage is None:
+                raise
+            return Candidate(preprocessing.reshape(np.zeros((1, preprocessing.channels, *size), np.uint8))[0])
+        stages_seen = {"picture": picture, "frame": np.moveaxis(frame, 0, -1).squeeze()}
+        return Candidate(preprocessing.reshape(frame[None])[0], stages=stages_seen)
+
+    def _predict(self, candidates: Sequence[Candidate], coverage: float | None) -> list[Prediction]:
+        """A prediction for each of several pictures, of which the likeliest candidates are given."""
+        if not candidates:
+            return []
+        chosen, logits = self._choose(candidates)
+        predictions = self._likeliest(logits, chosen)
+        if coverage is None:
+            return predictions
+        return reject(predictions, logits, chosen, self.classifier.calibration, coverage)
+
+    def _choose(self, candidates: Sequence[Candidate]) -> tuple[list[Candidate], np.ndarray]:
+        """The candidates that are read, and their logits.
+
+        Where one is no digit, for all that a background class can tell, and another of the picture surely is, that is taken.
+        """
+        chosen = list(candidates)
+        logits = self.classifier.logits(np.stack([candidate.frame for candidate in chosen]))
+        if self.classifier.calibration.background:
+            for number in np.flatnonzero(self.classifier.calibration.scores(logits) < 0):
+                if (better := look_again(chosen[number], self.classifier)) is not None:
+                    chosen[number], logits[number] = better
+        return chosen, logits
+
+    def _likeliest(self, logits: np.ndarray, candidates: Sequence[Candidate]) -> list[Prediction]:
+        # A network may tell more classes than were named.
+        names = (*self.classifier.classes, *map(str, range(len(self.classifier.classes), logits.shape[1])))
+        predictions = []
+        for row, candidate in zip(self.classifier.calibration.probabilities(logits).tolist(), candidates, strict=True):
+            label = max(range(len(row)), key=row.__getitem__)
+            frame = candidate.frame[0] if len(candidate.frame) == 1 else np.moveaxis(candidate.frame, 0, -1)
+            predictions.append(Prediction(label, names[label], row[label], tuple(row), frame, names))
+        return predictions
 
 
 def _chunks(items: Iterable[_T], size: int) -> Iterator[list[_T]]:

@@ -18,8 +18,8 @@ from mnistkit.data import Augmentation, refuse_test_images
 from mnistkit.device import resolve_device
 from mnistkit.distributed import TIMEOUT, World
 from mnistkit.errors import ConfigError, NonFiniteLossError
-from mnistkit.forward import evaluating
 from mnistkit.metrics import Evaluation, Metric, MetricSums
+from mnistkit.models.network import evaluating
 from mnistkit.precision import Precision, PrecisionName
 from mnistkit.seeding import derive_seed, keeping_generators
 from mnistkit.training import snapshot

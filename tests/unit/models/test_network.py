@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from mnistkit.forward import evaluating, model_device
+from mnistkit.models.network import evaluating, model_device
 
 
 def test_a_model_is_in_eval_mode_and_then_each_module_in_its_own():

@@ -1,22 +1,19 @@
-"""What the image classifiers share: a convolutional part, a dense part, and a check of what comes in."""
+"""What the factories share: layers by name, how many numbers convolutions leave, and checks of what is asked for."""
 
 from __future__ import annotations
 
 import math
 from typing import Literal, TypeAlias
 
-import torch
-from torch import Tensor, nn
+from torch import nn
 
-from mnistkit.errors import ConfigError, DataError, unknown_name
+from mnistkit.errors import ConfigError, unknown_name
 
 __all__ = [
     "Activation",
-    "ImageClassifier",
     "Pool",
     "activation_layer",
     "flat_features",
-    "lay_out",
     "list_activations",
     "pool_and_activate",
     "require_pair",
@@ -36,54 +33,6 @@ _ACTIVATIONS: dict[str, type[nn.Module]] = {
 }
 # Those that never decrease: taking a maximum before or after them is the same.
 _MONOTONE = frozenset({"relu", "tanh", "sigmoid"})
-
-
-class ImageClassifier(nn.Module):
-    """A convolutional part and a dense part; from normalised images to logits.
-
-    Shape:
-        input: float ``(N, *input_shape)``. output: float ``(N, classes)``, logits: no softmax.
-
-    Attributes:
-        conv: layers from the image to feature maps.
-        fc: layers from the flattened maps to the logits.
-        input_shape: ``(C, H, W)`` of one image.
-    """
-
-    def __init__(self, conv: nn.Sequential, fc: nn.Sequential, input_shape: tuple[int, int, int]) -> None:
-        super().__init__()
-        self.conv = conv
-        self.fc = fc
-        self.input_shape = input_shape
-
-    def forward(self, images: Tensor) -> Tensor:
-        """Logits ``(N, classes)`` of images ``(N, C, H, W)``.
-
-        Raises:
-            DataError: for images of another shape.
-        """
-        self._check(images)
-        logits: Tensor = self.fc(self.conv(lay_out(images)).flatten(1))
-        return logits
-
-    def _check(self, images: Tensor) -> None:
-        if images.shape[1:] != self.input_shape:
-            expected = ", ".join(map(str, self.input_shape))
-            raise DataError(
-                f"got images of shape {tuple(images.shape)}, this {type(self).__name__} expects (N, {expected})"
-            )
-
-
-def lay_out(images: Tensor) -> Tensor:
-    """The same images as convolutions are quickest with: on a CPU with the channels innermost in memory.
-
-    All layers after keep to it, and compute 1.1 to 1.9 times as fast (``docs/performance.md``). The weights stay as they
-    are, and with them optimizers, averages and checkpoints.
-    """
-    if images.device.type != "cpu":
-        return images
-    # With one channel torch takes either layout for the other, so only a copy has the strides that say it.
-    return images.clone(memory_format=torch.channels_last)
 
 
 def activation_layer(name: str) -> nn.Module:
