@@ -27,6 +27,7 @@ class Precision:
     Attributes:
         name: of the format in use.
         reason: why it was chosen; ``None`` where nothing was to choose.
+        scaler: of float16's losses; disabled in the other formats.
 
     Raises:
         ConfigError: for an unknown name, or for float16 on a CPU.
@@ -70,7 +71,7 @@ class Precision:
             raise ConfigError("precision 'fp16' needs a GPU; on a CPU use 'bf16' or 'fp32'")
         self.name = name
         self._dtype = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}[name]
-        self._scaler = torch.amp.GradScaler(self.device.type, enabled=name == "fp16")
+        self.scaler = torch.amp.GradScaler(self.device.type, enabled=name == "fp16")
 
     def autocast(self) -> contextlib.AbstractContextManager[object]:
         """A context in which a forward pass runs in this precision; it ends even when the pass raises."""
@@ -87,30 +88,30 @@ class Precision:
         """
         # Inside a forward pass, what was cast is remembered; weights change before the next one.
         with torch.autocast(self.device.type, enabled=False) if self.name != "fp32" else contextlib.nullcontext():
-            torch.autograd.backward(self._scaler.scale(loss), inputs=parameters)
+            torch.autograd.backward(self.scaler.scale(loss), inputs=parameters)
         if self.name != "fp32":
             torch.clear_autocast_cache()
 
     def unscale(self, optimizer: torch.optim.Optimizer) -> None:
         """Bring the gradients of an optimizer's parameters back to their true size."""
-        self._scaler.unscale_(optimizer)
+        self.scaler.unscale_(optimizer)
 
     def step(self, optimizer: torch.optim.Optimizer) -> None:
         """Update the parameters, unless float16 gradients overflowed."""
-        self._scaler.step(optimizer)
+        self.scaler.step(optimizer)
 
     def update(self) -> None:
         """Adapt the loss scale; once after all optimizers of a step."""
-        self._scaler.update()
+        self.scaler.update()
 
     def state_dict(self) -> dict[str, object]:
         """The loss scale and its history; empty unless in float16."""
-        return dict(self._scaler.state_dict())
+        return dict(self.scaler.state_dict())
 
     def load_state_dict(self, state: dict[str, object]) -> None:
         """Restore what :meth:`state_dict` returned."""
         if state:
-            self._scaler.load_state_dict(state)
+            self.scaler.load_state_dict(state)
 
 
 def _has_bfloat16_matrices() -> bool:

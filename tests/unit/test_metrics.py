@@ -1,5 +1,6 @@
 import json
 import math
+import weakref
 
 import pytest
 import torch
@@ -123,22 +124,34 @@ def test_a_long_run_of_single_precision_losses_loses_nothing():
 
 def test_sums_keep_no_graph_alive():
     sums = MetricSums()
-    weight = torch.ones((), requires_grad=True)
-    sums.update(StepOutput(weight * 2, _logits([0]) * weight, {"m": weight * 3}), torch.tensor([0]))
-    assert not any(isinstance(value, torch.Tensor) for value in sums._sums.values())
-    assert sums.compute() == Evaluation(2.0, 1, 1, {"m": 3.0})
+    weight, factor = torch.ones((), requires_grad=True), torch.ones(2)
+    # Each graph holds the factor, for the gradient of the weight.
+    held = weakref.ref(factor)
+    output = StepOutput((weight * factor).sum(), _logits([0]) * (weight * factor).sum(), {"m": weight * factor})
+    del factor
+    assert held() is not None
+    sums.update(output, torch.tensor([0]))
+    del output
+    assert held() is None
+    assert sums.state_dict()["loss"] == 2.0
 
 
-def test_on_another_device_sums_stay_there_wide_and_without_a_graph():
-    sums, weight = MetricSums("meta"), torch.ones((), dtype=torch.float16, device="meta", requires_grad=True)
+def test_on_another_device_sums_stay_there_and_nothing_waits_for_them():
+    sums, weight = MetricSums("meta"), torch.ones((), device="meta", requires_grad=True)
     logits, labels = torch.zeros(3, 4, device="meta") * weight, torch.zeros(3, dtype=torch.int64, device="meta")
     for _ in range(2):
         # A meta tensor has no value: whatever waited for one would raise.
         sums.update(StepOutput(weight * 2, logits, {"m": weight * 3}), labels)
-    kept = {name: value for name, value in sums._sums.items() if isinstance(value, torch.Tensor)}
-    assert set(kept) == {"loss", "correct", "metrics/m"}
-    for value in kept.values():
-        assert (value.device.type, value.dtype, value.requires_grad) == ("meta", torch.float64, False)
+    with pytest.raises(RuntimeError, match="meta tensors"):
+        sums.compute()
+
+
+def test_figures_of_several_numbers_are_added_up_wide_and_without_a_graph():
+    sums, weight = MetricSums(), torch.ones(2, dtype=torch.float16, requires_grad=True)
+    for _ in range(2):
+        sums.update(StepOutput(torch.tensor(1.0), None, {"m": weight * 40_000}), torch.tensor([0, 1]))
+    value = sums.state_dict()["metrics/m"]
+    assert (value.dtype, value.requires_grad, value.tolist()) == (torch.float64, False, [160_000, 160_000])
 
 
 def test_the_state_survives_json_to_the_last_bit():

@@ -15,7 +15,7 @@ def model():
 def scaled():
     """Float16's loss scaling, which torch also does on a CPU, so that it can be seen to work."""
     precision = Precision()
-    precision._scaler = torch.amp.GradScaler("cpu", init_scale=1024.0, growth_interval=2)
+    precision.scaler = torch.amp.GradScaler("cpu", init_scale=1024.0, growth_interval=2)
     return precision
 
 
@@ -128,7 +128,7 @@ def test_the_scale_and_its_history_can_be_restored(scaled, model):
     saved = scaled.state_dict()
     assert (saved["scale"], saved["_growth_tracker"]) == (1024.0, 1)
     again = Precision()
-    again._scaler = torch.amp.GradScaler("cpu", init_scale=2.0, growth_interval=2)
+    again.scaler = torch.amp.GradScaler("cpu", init_scale=2.0, growth_interval=2)
     again.load_state_dict(saved)
     step(again)
     assert again.state_dict()["scale"] == 2048.0

@@ -10,7 +10,7 @@ import numpy as np
 
 from mnistkit.synthetic.stroke_styles import Point, Stroke
 
-__all__ = ["SIDE", "draw_lines", "draw_strokes", "smooth", "vary_strength"]
+__all__ = ["SIDE", "draw_lines", "draw_strokes", "smooth", "trace", "vary_strength"]
 
 # Side of the canvas, and how much of it the longer side of a digit takes; the rest is paper.
 SIDE = 96
@@ -37,7 +37,7 @@ def draw_strokes(
     pen: float | None = None,
 ) -> np.ndarray:
     """White on black, uint8 ``(96, 96)``, by a hand of its own; ``widths`` are the least and the greatest stretch."""
-    return draw_lines(_slant(_trace(strokes, generator), generator, widths), generator, pen)
+    return draw_lines(_slant(trace(strokes, generator), generator, widths), generator, pen)
 
 
 def draw_lines(lines: Sequence[np.ndarray], generator: np.random.Generator, pen: float | None = None) -> np.ndarray:
@@ -57,7 +57,7 @@ def draw_lines(lines: Sequence[np.ndarray], generator: np.random.Generator, pen:
     return picture
 
 
-def _trace(strokes: Sequence[Stroke], generator: np.random.Generator) -> list[np.ndarray]:
+def trace(strokes: Sequence[Stroke], generator: np.random.Generator) -> list[np.ndarray]:
     """The path of the pen in each stroke, ``(points, 2)``, with every joint a little out of its place."""
     unsteadiness = generator.uniform(0, 5)
     joints: dict[Point, np.ndarray] = {}

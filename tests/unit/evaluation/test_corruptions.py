@@ -209,7 +209,7 @@ def test_a_stripe_is_the_negative_of_the_outer_quarters(images):
 
 
 def test_plasma_is_a_landscape_from_0_to_1_without_an_edge(generator):
-    heights = light._plasma(4, 1.7, generator)
+    heights = light.plasma(4, 1.7, generator)
     assert heights.shape == (4, 256, 256)
     assert heights.amin((1, 2)).tolist() == [0] * 4
     assert heights.amax((1, 2)).tolist() == [1] * 4
@@ -220,13 +220,13 @@ def test_plasma_is_a_landscape_from_0_to_1_without_an_edge(generator):
 
 
 def test_more_decay_makes_smoother_fog(generator):
-    rough, smooth = (light._plasma(4, decay, torch.Generator().manual_seed(0)) for decay in (1.4, 2.0))
+    rough, smooth = (light.plasma(4, decay, torch.Generator().manual_seed(0)) for decay in (1.4, 2.0))
     assert (rough - rough.roll(1, 2)).abs().mean() > 2 * (smooth - smooth.roll(1, 2)).abs().mean()
 
 
 @pytest.mark.parametrize("decay", [1.4, 2.0])
 def test_plasma_gets_weaker_by_the_square_of_its_decay(generator, decay):
-    heights = light._plasma(4, decay, generator)
+    heights = light.plasma(4, decay, generator)
 
     def wobble(half):
         corners = heights[:, :: 2 * half, :: 2 * half]
@@ -273,7 +273,7 @@ def test_a_dotted_line_runs_from_side_to_side(generator):
 
 def test_the_ink_of_a_line_falls_off_as_the_logarithm():
     one = torch.tensor([0.0])
-    line = lines._line(torch.zeros(1, 28, 28), one, one + 14, one + 28, one + 14)[0, :, 5]
+    line = lines.line(torch.zeros(1, 28, 28), one, one + 14, one + 28, one + 14)[0, :, 5]
     expected = [max(0.0, 1 + math.log(1 - distance / 2.3)) for distance in (0, 1, 2)]
     assert line[14:17].tolist() == pytest.approx(expected, abs=1e-6)
     assert line[12:14].tolist() == pytest.approx(expected[:0:-1], abs=1e-6)

@@ -9,7 +9,6 @@ from torch import nn
 from mnistkit import create_model
 from mnistkit.errors import ConfigError, DataError
 from mnistkit.interpret import grad_cam, occlusion, saliency
-from mnistkit.interpret.attribution import _patches
 
 
 def linear(weights):
@@ -120,7 +119,11 @@ def test_covering_paper_with_paper_changes_nothing(images):
 @given(st.integers(1, 12), st.integers(1, 12), st.integers(1, 5), st.data())
 def test_patches_have_their_size_and_reach_every_border(height, width, stride, data):
     size = data.draw(st.integers(1, min(height, width)))
-    masks = _patches(height, width, size, stride)
+    model = linear(torch.zeros(2, height * width))
+    seen = []
+    model.register_forward_pre_hook(lambda module, inputs: seen.append(inputs[0]))
+    occlusion(model, torch.zeros(1, 1, height, width), size=size, stride=stride, fill=1.0)
+    masks = seen[1][:, 0] == 1
     assert (masks.sum((1, 2)) == size * size).all()
     assert len(masks.unique(dim=0)) == len(masks)
     covered = masks.any(0)

@@ -12,7 +12,6 @@ from mnistkit.calibration import reliability
 from mnistkit.errors import DataError
 from mnistkit.interpret import embed, project
 from mnistkit.plots import confusion_matrix, embedding_map, reliability_diagram
-from mnistkit.plots.answers import _ink_on
 
 
 @pytest.fixture(scope="session")
@@ -55,15 +54,25 @@ def test_long_names_stand_upright_and_many_classes_have_no_numbers():
     assert len(confusion_matrix(np.ones((20, 20), dtype=int)).axes[0].texts) == 0
 
 
-def test_numbers_can_be_read_on_every_colour():
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_numbers_can_be_read_on_every_colour(theme):
     from matplotlib.colors import to_rgb
 
     def luminance(colour):
         parts = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in to_rgb(colour)]
         return float(np.dot(parts, (0.2126, 0.7152, 0.0722)))
 
-    for grey in np.linspace(0, 1, 21):
-        below, above = sorted((luminance((grey, grey, grey)), luminance(_ink_on(f"{grey:.3f}"))))
+    # Shares of every size, on the lightest colour to the darkest.
+    counts = np.diag(np.full(15, 1000)) + np.triu(np.arange(1, 226).reshape(15, 15) ** 2, 1)
+    ax = confusion_matrix(counts, theme=theme).axes[0]
+    image = ax.images[0]
+    colours = image.cmap(image.norm(image.get_array()))
+    wrong = [
+        (text, colours[row, column]) for text in ax.texts for column, row in [text.get_position()] if row != column
+    ]
+    assert len(wrong) == 105
+    for text, colour in wrong:
+        below, above = sorted((luminance(colour), luminance(text.get_color())))
         assert (above + 0.05) / (below + 0.05) >= 4.5
 
 

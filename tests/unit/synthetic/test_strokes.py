@@ -6,7 +6,7 @@ import torch
 
 from mnistkit.errors import ConfigError
 from mnistkit.synthetic import draw_digits
-from mnistkit.synthetic.pen import _trace, smooth
+from mnistkit.synthetic.pen import smooth, trace
 from mnistkit.synthetic.stroke_styles import STYLES
 
 every_style = pytest.mark.parametrize(
@@ -114,7 +114,7 @@ def test_a_style_is_at_least_one_stroke_that_fills_its_box(digit, name):
 @every_style
 def test_strokes_that_meet_go_on_meeting_when_the_hand_shakes(digit, name):
     strokes = STYLES[digit][name]
-    lines = _trace(strokes, np.random.default_rng(8))
+    lines = trace(strokes, np.random.default_rng(8))
     ends = {}
     for stroke, line in zip(strokes, lines, strict=True):
         for point, place in ((stroke.points[0], line[0]), (stroke.points[-1], line[-1])):

@@ -10,7 +10,6 @@ from torch import nn
 from mnistkit import Trainer, create_model
 from mnistkit.errors import ConfigError, SplitLeakError
 from mnistkit.training import Callback, find_learning_rate
-from mnistkit.training.lr_finder import _smooth, _steepest
 from mnistkit.types import StepOutput
 
 
@@ -182,14 +181,34 @@ def test_several_processes_are_refused(data, monkeypatch):
         find_learning_rate(trainer_of(), data)
 
 
-def test_smoothing_keeps_lines_and_does_not_lag():
-    assert _smooth([5.0] * 30, 2.0) == pytest.approx([5.0] * 30)
-    line = [float(number) for number in range(60)]
-    assert _smooth(line, 2.0)[10:-10] == pytest.approx(line[10:-10])
+def sweep_of(losses, data, **options):
+    """Of a trainer whose step after step has these losses."""
+
+    class Scripted(Trainer):
+        def training_step(self, batch):
+            logits = self.model(batch.images)
+            return StepOutput(losses[self.state.step] + 0 * logits.sum(), logits)
+
+    return find_learning_rate(trainer_of(kind=Scripted), data, steps=len(losses), **options)
 
 
-def test_the_suggestion_is_the_steepest_place_before_the_minimum():
-    rates = [10 ** (-5 + number / 10) for number in range(50)]
-    # Falls as a smooth step around number 20, then explodes; falls again, steeper, where it is too late.
-    losses = [2 - math.tanh((number - 20) / 4) for number in range(40)] + [50.0 - 4 * number for number in range(10)]
-    assert _steepest(rates, losses) == pytest.approx(rates[20])
+def test_smoothing_keeps_lines_and_does_not_lag(data):
+    assert sweep_of([5.0] * 30, data).smoothed == pytest.approx([5.0] * 30)
+    line = [100.0 + number for number in range(60)]
+    assert sweep_of(line, data).smoothed[10:-10] == pytest.approx(line[10:-10])
+
+
+def test_one_outlier_is_smoothed_away(data):
+    losses = [5.0] * 80
+    losses[40] = 6.0
+    smoothed = sweep_of(losses, data).smoothed
+    assert max(smoothed) == smoothed[40] == pytest.approx(5.2, abs=0.05)
+    assert smoothed[39] == pytest.approx(smoothed[41])
+
+
+def test_the_suggestion_is_the_steepest_place_before_the_minimum(data):
+    # Falls as a smooth step around number 20, then rises; falls again, steeper, where it is too late.
+    losses = [2 - math.tanh((number - 20) / 4) for number in range(40)] + [3.4 - number / 4 for number in range(9)]
+    sweep = sweep_of(losses, data, start=1e-5, end=0.1)
+    assert len(sweep.rates) == len(losses)
+    assert sweep.suggestion == sweep.rates[20]

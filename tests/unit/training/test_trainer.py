@@ -14,7 +14,7 @@ from mnistkit.callbacks import EMA, ProgressBar
 from mnistkit.distributed import World
 from mnistkit.errors import ConfigError, DataError, NonFiniteLossError
 from mnistkit.training import Cosine
-from mnistkit.types import Batch, StepOutput
+from mnistkit.types import StepOutput
 
 
 def softmax(**options):
@@ -551,19 +551,26 @@ def test_a_loss_that_is_no_number_stops_with_the_step_before_it_can_do_harm(tmp_
     assert not trainer.model.training
 
 
-def test_on_a_gpu_the_loss_is_looked_at_every_so_often_and_always_before_saving(tmp_path, train):
+def test_on_a_gpu_the_loss_is_looked_at_every_so_often_and_always_before_saving(tmp_path, small, at):
     """Looking means waiting there. The trainer is only told that it is on one."""
-    trainer = softmax()
-    trainer.fit(train, epochs=1)
-    trainer.device = torch.device("cuda")
-    spoilt = StepOutput(torch.tensor(math.nan)), Batch(train.images[:2], train.labels[:2])
-    trainer.state.step = 7
-    trainer._add_up(*spoilt)
-    with pytest.raises(NonFiniteLossError, match=r"at step 8 \(epoch 2\) or just before it"):
-        trainer.save_model(tmp_path / "model.safetensors")
-    trainer.state.step = 50
-    with pytest.raises(NonFiniteLossError, match="at step 51"):
-        trainer._add_up(*spoilt)
+
+    class Spoilt(Trainer):
+        def training_step(self, batch):
+            output = super().training_step(batch)
+            return StepOutput(output.loss * (math.nan if self.state.step >= 7 else 1), output.logits)
+
+    def spoilt(*callbacks):
+        told = at("on_epoch_start", lambda trainer: setattr(trainer, "device", torch.device("cuda")))
+        model = create_model("softmax_regression")
+        trainer = Spoilt(model, batch_size=5, device="cpu", progress=False, callbacks=[told, *callbacks])
+        trainer.fit(small.train, epochs=1)
+
+    with pytest.raises(NonFiniteLossError, match=r"at step 51 \(epoch 1\) or just before it"):
+        spoilt()
+    path = tmp_path / "model.safetensors"
+    with pytest.raises(NonFiniteLossError, match="at step 21"):
+        spoilt(at("on_step_end", lambda trainer: trainer.state.step == 20 and trainer.save_model(path), name="save"))
+    assert not path.exists()
 
 
 @pytest.mark.parametrize("accumulate", [1, 3])
@@ -743,12 +750,19 @@ def test_a_schedule_reaches_its_end_in_the_last_step(train):
     assert trainer.fit(train, epochs=3).last["lr"] == pytest.approx(0.001)
 
 
-def test_the_time_runs_while_fit_does(train, at):
-    seen = []
-    trainer = softmax(callbacks=[at("on_step_end", lambda t: seen.append(t.seconds))])
+def test_the_time_runs_while_fit_does(train, at, monkeypatch):
+    """By a clock on which a step takes a second, and the time between two runs a minute."""
+    now, seen = [1000.0], []
+    monkeypatch.setattr("time.monotonic", lambda: now[0])
+
+    def work(trainer):
+        now[0] += 1
+        seen.append(trainer.seconds)
+
+    trainer = softmax(callbacks=[at("on_step_end", work)])
     assert trainer.seconds == 0.0
-    trainer.fit(train, epochs=1)
-    assert 0 < seen[0] < seen[-1] <= trainer.seconds
-    assert trainer.seconds == trainer.seconds
-    trainer.fit(train, epochs=1)
-    assert seen[6] < seen[5]
+    for _ in range(2):
+        trainer.fit(train, epochs=1)
+        now[0] += 60
+        assert trainer.seconds == 6.0
+    assert seen == [1.0, 2.0, 3.0, 4.0, 5.0, 6.0] * 2

@@ -7,7 +7,7 @@ from torch import Tensor
 
 from mnistkit.evaluation.corruptions.blur import gaussian
 
-__all__ = ["brightness", "fog", "spatter", "stripe"]
+__all__ = ["brightness", "fog", "plasma", "spatter", "stripe"]
 
 _FOG_SIDE, _FOG_BANKS = 256, 32
 # Below this a drop's edge does not show; mud is dark grey.
@@ -36,7 +36,7 @@ def fog(images: Tensor, strength: tuple[float, float], generator: torch.Generato
     """
     thickness, decay = strength
     n, height, width = images.shape
-    banks = _plasma(min(_FOG_BANKS, n), decay, generator)
+    banks = plasma(min(_FOG_BANKS, n), decay, generator)
     bank = torch.arange(n).view(-1, 1, 1) % len(banks)
     top, left = torch.randint(0, _FOG_SIDE, (2, n, 1, 1), generator=generator)
     rows = (top + torch.arange(height).view(1, -1, 1)) % _FOG_SIDE
@@ -45,7 +45,7 @@ def fog(images: Tensor, strength: tuple[float, float], generator: torch.Generato
     return (images + thickness * banks[bank, rows, columns]) * brightest / (brightest + thickness)
 
 
-def _plasma(count: int, decay: float, generator: torch.Generator) -> Tensor:
+def plasma(count: int, decay: float, generator: torch.Generator) -> Tensor:
     """Height maps ``(count, 256, 256)`` from 0 to 1 by the diamond-square algorithm, continued round their edges."""
     heights = torch.zeros(count, _FOG_SIDE, _FOG_SIDE)
     step, wobble = _FOG_SIDE, 1.0

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from mnistkit.evaluation.corruptions.blur import gaussian
 
-__all__ = ["canny_edges", "dotted_line", "zigzag"]
+__all__ = ["canny_edges", "dotted_line", "line", "zigzag"]
 
 # So far from a line's middle, in pixels up or down, its ink ends.
 _HALF_WIDTH = 2.3
@@ -26,9 +26,9 @@ def dotted_line(images: Tensor, generator: torch.Generator) -> Tensor:
     """A straight dotted line from the left to the right."""
     n, _, width = images.shape
     rows = torch.randint(0, width - 1, (2, n), generator=generator).float()
-    line = _line(images, torch.zeros(n), rows[0], torch.full((n,), width - 1.0), rows[1])
+    drawn = line(images, torch.zeros(n), rows[0], torch.full((n,), width - 1.0), rows[1])
     dots = torch.arange(width) % 4 >= 2
-    return (images + line * dots).clamp(max=1)
+    return (images + drawn * dots).clamp(max=1)
 
 
 def zigzag(images: Tensor, generator: torch.Generator) -> Tensor:
@@ -46,11 +46,11 @@ def zigzag(images: Tensor, generator: torch.Generator) -> Tensor:
     rows = [start + a * angle.sin() + b * angle.cos() for a, b in zip(along, aside, strict=True)]
     drawn = images
     for k in range(len(along) - 1):
-        drawn = drawn + _line(images, columns[k], rows[k], columns[k + 1], rows[k + 1])
+        drawn = drawn + line(images, columns[k], rows[k], columns[k + 1], rows[k + 1])
     return drawn.clamp(max=1)
 
 
-def _line(images: Tensor, left: Tensor, top: Tensor, right: Tensor, bottom: Tensor) -> Tensor:
+def line(images: Tensor, left: Tensor, top: Tensor, right: Tensor, bottom: Tensor) -> Tensor:
     """The ink of a straight line from (left, top) to (right, bottom), each ``(N,)``, by its distance up or down."""
     _, height, width = images.shape
     column, row = torch.arange(width).view(1, 1, -1), torch.arange(height).view(1, -1, 1)
