@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
-__all__ = ["Z_95", "exact_binomial_p", "normal_p", "t_quantile", "wilson_interval"]
+import numpy as np
+
+__all__ = ["Z_95", "bootstrap_interval", "exact_binomial_p", "normal_p", "t_quantile", "wilson_interval"]
 
 #: The normal quantile of two-sided 95 % intervals.
 Z_95 = 1.959963984540054
@@ -29,6 +32,35 @@ def wilson_interval(correct: int, count: int, z: float = Z_95) -> tuple[float, f
     half = z / (1 + z * z / count) * math.sqrt(p * (1 - p) / count + z * z / (4 * count * count))
     # p itself is always inside; rounding alone would leave 0 of 7 or 13 of 13 outside.
     return max(0.0, min(p, centre - half)), min(1.0, max(p, centre + half))
+
+
+def bootstrap_interval(
+    parts: Sequence[float], wholes: Sequence[float], *, resamples: int = 2000, seed: int = 0
+) -> tuple[float, float]:
+    """The 95 % confidence interval of ``sum(parts) / sum(wholes)``, whose pairs are drawn anew together.
+
+    The percentile bootstrap (Efron and Tibshirani 1993, chapter 13): a page with many errors is in a sample or it is not, so
+    that errors of one page count as what they are, no independent trials. Where all parts are 0 it has no width.
+
+    Args:
+        parts: one for each case, such as the errors on a page.
+        wholes: one for each case, such as the digits of its label; at least one is over 0.
+        resamples: how often the cases are drawn anew.
+        seed: of the draws.
+
+    >>> low, high = bootstrap_interval([0, 0, 0, 1, 4], [5, 5, 5, 5, 5])
+    >>> print(f"{low:.2f} {high:.2f}")
+    0.00 0.52
+    """
+    generator = np.random.default_rng(seed)
+    above, below = np.asarray(parts, float), np.asarray(wholes, float)
+    ratios: list[float] = []
+    for _ in range(resamples):
+        drawn = generator.integers(0, len(above), len(above))
+        if (whole := below[drawn].sum()) > 0:
+            ratios.append(float(above[drawn].sum() / whole))
+    low, high = np.quantile(ratios, (0.025, 0.975)).tolist()
+    return low, high
 
 
 def exact_binomial_p(count: int, total: int) -> float:

@@ -1,4 +1,4 @@
-"""Evaluation: a report on a model, a comparison of two, repetition, and how much a model can bear."""
+"""Evaluation: a report on a model, a comparison of two, repetition, how much a model can bear, how well pages are read."""
 
 from mnistkit.evaluation.comparison import Comparison as Comparison
 from mnistkit.evaluation.comparison import compare as compare
@@ -15,6 +15,10 @@ from mnistkit.evaluation.profile import Curve as Curve
 from mnistkit.evaluation.profile import Robustness as Robustness
 from mnistkit.evaluation.profile import Score as Score
 from mnistkit.evaluation.profile import robustness as robustness
+from mnistkit.evaluation.readings import PageOutcome as PageOutcome
+from mnistkit.evaluation.readings import ReadingFigures as ReadingFigures
+from mnistkit.evaluation.readings import ReadingReport as ReadingReport
+from mnistkit.evaluation.readings import evaluate_reading as evaluate_reading
 from mnistkit.evaluation.repetition import Repetition as Repetition
 from mnistkit.evaluation.repetition import repeat as repeat
 from mnistkit.evaluation.report import Report as Report

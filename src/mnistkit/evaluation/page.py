@@ -1,18 +1,17 @@
-"""A report as one HTML page: no scripts, no other files, light and dark, for a desk and for a phone."""
+"""A report as one HTML page, see :mod:`mnistkit.evaluation.document`."""
 
 from __future__ import annotations
 
-import base64
 import io
 import math
 from html import escape
-from importlib import resources
 from typing import TYPE_CHECKING
 
 import PIL.Image
 
 from mnistkit.calibration import Reliability
 from mnistkit.data import DigitDataset
+from mnistkit.evaluation.document import cards, document, image_source
 from mnistkit.evaluation.figures import ClassFigures, ConfusedPair, Outcome, percent
 
 if TYPE_CHECKING:
@@ -33,19 +32,7 @@ def render(report: Report, data: DigitDataset, most: int) -> str:
         data: the data set that it is about.
         most: how many mistakes to show.
     """
-    style = resources.files("mnistkit.evaluation").joinpath("page.css").read_text(encoding="utf-8")
-    title = f"{report.model} on {report.data_name}"
-    return f"""<!doctype html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<title>{escape(title)}</title>
-<style>
-{style}</style>
-</head>
-<body>
-<h1>{escape(report.model)}</h1>
+    body = f"""<h1>{escape(report.model)}</h1>
 <p class="faint">on {escape(report.data_name)}, {report.count:,} images</p>
 {_cards(report)}
 <h2>Each class</h2>
@@ -65,24 +52,18 @@ Upright lines are 95 % intervals; grey bars show how many images there are.</p>
 {len(report.reliability.bins)} bins of equal width, weighted by their images (Guo et al. 2017). Loss: cross-entropy, the mean
 over the images.</p>
 <p>Fingerprint of the data: {escape(report.fingerprint)}.</p>
-</footer>
-</body>
-</html>
-"""
+</footer>"""
+    return document(f"{report.model} on {report.data_name}", body)
 
 
 def _cards(report: Report) -> str:
     low, high = report.interval
-    cards = [
+    return cards(
         (f"{report.accuracy:.2%}", "accuracy", f"95 % interval {low:.2%} to {high:.2%}"),
         (f"{report.count - report.correct:,}", "mistakes", f"of {report.count:,} images"),
         (f"{report.loss:.4f}", "loss", "mean cross-entropy"),
         (f"{report.reliability.error:.2%}", "calibration error", f"mean confidence {report.confidences.mean():.2%}"),
-    ]
-    parts = [
-        f'<div class="card"><span>{name}</span><b>{value}</b><span>{note}</span></div>' for value, name, note in cards
-    ]
-    return f'<div class="cards">{"".join(parts)}</div>'
+    )
 
 
 def _classes(report: Report) -> str:
@@ -221,6 +202,6 @@ def _picture(outcome: Outcome, report: Report, data: DigitDataset) -> str:
         f"Image {outcome.index}: label {report.classes[outcome.label]}, prediction {report.classes[outcome.prediction]} "
         f"({outcome.confidence:.1%})"
     )
-    source = f"data:image/png;base64,{base64.b64encode(file.getvalue()).decode()}"
+    source = image_source(file.getvalue(), "png")
     height, width = pixels.shape[:2]
     return f'<img width="{width}" height="{height}" alt="{escape(text)}" title="{escape(text)}" src="{source}">'

@@ -1,0 +1,47 @@
+"""What every report's HTML page has: one file without scripts or other files, light and dark, for a desk and for a phone."""
+
+from __future__ import annotations
+
+import base64
+from html import escape
+from importlib import resources
+from typing import Literal
+
+__all__ = ["cards", "document", "image_source"]
+
+
+def document(title: str, body: str) -> str:
+    """The page.
+
+    Args:
+        title: as plain text.
+        body: as HTML.
+    """
+    style = resources.files("mnistkit.evaluation").joinpath("page.css").read_text(encoding="utf-8")
+    return f"""<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<title>{escape(title)}</title>
+<style>
+{style}</style>
+</head>
+<body>
+{body}
+</body>
+</html>
+"""
+
+
+def cards(*figures: tuple[str, str, str]) -> str:
+    """The most important figures: value, name and note of each."""
+    parts = [
+        f'<div class="card"><span>{name}</span><b>{value}</b><span>{note}</span></div>' for value, name, note in figures
+    ]
+    return f'<div class="cards">{"".join(parts)}</div>'
+
+
+def image_source(file: bytes, kind: Literal["png", "jpeg"]) -> str:
+    """The content of a picture's file as an address."""
+    return f"data:image/{kind};base64,{base64.b64encode(file).decode()}"
