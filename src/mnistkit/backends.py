@@ -47,6 +47,11 @@ class CompiledModel(nn.Module):
         """Another process compiles it anew: what was compiled belongs to this one."""
         return CompiledModel, self._made_from
 
+    def computes(self, model: nn.Module, input_shape: Sequence[int]) -> bool:
+        """Whether it was made from this network, for images of this shape."""
+        made_from, _, shape = self._made_from
+        return made_from is model and shape == tuple(input_shape)
+
     def forward(self, images: Tensor) -> Tensor:
         """The logits."""
         # Few and cheap steps: for a single image they weigh as much as the network.

@@ -20,12 +20,11 @@ from mnistkit.device import resolve_device
 from mnistkit.errors import (
     CheckpointMismatchError,
     ConfigError,
-    DataError,
     unknown_name,
 )
 from mnistkit.imaging import Preprocessing
 from mnistkit.models import ModelSpec, model_spec
-from mnistkit.models.network import BATCH, forward, model_device, require_logits
+from mnistkit.models.network import BATCH, as_frames, forward, model_device, require_logits
 from mnistkit.types import PathLike
 
 __all__ = ["Classifier"]
@@ -73,6 +72,10 @@ class Classifier:
                 "a network needs the preprocessing of its training: dataset.preprocessing, or "
                 "Preprocessing(mean=(0.1307,), std=(0.3081,)) from mnistkit.data"
             )
+        if self.program is not None and not self.program.computes(self.network, self.preprocessing.input_shape):
+            # As dataclasses.replace(classifier, network=another) gives it.
+            program = compile_model(self.network, self.program.backend, self.preprocessing.input_shape)
+            object.__setattr__(self, "program", program)
 
     @classmethod
     def load(
@@ -220,7 +223,8 @@ class Classifier:
                 logits of its classes.
             NonFiniteLossError: where it puts out NaN or infinity.
         """
-        images = self._frames(self.prepared(frames).images if isinstance(frames, DigitDataset) else frames)
+        given = self.prepared(frames).images if isinstance(frames, DigitDataset) else frames
+        images = as_frames(given, self.preprocessing.frame_shape)
         parts = torch.split(images, batch_size)
         return self._outputs((self.preprocessing.normalize(part.to(self.device)) for part in parts), len(images))
 
@@ -282,22 +286,6 @@ class Classifier:
             background=self.calibration.background if background is None else background,
         )
         return replace(self, calibration=calibration)
-
-    def _frames(self, frames: np.ndarray | Tensor) -> Tensor:
-        """As uint8 ``(N, C, H, W)``."""
-        images = frames
-        if isinstance(frames, np.ndarray) and frames.dtype == np.uint8:
-            images = torch.from_numpy(np.require(frames, requirements=["C", "W"]))
-        shape = replace(self.preprocessing, flat=False).input_shape
-        if isinstance(images, Tensor) and images.dtype == torch.uint8 and len(images):
-            images = images[:, None] if images.ndim == 3 else images
-            if images.shape[1:] == shape:
-                return images
-        kind = f"{frames.dtype} of shape {tuple(frames.shape)}" if hasattr(frames, "dtype") else type(frames).__name__
-        raise DataError(
-            f"got {kind} as frames, expected at least one uint8 image of (N, {', '.join(map(str, shape))}), not normalised; "
-            "Predictor(classifier).predict() takes pictures of any kind"
-        )
 
     def _outputs(self, batches: Iterable[Tensor], count: int) -> np.ndarray:
         outputs = forward(self.program or self.network, batches)

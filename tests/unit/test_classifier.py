@@ -192,6 +192,18 @@ def test_another_program_computes_the_same_and_calibration_keeps_it(trained, mni
     np.testing.assert_allclose(report.probabilities, calibrated.probabilities(mnist.validation[:500]), atol=1e-6)
 
 
+@pytest.mark.parametrize("backend", ["torch", "onnx", "openvino"])
+def test_another_network_in_its_place_is_the_one_that_answers(trained, mnist, backend):
+    torch.manual_seed(1)
+    network = create_model("lenet5").eval()
+    replaced = dataclasses.replace(trained.on(backend=backend), network=network)
+    expected = dataclasses.replace(trained, network=network).logits(mnist.validation[:20])
+    assert replaced.backend == backend
+    np.testing.assert_allclose(replaced.logits(mnist.validation[:20]), expected, atol=1e-4)
+    prediction = Predictor(replaced).predict(mnist.validation.images[0, 0].numpy())
+    np.testing.assert_allclose(prediction.probabilities, replaced.probabilities(prediction.frame[None])[0], atol=1e-5)
+
+
 def test_what_is_no_network_or_has_no_preprocessing_is_refused():
     with pytest.raises(ConfigError, match="got a str as the network, expected a torch module"):
         Classifier("lenet5", MNIST)

@@ -82,7 +82,7 @@ def _seed(text: str) -> int:
 
 def train(options: argparse.Namespace) -> None:
     """Train one model for each seed, and report their test accuracy."""
-    from statistics import mean, stdev
+    from mnistkit.evaluation import Repetition
 
     recipe = _recipe(options)
     output = user_path(options.output or Path("runs") / _run_name(options))
@@ -104,13 +104,12 @@ def train(options: argparse.Namespace) -> None:
     if len(runs) == 1:
         print_json(options, dict(runs[0]))
         return
-    split, accuracies = results[0].split, [result.accuracy for result in results]
-    print_json(
-        options, {split: {"accuracy": mean(accuracies), "std": stdev(accuracies), "values": accuracies}, "runs": runs}
-    )
+    accuracies = Repetition(tuple(options.seed), tuple(result.accuracy for result in results))
+    print_json(options, {**accuracies.to_json(), "split": results[0].split, "runs": [*runs]})
     print_text(
         options,
-        f"{split} accuracy, mean of {len(runs)} seeds: {mean(accuracies):.3%}, standard deviation {stdev(accuracies):.3%}",
+        f"{results[0].split} accuracy, mean of {len(runs)} seeds: {accuracies.mean:.3%}, standard deviation "
+        f"{accuracies.std:.3%}",
     )
 
 

@@ -9,7 +9,6 @@ from mnistkit.data.combining import concatenate as concatenate
 from mnistkit.data.datasets import DIGITS as DIGITS
 from mnistkit.data.datasets import DigitDataset as DigitDataset
 from mnistkit.data.datasets import Splits as Splits
-from mnistkit.data.datasets import require_dataset as require_dataset
 from mnistkit.data.folders import from_folder as from_folder
 from mnistkit.data.idx import read_idx as read_idx
 from mnistkit.data.idx import write_idx as write_idx
@@ -22,6 +21,7 @@ from mnistkit.data.sources import load_dataset as load_dataset
 from mnistkit.data.sources import load_mnist as load_mnist
 from mnistkit.data.split_guard import overlap as overlap
 from mnistkit.data.split_guard import refuse_test_images as refuse_test_images
+from mnistkit.data.split_guard import require_dataset as require_dataset
 from mnistkit.data.split_guard import sample_marks as sample_marks
 from mnistkit.imaging import Framing as Framing
 from mnistkit.imaging import Preprocessing as Preprocessing

@@ -15,13 +15,13 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from mnistkit.data.arrays import as_images, as_labels, mean_and_std
+from mnistkit.data.labels import draw, renumber, stratified_counts
 from mnistkit.data.marks import image_marks
 from mnistkit.errors import ConfigError, DataError, unknown_name
 from mnistkit.imaging import Framing, Preprocessing
-from mnistkit.seeding import derive_seed
 from mnistkit.types import SplitName
 
-__all__ = ["DIGITS", "DigitDataset", "Splits", "require_dataset"]
+__all__ = ["DIGITS", "DigitDataset", "Splits"]
 
 DIGITS = tuple("0123456789")
 
@@ -73,7 +73,7 @@ class DigitDataset(Dataset[tuple[Tensor, int]]):
                 f"got {self.labels.dtype} labels of shape {tuple(self.labels.shape)} for {len(self.images)} images, "
                 f"expected int64 ({len(self.images)},)"
             )
-        shape = dataclasses.replace(self.preprocessing, flat=False).input_shape
+        shape = self.preprocessing.frame_shape
         if self.images.shape[1:] != shape:
             raise DataError(f"got images of shape {tuple(self.images.shape[1:])}, but preprocessing for {shape}")
         if len(self.labels) and not 0 <= int(self.labels.min()) <= int(self.labels.max()) < len(self.classes):
@@ -208,16 +208,7 @@ class DigitDataset(Dataset[tuple[Tensor, int]]):
         names = tuple(classes)
         if names == self.classes:
             return self
-        if len(set(names)) < len(names):
-            raise DataError(f"got classes {', '.join(names)}, of which one comes twice")
-        present = {self.classes[label] for label in torch.unique(self.labels).tolist()}
-        if lacking := sorted(present - set(names)):
-            raise DataError(
-                f"{self!r} has images of {', '.join(map(repr, lacking[:10]))}, which {'is' if len(lacking) == 1 else 'are'} not "
-                f"among the classes {', '.join(map(repr, names[:20]))}"
-            )
-        numbers = torch.tensor([names.index(name) if name in names else -1 for name in self.classes], dtype=torch.int64)
-        return dataclasses.replace(self, labels=numbers.to(self.labels.device)[self.labels], classes=names)
+        return dataclasses.replace(self, labels=renumber(self.labels, self.classes, names, of=self), classes=names)
 
     def take_per_class(self, count: int, seed: int = 0) -> DigitDataset:
         """``count`` images of each class that occurs here, drawn at random but in their order.
@@ -229,7 +220,7 @@ class DigitDataset(Dataset[tuple[Tensor, int]]):
         if count < 0:
             raise ConfigError(f"count is {count}, expected at least 0")
         counts = {int(label): count for label in torch.unique(self.labels)}
-        return self[self._draw(counts, seed)]
+        return self[draw(self.labels, counts, self.classes, seed)]
 
     def stratified_split(self, count: int, seed: int = 0) -> tuple[DigitDataset, DigitDataset]:
         """Cut off ``count`` images in which every class has its share; returns (the rest, the part cut off).
@@ -245,26 +236,10 @@ class DigitDataset(Dataset[tuple[Tensor, int]]):
                 f"cannot take {count:,} images out of {len(self):,} and leave any; give a smaller number "
                 "(validation= where a data set is loaded)"
             )
-        present = torch.bincount(self.labels, minlength=len(self.classes)).numpy()
-        shares = present * (count / max(len(self), 1))
-        counts = np.floor(shares).astype(int)
-        # The images that rounding down left over go to the classes that lost most by it.
-        counts[np.argsort(counts - shares, kind="stable")[: count - counts.sum()]] += 1
-        part = self._draw(dict(enumerate(counts.tolist())), seed)
+        part = draw(self.labels, stratified_counts(self.labels, len(self.classes), count), self.classes, seed)
         rest = torch.ones(len(self), dtype=torch.bool)
         rest[part] = False
         return self[rest], self[part]
-
-    def _draw(self, counts: dict[int, int], seed: int) -> Tensor:
-        """Sorted positions of so many random images of each label."""
-        drawn = [torch.empty(0, dtype=torch.int64)]
-        for label, count in counts.items():
-            positions = torch.nonzero(self.labels == label).flatten()
-            if count > len(positions):
-                raise DataError(f"class {self.classes[label]!r} has {len(positions)} images, {count} were asked for")
-            generator = torch.Generator().manual_seed(derive_seed(seed, "draw", label))
-            drawn.append(positions[torch.randperm(len(positions), generator=generator)[:count]])
-        return torch.cat(drawn).sort().values
 
     def crop(self, side: int) -> DigitDataset:
         """The middle ``side`` x ``side`` pixels; 20 keeps most of MNIST's ink."""
@@ -311,19 +286,6 @@ class DigitDataset(Dataset[tuple[Tensor, int]]):
         here = dataclasses.replace(self.preprocessing, geometry=steps)
         longer = dataclasses.replace(self.preprocessing, geometry=(*self.preprocessing.geometry, *steps))
         return dataclasses.replace(self, images=_reshaped(self.images, here), preprocessing=longer)
-
-
-def require_dataset(data: object) -> None:
-    """Refuse what is no :class:`~mnistkit.DigitDataset`, as a program without a type checker may give it.
-
-    Raises:
-        ConfigError: with what was expected.
-    """
-    if not isinstance(data, DigitDataset):
-        raise ConfigError(
-            f"got a {type(data).__name__} as the data, expected a DigitDataset, such as one of train, validation, test = "
-            "load_mnist(); DigitDataset.from_arrays() makes one of arrays, and Trainer.evaluate() takes any loader"
-        )
 
 
 def _reshaped(images: Tensor, preprocessing: Preprocessing) -> Tensor:

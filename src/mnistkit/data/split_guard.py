@@ -1,4 +1,4 @@
-"""Test images are for the last measurement only: found in whatever they come, and refused everywhere else."""
+"""What is refused as data: test images, which are for the last measurement only, in whatever they come; and no data set."""
 
 from __future__ import annotations
 
@@ -15,15 +15,28 @@ from torch.utils.data import Subset
 from mnistkit.data.datasets import DigitDataset
 from mnistkit.data.idx import read_idx
 from mnistkit.data.marks import BLANK, image_marks
-from mnistkit.errors import SplitLeakError
+from mnistkit.errors import ConfigError, SplitLeakError
 
-__all__ = ["datasets_in", "overlap", "refuse_test_images", "remember_test_images", "sample_marks"]
+__all__ = ["datasets_in", "overlap", "refuse_test_images", "remember_test_images", "require_dataset", "sample_marks"]
 
 _ADVICE = (
     "Choices made on test images make its accuracy worthless: train on `train`, choose on `validation` "
     "(train, validation, test = load_mnist()), and call trainer.evaluate(test) once, at the end"
 )
 _remembered: dict[str, np.ndarray] = {}
+
+
+def require_dataset(data: object) -> None:
+    """Refuse what is no :class:`~mnistkit.DigitDataset`, as a program without a type checker may give it.
+
+    Raises:
+        ConfigError: with what was expected.
+    """
+    if not isinstance(data, DigitDataset):
+        raise ConfigError(
+            f"got a {type(data).__name__} as the data, expected a DigitDataset, such as one of train, validation, test = "
+            "load_mnist(); DigitDataset.from_arrays() makes one of arrays, and Trainer.evaluate() takes any loader"
+        )
 
 
 def refuse_test_images(data: object, purpose: str) -> None:

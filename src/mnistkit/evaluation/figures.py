@@ -15,6 +15,7 @@ __all__ = [
     "class_figures",
     "confused_pairs",
     "confusion_matrix",
+    "mean_figures",
     "percent",
 ]
 
@@ -98,6 +99,17 @@ def class_figures(confusion: np.ndarray, classes: Sequence[str]) -> tuple[ClassF
     )
 
 
+def mean_figures(rows: Sequence[ClassFigures], count: int) -> ClassFigures:
+    """The means over classes, each counted once, of ``count`` images; figures that a class does not have are left out."""
+    return ClassFigures(
+        "mean",
+        _mean([row.precision for row in rows]),
+        _mean([row.recall for row in rows]),
+        _mean([row.f1 for row in rows]),
+        support=count,
+    )
+
+
 def percent(value: float) -> str:
     """A share as text; a dash for NaN, where there is none.
 
@@ -109,6 +121,11 @@ def percent(value: float) -> str:
 
 def _ratio(part: int, whole: int) -> float:
     return part / whole if whole else float("nan")
+
+
+def _mean(values: list[float]) -> float:
+    known = [value for value in values if not math.isnan(value)]
+    return sum(known) / len(known) if known else math.nan
 
 
 def confused_pairs(confusion: np.ndarray) -> tuple[ConfusedPair, ...]:

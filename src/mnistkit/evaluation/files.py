@@ -7,11 +7,13 @@ import math
 from collections.abc import Callable, Mapping
 from typing import TypeVar
 
+import numpy as np
+
 from mnistkit._core.files import open_regular, write_atomically
 from mnistkit.errors import DataError
 from mnistkit.types import JsonValue, PathLike
 
-__all__ = ["plain", "read_json", "write_json"]
+__all__ = ["plain", "read_json", "shortest", "write_json"]
 
 _VERSION = 1
 _T = TypeVar("_T")
@@ -67,3 +69,9 @@ def plain(value: object) -> JsonValue:
     if isinstance(value, float):
         return None if math.isnan(value) else value
     return value  # type: ignore[return-value]  # a number, a string or nothing
+
+
+def shortest(values: np.ndarray) -> JsonValue:
+    """Float32 numbers with as many digits as tell them apart: half of what they have as float64, and read back exactly."""
+    short: JsonValue = values.astype(str).astype(np.float64).tolist()
+    return short

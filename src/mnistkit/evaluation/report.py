@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import math
 from dataclasses import asdict, dataclass, field, replace
 
 import numpy as np
@@ -15,7 +14,7 @@ from mnistkit.data import DigitDataset
 from mnistkit.errors import ConfigError, DataError
 from mnistkit.evaluation import figures
 from mnistkit.evaluation.figures import ClassFigures, ConfusedPair, Outcome, percent
-from mnistkit.evaluation.files import plain, read_json, write_json
+from mnistkit.evaluation.files import plain, read_json, shortest, write_json
 from mnistkit.metrics import wilson_interval
 from mnistkit.types import JsonValue, PathLike
 
@@ -112,13 +111,7 @@ class Report:
     @property
     def macro(self) -> ClassFigures:
         """The means over the classes, each counted once; figures that a class does not have are left out."""
-        rows = self.per_class
-        means = (
-            _mean([row.precision for row in rows]),
-            _mean([row.recall for row in rows]),
-            _mean([row.f1 for row in rows]),
-        )
-        return ClassFigures("mean", *means, support=self.count)
+        return figures.mean_figures(self.per_class, self.count)
 
     @property
     def confused_pairs(self) -> tuple[ConfusedPair, ...]:
@@ -213,8 +206,8 @@ class Report:
             "mistakes": [plain(asdict(outcome)) for outcome in self.mistakes],
             "images": {
                 "labels": self.labels.tolist(),
-                "losses": _shortest(self.losses),
-                "probabilities": _shortest(self.probabilities),
+                "losses": shortest(self.losses),
+                "probabilities": shortest(self.probabilities),
             },
         }
         write_json(path, "report", content)
@@ -301,14 +294,3 @@ def _require_possible(report: Report) -> None:
         raise ValueError("it has probabilities outside 0 to 1")
     if not (np.isfinite(report.losses) & (report.losses >= 0)).all():
         raise ValueError("it has losses that are negative or not finite")
-
-
-def _mean(values: list[float]) -> float:
-    known = [value for value in values if not math.isnan(value)]
-    return sum(known) / len(known) if known else math.nan
-
-
-def _shortest(values: np.ndarray) -> JsonValue:
-    """Float32 numbers with as many digits as tell them apart: half of what they have as float64, and read back exactly."""
-    short: JsonValue = values.astype(str).astype(np.float64).tolist()
-    return short

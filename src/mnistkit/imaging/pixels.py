@@ -3,12 +3,14 @@
 ==============================================  =================================================================
 numbers                                         white
 ==============================================  =================================================================
-booleans; integers of which all are 0 or 1      1
+booleans; integers of which all are 0 or 1 (*)  1
 integers to 255                                 255
 larger integers                                 all ones in the fewest of 10, 12, 14 and 16 bits that hold the largest
 floats from 0 to 1                              1
 floats from 0 to more than 16 and at most 255   255
 ==============================================  =================================================================
+
+(*) In a grey picture too: a PNG of 0 and 1 is read as the array that it was made from. Not in a JPEG, where they are noise.
 
 All else is refused: what is negative was normalised, and white may be anything in floats to 16.
 """

@@ -85,12 +85,17 @@ class Preprocessing:
         return len(self.mean)
 
     @property
-    def input_shape(self) -> tuple[int, ...]:
-        """The shape of one image as the model sees it, without the batch."""
+    def frame_shape(self) -> tuple[int, int, int]:
+        """The shape ``(C, H, W)`` of one image, cropped and resized."""
         height, width = self.size
         for _, side in self.geometry:
             height = width = side
-        return (self.channels * height * width,) if self.flat else (self.channels, height, width)
+        return self.channels, height, width
+
+    @property
+    def input_shape(self) -> tuple[int, ...]:
+        """The shape of one image as the model sees it, without the batch."""
+        return (math.prod(self.frame_shape),) if self.flat else self.frame_shape
 
     def reshape(self, frames: np.ndarray) -> np.ndarray:
         """Crop and resize uint8 frames ``(N, C, H, W)`` as ``geometry`` says."""

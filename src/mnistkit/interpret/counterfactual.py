@@ -12,6 +12,7 @@ from mnistkit.errors import ConfigError, DataError
 from mnistkit.interpret.subject import Subject, network_of
 from mnistkit.models.network import evaluating, model_device
 from mnistkit.reading import Predictor
+from mnistkit.types import JsonValue
 
 __all__ = ["Edit", "smallest_edit"]
 
@@ -54,6 +55,17 @@ class Edit:
     def removed(self) -> float:
         """How much ink was taken away, in full pixels."""
         return float((-self.change).clamp_min(0).sum())
+
+    def to_json(self) -> dict[str, JsonValue]:
+        """As JSON can hold it, without the images."""
+        return {
+            "label": self.label,
+            "target": self.target,
+            "confidence": self.confidence,
+            "target_confidence": self.target_confidence,
+            "added": self.added,
+            "removed": self.removed,
+        }
 
     @property
     def ink(self) -> float:

@@ -19,6 +19,7 @@ from mnistkit.models.mlp import MLP as MLP
 from mnistkit.models.mlp import mlp as mlp
 from mnistkit.models.mlp import softmax_regression as softmax_regression
 from mnistkit.models.network import BATCH as BATCH
+from mnistkit.models.network import as_frames as as_frames
 from mnistkit.models.network import evaluating as evaluating
 from mnistkit.models.network import forward as forward
 from mnistkit.models.network import model_device as model_device

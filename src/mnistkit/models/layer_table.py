@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 import torch
 from torch import Tensor, nn
 
 from mnistkit.errors import ConfigError
 from mnistkit.models.network import evaluating
+from mnistkit.types import JsonValue
 
 __all__ = ["LayerSummary", "Summary", "summary"]
 
@@ -47,6 +48,17 @@ class Summary:
     def macs(self) -> int:
         """Multiply-accumulate operations for one image."""
         return sum(layer.macs for layer in self.layers)
+
+    def to_json(self) -> dict[str, JsonValue]:
+        """As JSON can hold it: the totals, and a row for each layer."""
+        return {
+            "model": self.model,
+            "input_shape": list(self.input_shape),
+            "parameters": self.parameters,
+            "trainable": self.trainable,
+            "macs": self.macs,
+            "layers": [asdict(layer) | {"output_shape": list(layer.output_shape)} for layer in self.layers],
+        }
 
     def __str__(self) -> str:
         rows = [("layer", "output shape", "parameters", "MACs")]

@@ -12,7 +12,16 @@ from torch import Tensor, nn
 
 from mnistkit.errors import DataError, NonFiniteLossError
 
-__all__ = ["BATCH", "ImageClassifier", "evaluating", "forward", "lay_out", "model_device", "require_logits"]
+__all__ = [
+    "BATCH",
+    "ImageClassifier",
+    "as_frames",
+    "evaluating",
+    "forward",
+    "lay_out",
+    "model_device",
+    "require_logits",
+]
 
 #: Images at a time. Measured: a CPU is fastest from 64 to 256; much larger batches no longer fit its cache.
 BATCH = 256
@@ -87,6 +96,26 @@ def forward(model: nn.Module, batches: Iterable[Tensor], keep: Callable[[Tensor]
             outputs.append(output if keep is None else keep(output))
     # Outside inference mode, which nobody could write to the result of.
     return torch.cat(outputs)
+
+
+def as_frames(frames: np.ndarray | Tensor, shape: tuple[int, int, int]) -> Tensor:
+    """Frames of one shape ``(C, H, W)``, or ``(H, W)`` of one channel, as uint8 ``(N, C, H, W)``.
+
+    Raises:
+        DataError: for others, and for none.
+    """
+    images: object = frames
+    if isinstance(frames, np.ndarray) and frames.dtype == np.uint8:
+        images = torch.from_numpy(np.require(frames, requirements=["C", "W"]))
+    if isinstance(images, Tensor) and images.dtype == torch.uint8 and len(images):
+        images = images[:, None] if images.ndim == 3 else images
+        if images.shape[1:] == shape:
+            return images
+    kind = f"{frames.dtype} of shape {tuple(frames.shape)}" if hasattr(frames, "dtype") else type(frames).__name__
+    raise DataError(
+        f"got {kind} as frames, expected at least one uint8 image of (N, {', '.join(map(str, shape))}), not normalised; "
+        "Predictor(classifier).predict() takes pictures of any kind"
+    )
 
 
 def require_logits(outputs: Tensor, count: int, classes: int) -> np.ndarray:

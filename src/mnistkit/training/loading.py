@@ -43,23 +43,25 @@ _LABEL_COLUMNS = ("label", "labels", "class", "target", "digit", "y")
 
 
 def as_data(data: Data, like: object = None) -> Data:
-    """Arrays, tables and subsets of a :class:`~mnistkit.DigitDataset` as one; everything else as it is.
+    """Arrays, tables and subsets of a :class:`~mnistkit.DigitDataset` as one; loaders and other data sets as they are.
 
     Args:
         data: what ``fit`` was given.
-        like: the training data, whose classes, mean and deviation those of a validation set are.
+        like: the training data: labels are numbered as its classes are, by name, and arrays have its mean and deviation.
 
     Raises:
-        DataError: for arrays that are no images with labels.
+        DataError: for arrays that are no images with labels, and for labels of a class that the training data does not have.
     """
     given: object = data
     if isinstance(given, Subset):
-        whole = as_data(given.dataset)
+        whole = as_data(given.dataset, like)
         return whole[list(given.indices)] if isinstance(whole, DigitDataset) else data
+    known = like if isinstance(like, DigitDataset) else None
+    if isinstance(given, DigitDataset) and known is not None:
+        return given.with_classes(known.classes)
     pair = _pixels_and_labels(given)
     if pair is None:
         return data
-    known = like if isinstance(like, DigitDataset) else None
     return DigitDataset.from_arrays(
         *pair,
         classes=DIGITS if known is None else known.classes,

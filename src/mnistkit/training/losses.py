@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from mnistkit.errors import ConfigError, DataError
 from mnistkit.metrics import are_probabilities
 
-__all__ = ["Loss", "classification_loss", "compute_loss", "place_loss"]
+__all__ = ["Loss", "classification_loss", "compute_loss", "place_loss", "refuse_probabilities"]
 
 #: From logits and labels to a scalar, the mean over the batch.
 Loss: TypeAlias = Callable[[Tensor, Tensor], Tensor]
@@ -68,6 +68,27 @@ def compute_loss(loss: Loss, logits: Tensor, labels: Tensor) -> Tensor:
         f"{type(loss).__name__} cannot take outputs {tuple(logits.shape)} with {labels.dtype} labels {tuple(labels.shape)}: "
         f"{reason}. For one class an image leave loss= out, which is cross-entropy; else give labels that this loss takes"
     )
+
+
+def refuse_probabilities(outputs: Tensor, loss: Loss) -> None:
+    """Refuse a model that ends in softmax where the loss applies its own: it learns slowly, and is never sure.
+
+    Args:
+        outputs: of a batch; of a single image nothing is concluded.
+        loss: what is computed of them; only of cross-entropy it is known what it expects.
+
+    Raises:
+        DataError: if the outputs of every image are probabilities.
+    """
+    function = loss.func if isinstance(loss, functools.partial) else loss
+    takes_logits = function in (classification_loss, F.cross_entropy) or isinstance(loss, nn.CrossEntropyLoss)
+    of_several = outputs.ndim == 2 and min(outputs.shape) > 1 and not outputs.is_meta
+    if takes_logits and of_several and are_probabilities(outputs):
+        raise DataError(
+            "the model's outputs add up to 1 for every image: it ends in softmax, and the loss expects logits, to which it "
+            "applies softmax itself. Leave the softmax out; predictions apply it too. If probabilities are wanted, give the "
+            "Trainer a loss= for them, such as lambda p, y: F.nll_loss(p.log(), y)"
+        )
 
 
 def place_loss(loss: Loss, device: torch.device) -> Loss:

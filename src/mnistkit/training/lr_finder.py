@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import copy
 import math
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 import torch
 
@@ -15,6 +15,7 @@ from mnistkit.metrics import Sums
 from mnistkit.training.callback import Callback
 from mnistkit.training.loading import Data
 from mnistkit.training.trainer import Trainer
+from mnistkit.types import JsonValue
 
 __all__ = ["LearningRateSweep", "find_learning_rate"]
 
@@ -39,6 +40,10 @@ class LearningRateSweep:
     losses: tuple[float, ...]
     smoothed: tuple[float, ...]
     suggestion: float
+
+    def to_json(self) -> dict[str, JsonValue]:
+        """As JSON can hold it."""
+        return {name: list(value) if isinstance(value, tuple) else value for name, value in asdict(self).items()}
 
 
 def find_learning_rate(

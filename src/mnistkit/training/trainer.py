@@ -37,7 +37,14 @@ from mnistkit.training.loading import (
     make_loader,
     refuse_unused,
 )
-from mnistkit.training.losses import Loss, classification_loss, compute_loss, place_loss, require_loss
+from mnistkit.training.losses import (
+    Loss,
+    classification_loss,
+    compute_loss,
+    place_loss,
+    refuse_probabilities,
+    require_loss,
+)
 from mnistkit.training.optimizers import OptimizerFactory, OptimizerName, make_optimizer
 from mnistkit.training.own_hooks import OwnHooks
 from mnistkit.training.preconditions import require_augmentation, require_model, require_trainable
@@ -218,6 +225,8 @@ class Trainer(OwnHooks, Generic[M_co]):
         """
         images, labels = images_and_labels(batch)
         logits = forward(self.model, images)
+        if self.state.step == 0:
+            refuse_probabilities(logits, self._loss)
         return StepOutput(self.loss(logits.float(), labels), logits)
 
     def loss(self, logits: Tensor, labels: Tensor) -> Tensor:

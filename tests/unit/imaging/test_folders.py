@@ -267,3 +267,12 @@ def test_a_photo_of_an_iphone_is_read(digits):
 def test_suffixes_are_those_that_pillow_opens_and_those_of_other_programs():
     assert {".png", ".jfif", ".jp2", ".avif", ".heic", ".dng"} <= image_suffixes()
     assert not {".pdf", ".h5", ".mpg", ".txt", ".csv", ""} & image_suffixes()
+
+
+def test_a_grey_picture_of_0_and_1_is_the_array_that_it_was_saved_from(mnist, tmp_path):
+    binary = (mnist.validation.images[0, 0].numpy() > 127).astype(np.uint8)
+    PIL.Image.fromarray(binary).save(tmp_path / "binary.png")
+    np.testing.assert_array_equal(load_image(tmp_path / "binary.png"), load_image(binary))
+    # The noise of a photo in the dark is no ink.
+    PIL.Image.fromarray(binary).save(tmp_path / "dark.jpg", quality=100)
+    assert load_image(tmp_path / "dark.jpg").max() <= 1

@@ -1,5 +1,7 @@
 """The smallest edit of ink: against the exact optimum, where linear programming knows it."""
 
+import json
+
 import pytest
 import torch
 from torch import nn
@@ -75,6 +77,7 @@ def test_the_saved_picture_gets_the_other_answer(trained, small):
     assert edit.confidence == pytest.approx(float(before.max()), rel=1e-5)
     assert edit.target_confidence == pytest.approx(float(after.max()), rel=1e-5)
     assert 0 < edit.ink < 100
+    assert json.loads(json.dumps(edit.to_json()))["added"] == edit.added
     assert float(edit.change.abs().sum()) == pytest.approx(edit.ink, rel=1e-5)
     assert float(edit.change.sum()) == pytest.approx(edit.added - edit.removed, abs=1e-4)
 

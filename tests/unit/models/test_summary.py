@@ -1,3 +1,5 @@
+import json
+
 import pytest
 import torch
 from torch import nn
@@ -163,3 +165,12 @@ def test_recurrent_layers_are_there(kind, first):
     assert (layer.name, layer.kind, layer.output_shape) == ("recurrent", kind.__name__, (28, 16))
     assert layer.parameters == gates * (28 * 16 + 16 * 16 + 2 * 16)
     assert layer.macs == 28 * gates * (28 * 16 + 16 * 16)
+
+
+def test_it_is_json_with_its_totals_and_a_row_for_each_layer():
+    report = summary(create_model("mlp", image_size=20))
+    content = json.loads(json.dumps(report.to_json()))
+    assert (content["model"], content["input_shape"], content["macs"]) == ("MLP", [400], report.macs)
+    assert content["layers"][0] == {
+        "name": "layers.0", "kind": "Linear", "output_shape": [25], "parameters": 10_025, "macs": 10_000
+    }  # fmt: skip

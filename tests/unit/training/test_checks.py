@@ -1,10 +1,15 @@
 """What training refuses: labels that do not fit the logits."""
 
+import functools
+
 import pytest
 import torch
-from torch.utils.data import DataLoader, TensorDataset
+from torch import nn
+from torch.nn import functional as F
+from torch.utils.data import DataLoader, Subset, TensorDataset
 
 from mnistkit import Trainer, create_model
+from mnistkit.data import DigitDataset
 from mnistkit.errors import DataError
 from mnistkit.training.losses import classification_loss
 
@@ -69,3 +74,47 @@ def test_float_labels_from_a_loader_need_a_loss_of_their_own(small):
 
     losses = Trainer(model, loss=squares, lr=0.0001, progress=False).fit(loader, epochs=5)["train_loss"]
     assert losses[-1] < losses[0]
+
+
+class Softmax(nn.Module):
+    """The commonest mistake: softmax, and a loss that applies it again."""
+
+    def __init__(self):
+        super().__init__()
+        self.network = create_model("softmax_regression")
+
+    def forward(self, images):
+        return F.softmax(self.network(images), dim=1)
+
+
+@pytest.mark.parametrize(
+    "loss", [None, nn.CrossEntropyLoss(), F.cross_entropy, functools.partial(F.cross_entropy, label_smoothing=0.1)]
+)
+def test_a_model_that_ends_in_softmax_is_refused_in_its_first_step(small, loss):
+    trainer = Trainer(Softmax(), loss=loss, progress=False)
+    with pytest.raises(
+        DataError, match=r"outputs add up to 1 for every image: it ends in softmax.* Leave the softmax out"
+    ):
+        trainer.fit(small.train, epochs=1)
+    assert trainer.state.step == 0
+
+
+def test_a_loss_for_probabilities_may_have_a_model_that_ends_in_softmax(small):
+    trainer = Trainer(Softmax(), loss=lambda p, y: F.nll_loss(p.log(), y), progress=False)
+    assert trainer.fit(small.train, epochs=3).last["train_accuracy"] > 0.2
+
+
+@pytest.mark.parametrize("form", [lambda data: data, lambda data: Subset(data, range(len(data)))])
+def test_validation_images_are_numbered_by_the_classes_of_the_training_data(small, form):
+    part = small.train[:200]
+    backwards = part.with_classes(tuple("9876543210"))
+    trainer = Trainer(create_model("softmax_regression"), progress=False)
+    history = trainer.fit(small.train, form(backwards), epochs=5)
+    assert history.last["val_accuracy"] == trainer.evaluate(part).accuracy > 0.3
+    assert trainer.evaluate(form(backwards)).accuracy == history.last["val_accuracy"]
+
+
+def test_validation_images_of_a_class_that_training_lacks_are_refused(small):
+    ones = DigitDataset.from_arrays(small.train.images[:20], ["one"] * 20, classes=["one"], split="validation")
+    with pytest.raises(DataError, match="has images of 'one', which is not among the classes '0', '1'"):
+        Trainer(create_model("softmax_regression"), progress=False).fit(small.train, ones, epochs=1)

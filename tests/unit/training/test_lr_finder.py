@@ -1,6 +1,7 @@
 """The learning-rate finder: the trainer's own steps, on a copy, and nothing left behind."""
 
 import copy
+import json
 import math
 
 import pytest
@@ -43,6 +44,7 @@ def test_the_rates_grow_by_equal_factors_and_the_losses_are_those_of_training(da
             losses.append(loss.item())
         epoch += 1
     assert sweep.losses == pytest.approx(losses[:21], rel=1e-5)
+    assert json.loads(json.dumps(sweep.to_json()))["losses"] == list(sweep.losses)
 
 
 def test_model_trainer_and_generators_are_as_if_nothing_had_happened(data):
