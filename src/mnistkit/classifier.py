@@ -22,10 +22,11 @@ from mnistkit.errors import (
     ConfigError,
     unknown_name,
 )
+from mnistkit.export import write_export
 from mnistkit.imaging import Preprocessing
 from mnistkit.models import ModelSpec, model_spec
 from mnistkit.models.network import BATCH, as_frames, forward, model_device, require_logits
-from mnistkit.types import PathLike
+from mnistkit.types import ExportFormat, PathLike
 
 __all__ = ["Classifier"]
 
@@ -172,6 +173,20 @@ class Classifier:
             about=card.about(),
         )
         write_checkpoint(path, content)
+
+    def export(self, path: PathLike, format: ExportFormat | None = None) -> None:
+        """Write a file that works without this library.
+
+        Args:
+            path: the file. An earlier one stays as it is if anything fails.
+            format: ``"html"`` (.html), a page to draw digits on, with all that it needs inside
+                (:func:`mnistkit.export.html_page`); by default what the file's ending says.
+
+        Raises:
+            ConfigError: for an unknown format or ending; for a network that the format cannot hold.
+            WriteError: if the file cannot be written.
+        """
+        write_export(self, path, format)
 
     @property
     def spec(self) -> ModelSpec | None:

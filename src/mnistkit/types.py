@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 __all__ = [
     "Batch",
     "EpochLoader",
+    "ExportFormat",
     "ImageLike",
     "JsonValue",
     "Loader",
@@ -27,6 +28,9 @@ __all__ = [
 
 SplitName: TypeAlias = Literal["train", "validation", "test"]
 PathLike: TypeAlias = str | os.PathLike[str]
+
+#: What :meth:`mnistkit.Classifier.export` writes: ``"html"``, a page for a browser to draw digits on.
+ExportFormat: TypeAlias = Literal["html"]
 
 #: One image in any form that :meth:`mnistkit.Predictor.predict` takes.
 ImageLike: TypeAlias = (

@@ -19,7 +19,7 @@ LEVELS = [
     {"metrics"},
     {"models", "data"},
     {"checkpoint", "synthetic", "backends"},
-    {"card"},
+    {"card", "export"},
     {"classifier"},
     {"training"},
     {"callbacks", "reading"},

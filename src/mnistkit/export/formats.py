@@ -1,0 +1,45 @@
+"""Which formats there are, which of them is meant, and who writes it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import PurePath
+from typing import TYPE_CHECKING
+
+from mnistkit._core.files import write_atomically
+from mnistkit.errors import ConfigError, unknown_name
+from mnistkit.export.html import html_page
+from mnistkit.types import ExportFormat, PathLike
+
+if TYPE_CHECKING:
+    from mnistkit.classifier import Classifier
+
+__all__ = ["ENDINGS", "write_export"]
+
+#: Of the files of each format.
+ENDINGS: dict[ExportFormat, str] = {"html": ".html"}
+
+_MAKE: dict[ExportFormat, Callable[[Classifier], bytes]] = {
+    "html": lambda classifier: html_page(classifier).encode(),
+}
+
+
+def write_export(classifier: Classifier, path: PathLike, format: ExportFormat | None = None) -> None:
+    """Write a classifier as a file for another program; see :meth:`mnistkit.Classifier.export`.
+
+    Raises:
+        ConfigError: for an unknown format or ending; for a network that the format cannot hold.
+        WriteError: if the file cannot be written.
+    """
+    if format is None:
+        ending = PurePath(path).suffix.lower()
+        named = [name for name, own in ENDINGS.items() if own == ending]
+        if not named:
+            raise ConfigError(
+                f"{path}: its ending names no format; use {', '.join(ENDINGS.values())}, or give format= one of "
+                f"{', '.join(ENDINGS)}"
+            )
+        format = named[0]
+    if format not in ENDINGS:
+        raise ConfigError(unknown_name("format", format, ENDINGS))
+    write_atomically(path, _MAKE[format](classifier))
