@@ -44,9 +44,9 @@ def images_in(
 ) -> Sequence[ImageLike] | None:
     """The pictures of a list, a stack or a folder; ``None`` for a single picture.
 
-    Several are: a folder's path, a list or tuple of pictures, an array ``(N, H, W)`` or ``(N, H, W, C)``, a tensor
-    ``(N, C, H, W)``, or ``(N, H, W)`` with ``N`` over 4. One is: an array ``(H, W)`` or ``(H, W, C)``, a tensor ``(H, W)`` or
-    ``(C, H, W)``, lists of numbers as an array. The numbers of a stack are understood together: white is the same in all.
+    Several are: a folder's path, a list or tuple of pictures, an array ``(N, H, W)``, ``(N, H, W, C)`` or ``(N, C, H, W)``, a
+    tensor ``(N, C, H, W)``, or ``(N, H, W)`` with ``N`` over 4. One is: an array ``(H, W)`` or ``(H, W, C)``, a tensor ``(H, W)``
+    or ``(C, H, W)``, lists of numbers as an array. The numbers of a stack are understood together: white is the same in all.
 
     Args:
         image: one or several.

@@ -145,6 +145,8 @@ def white_of_integers(high: float) -> int:
 
 
 def _pictures_of(array: np.ndarray, size: tuple[int, int]) -> list[np.ndarray] | None:
+    if array.ndim == 4 and array.shape[1] <= _MOST_CHANNELS < array.shape[3]:
+        return list(to_uint8(np.moveaxis(array, 1, -1)))
     # Three dimensions are a stack, unless the last has the size of channels.
     if array.ndim == 4 or (array.ndim == 3 and array.shape[2] > _MOST_CHANNELS):
         return list(to_uint8(array))
@@ -171,6 +173,11 @@ def _pictures_of_tensor(tensor: np.ndarray, size: tuple[int, int], channels: int
 
 def _refuse_rows(height: int, width: int, size: tuple[int, int]) -> None:
     """An array whose rows may be pictures that were flattened, as the tables of Kaggle, OpenML and scikit-learn have them."""
+    if height > 1 and width == _MNIST_SIZE[0] * _MNIST_SIZE[1] + 1:
+        raise ImageError(
+            f"an array of shape ({height}, {width}) may be {height} pictures of {width - 1} pixels in a row, each after its "
+            f"label; write array[:, 1:].reshape(-1, {_MNIST_SIZE[0]}, {_MNIST_SIZE[1]}) for pictures, and [array] for one"
+        )
     side = round(width**0.5)
     frame = width == size[0] * size[1] or width == _MNIST_SIZE[0] * _MNIST_SIZE[1]
     square = side * side == width and side >= 8 and not width / _LONGEST <= height <= width * _LONGEST

@@ -276,3 +276,18 @@ def test_a_grey_picture_of_0_and_1_is_the_array_that_it_was_saved_from(mnist, tm
     # The noise of a photo in the dark is no ink.
     PIL.Image.fromarray(binary).save(tmp_path / "dark.jpg", quality=100)
     assert load_image(tmp_path / "dark.jpg").max() <= 1
+
+
+def test_an_array_may_have_its_channels_first_as_a_tensor_has_them(mnist):
+    stack = mnist.validation.images[:3].numpy()
+    for found, picture in zip(images_in(stack), stack[:, 0], strict=True):
+        np.testing.assert_array_equal(load_image(found), picture)
+    assert [picture.shape for picture in images_in(np.zeros((2, 3, 28, 28)))] == [(28, 28, 3)] * 2
+    assert [picture.shape for picture in images_in(np.zeros((2, 3, 28, 4)))] == [(3, 28, 4)] * 2
+
+
+def test_a_table_with_labels_before_the_pixels_says_how_to_leave_them_out(mnist):
+    table = np.column_stack([mnist.validation.labels[:5], mnist.validation.images[:5].flatten(1)])
+    with pytest.raises(ImageError, match=r"each after its label; write array\[:, 1:\]\.reshape\(-1, 28, 28\)"):
+        images_in(table)
+    assert len(images_in(table[:, 1:].reshape(-1, 28, 28))) == 5
