@@ -96,6 +96,7 @@ _MODULES = {
     "reading",
     "recipes",
     "seeding",
+    "sklearn",
     "synthetic",
     "training",
     "types",

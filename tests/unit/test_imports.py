@@ -23,7 +23,7 @@ LEVELS = [
     {"classifier"},
     {"training"},
     {"callbacks", "reading"},
-    {"interpret", "evaluation", "recipes"},
+    {"interpret", "evaluation", "recipes", "sklearn"},
     {"plots"},
     {"cli"},
     {"__main__"},
