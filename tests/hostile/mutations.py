@@ -146,8 +146,8 @@ MUTATIONS = [
     ),
     Mutation(
         "a resumed run forgets its random numbers",
-        "training/trainer.py",
-        "            snapshot.set_generators(generators, self.device)\n",
+        "training/run.py",
+        "            set_generator_states(generators, trainer.device)\n",
         "            pass\n",
         "tests/property/test_training.py -k killed_at_any_moment",
     ),

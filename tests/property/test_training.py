@@ -249,6 +249,6 @@ def test_a_run_killed_many_times_is_the_same_run(data, tmp_path_factory, uninter
 
 def test_the_comparison_notices_a_run_that_is_not_the_same(data, tmp_path, uninterrupted, monkeypatch):
     """One that forgets where its generator was."""
-    monkeypatch.setattr("mnistkit.training.snapshot.set_generators", lambda *arguments: None)
+    monkeypatch.setattr("mnistkit.training.run.set_generator_states", lambda *arguments: None)
     with pytest.raises(AssertionError, match="run/optimizer"):
         assert_identical(run(tmp_path, data, [4], "adam", LOADS["data set"]), uninterrupted("adam", "data set"))

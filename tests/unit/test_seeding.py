@@ -1,4 +1,5 @@
 import random
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -6,7 +7,7 @@ import torch
 
 from mnistkit import seed_everything
 from mnistkit.models import create_model
-from mnistkit.seeding import derive_seed
+from mnistkit.seeding import derive_seed, generator_states, set_generator_states
 
 
 @pytest.mark.parametrize(
@@ -73,3 +74,20 @@ def test_a_seed_decides_the_weights_of_a_new_model():
     first = create_model("lenet5").state_dict()
     seed_everything(11)
     assert all(torch.equal(value, first[name]) for name, value in create_model("lenet5").state_dict().items())
+
+
+def test_the_generator_of_a_gpu_is_saved_and_put_back_where_there_is_one(monkeypatch):
+    """With a module in place of a GPU's; a file from a GPU can also be resumed without one."""
+    given = []
+    gpu = SimpleNamespace(get_rng_state=lambda: torch.tensor([1, 2], dtype=torch.uint8), set_rng_state=given.append)
+    monkeypatch.setattr(torch, "get_device_module", lambda device: gpu)
+    saved = generator_states(torch.device("cuda"))
+    drawn = torch.rand(3)
+    set_generator_states(saved, torch.device("cpu"))
+    assert torch.equal(torch.rand(3), drawn)
+    assert given == []
+    set_generator_states(saved, torch.device("cuda"))
+    assert torch.equal(torch.rand(3), drawn)
+    assert [state.tolist() for state in given] == [[1, 2]]
+    set_generator_states({"cpu": saved["cpu"]}, torch.device("cuda"))
+    assert len(given) == 1

@@ -7,7 +7,6 @@ import functools
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
-from mnistkit.errors import ConfigError, DuplicateCallbackError
 from mnistkit.training.callback import Callback
 from mnistkit.training.own_hooks import OwnHooks
 
@@ -18,25 +17,9 @@ __all__ = ["Hooks"]
 
 
 class Hooks:
-    """Calls the hooks of a trainer, and then those of its callbacks.
-
-    Raises:
-        ConfigError: for what is not a callback.
-        DuplicateCallbackError: if two callbacks have one name.
-    """
+    """Calls the hooks of a trainer, and then those of its callbacks."""
 
     def __init__(self, trainer: Trainer) -> None:
-        given: list[object] = [*trainer.callbacks]
-        for one in given:
-            if not isinstance(one, Callback):
-                hint = f": make one, {one.__name__}(...)" if isinstance(one, type) else ""
-                raise ConfigError(f"{one!r} is not a Callback{hint}")
-        names = [callback.name for callback in trainer.callbacks]
-        for name in names:
-            if names.count(name) > 1:
-                raise DuplicateCallbackError(
-                    f"{names.count(name)} callbacks are named {name!r}; give each its own name="
-                )
         self._trainer = trainer
         self._overriding: dict[str, list[Callable[[], None]]] = {}
 

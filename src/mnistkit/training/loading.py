@@ -153,14 +153,14 @@ def refuse_unused(data: Data, batch_size: int | None, augment: Augmentation | No
 def make_loader(
     data: Data,
     *,
-    batch_size: int,
-    shuffle: bool,
-    seed: int,
-    augment: Augmentation | None,
+    batch_size: int = EVALUATION_BATCH,
+    shuffle: bool = False,
+    seed: int = 0,
+    augment: Augmentation | None = None,
     device: torch.device,
     world: World,
 ) -> Batches:
-    """The batches of a data set; a loader stays what it is, and any but mnistkit's own is adapted.
+    """The batches of a data set, by default as an evaluation wants them; a loader stays what it is, and is adapted.
 
     Raises:
         ConfigError: for a loader made for another device or process.

@@ -84,7 +84,6 @@ def find_learning_rate(
     # Data is read only, and callbacks would log, stop or save a run that is none.
     shared: dict[int, object] = {id(data): data for data in (trainer.train_data, trainer.validation_data)}
     shared[id(trainer.callbacks)] = [recorder]
-    shared[id(trainer._hooks)] = None  # fit makes new ones, of the callbacks above
     probe = copy.deepcopy(trainer, shared)
     # On the instance, before any method of a subclass; type checkers refuse to see a method assigned.
     setattr(probe, "learning_rate", lambda step, _: start * (end / start) ** (step / (steps - 1)))  # noqa: B010

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import torch
 from torch import nn
 
-from mnistkit.errors import ConfigError
+from mnistkit.errors import ConfigError, DuplicateCallbackError
+from mnistkit.training.callback import Callback
 from mnistkit.training.updates import parameters_of
 
-__all__ = ["require_augmentation", "require_model", "require_trainable"]
+__all__ = ["require_augmentation", "require_callbacks", "require_model", "require_trainable"]
 
 
 def require_model(model: object) -> None:
@@ -54,6 +55,24 @@ def require_augmentation(augment: object) -> None:
         "from 0 to 1, such as Augment(rotate=10). A transform of torchvision's takes images only, and one change for all "
         "of them: augment=lambda images, generator: torch.stack([transform(image) for image in images])"
     )
+
+
+def require_callbacks(callbacks: Sequence[object]) -> None:
+    """Refuse what cannot be called, or saved under a name of its own.
+
+    Raises:
+        ConfigError: for what is not a callback.
+        DuplicateCallbackError: if two callbacks have one name.
+    """
+    names = []
+    for one in callbacks:
+        if not isinstance(one, Callback):
+            hint = f": make one, {one.__name__}(...)" if isinstance(one, type) else ""
+            raise ConfigError(f"{one!r} is not a Callback{hint}")
+        names.append(one.name)
+    for name in names:
+        if names.count(name) > 1:
+            raise DuplicateCallbackError(f"{names.count(name)} callbacks are named {name!r}; give each its own name=")
 
 
 def require_trainable(

@@ -24,6 +24,7 @@ from mnistkit.data.split_guard import datasets_in
 from mnistkit.errors import CheckpointFormatError, CheckpointMismatchError, MnistkitError, NonFiniteLossError
 from mnistkit.models import model_spec
 from mnistkit.precision import PrecisionName
+from mnistkit.seeding import generator_states
 from mnistkit.training.callback import Callback
 from mnistkit.training.description import as_json, differences
 from mnistkit.training.saved_state import TrainingState, require_usable
@@ -33,7 +34,7 @@ from mnistkit.types import JsonValue, PathLike
 if TYPE_CHECKING:
     from mnistkit.training.trainer import Trainer
 
-__all__ = ["Generators", "classifier", "generators", "restore", "save_model", "save_training", "set_generators"]
+__all__ = ["Generators", "classifier", "restore", "save_model", "save_training"]
 
 #: The states of torch's random generators, by device type.
 Generators: TypeAlias = Mapping[str, Tensor]
@@ -67,7 +68,7 @@ def save_training(trainer: Trainer, path: PathLike) -> None:
         "precision": trainer.precision.state_dict(),
         "trainer": dict(trainer.state_dict()),
         "callbacks": {callback.name: callback.state_dict() for callback in trainer.callbacks},
-        "generators": generators(trainer.device),
+        "generators": generator_states(trainer.device),
     }
     write_checkpoint(path, content)
 
@@ -144,21 +145,6 @@ def _load(owner: Trainer | Callback, state: Mapping[str, object], place: str) ->
             f"training/{place} is no state of this {type(owner).__name__} ({type(error).__name__}: {error}); use an earlier "
             "checkpoint"
         ) from error
-
-
-def set_generators(states: Generators, device: torch.device) -> None:
-    """Put torch's generators into a saved state; those of a device that is not here are left alone."""
-    torch.set_rng_state(states["cpu"])
-    if device.type in states and device.type != "cpu":
-        torch.get_device_module(device).set_rng_state(states[device.type])
-
-
-def generators(device: torch.device) -> dict[str, Tensor]:
-    """The states of torch's generators, of the CPU and of a device."""
-    states = {"cpu": torch.get_rng_state()}
-    if device.type != "cpu":
-        states[device.type] = torch.get_device_module(device).get_rng_state()
-    return states
 
 
 def _content(trainer: Trainer) -> CheckpointFile:

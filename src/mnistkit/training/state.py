@@ -88,7 +88,7 @@ class History:
 
 @dataclass
 class TrainState:
-    """The counters of a run; each counts what is finished.
+    """The counters of a run; each counts what is finished. Those of a run that has not begun are the defaults.
 
     Attributes:
         total_steps: optimizer updates in the whole run.
@@ -105,9 +105,9 @@ class TrainState:
         stop_reason: why training is to end early; ``None`` unless it is.
     """
 
-    total_steps: int
-    steps_per_epoch: int
-    sums: MetricSums
+    total_steps: int = 0
+    steps_per_epoch: int = 1
+    sums: MetricSums = field(default_factory=MetricSums)
     epoch: int = 0
     step: int = 0
     batch: int = 0

@@ -1,11 +1,10 @@
-"""The training loop."""
+"""The trainer: what a method changes, and what a program calls."""
 
 from __future__ import annotations
 
 import itertools
 import math
-import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Generic, Literal, cast, final
 
 import torch
@@ -27,16 +26,7 @@ from mnistkit.training.batches import images_and_labels, labels_of, size_of
 from mnistkit.training.callback import Callback
 from mnistkit.training.description import describe
 from mnistkit.training.hooks import Hooks
-from mnistkit.training.interrupt import InterruptGuard
-from mnistkit.training.loading import (
-    DEFAULT_BATCH,
-    EVALUATION_BATCH,
-    Batches,
-    Data,
-    as_data,
-    make_loader,
-    refuse_unused,
-)
+from mnistkit.training.loading import DEFAULT_BATCH, Batches, Data, as_data, make_loader, refuse_unused
 from mnistkit.training.losses import (
     Loss,
     classification_loss,
@@ -47,21 +37,23 @@ from mnistkit.training.losses import (
 )
 from mnistkit.training.optimizers import OptimizerFactory, OptimizerName, make_optimizer
 from mnistkit.training.own_hooks import OwnHooks
-from mnistkit.training.preconditions import require_augmentation, require_model, require_trainable
+from mnistkit.training.preconditions import (
+    require_augmentation,
+    require_callbacks,
+    require_model,
+    require_trainable,
+)
 from mnistkit.training.progress import ProgressBar
+from mnistkit.training.run import Run
 from mnistkit.training.schedules import Schedule, as_schedules
 from mnistkit.training.state import History, TrainState, count_steps
 from mnistkit.training.steps import as_output, forward
 from mnistkit.training.torch_scheduler import SchedulerFactory, TorchScheduler, is_scheduler
-from mnistkit.training.updates import Updates
 from mnistkit.types import Batch, JsonValue, PathLike, StepOutput, refuse_reserved
 
 __all__ = ["Trainer"]
 
 M_co = TypeVar("M_co", bound=nn.Module, default=nn.Module, covariant=True)
-
-# Without a GPU looking at the loss costs nothing; with one it means waiting for it.
-_STEPS_BETWEEN_LOOKS = 50
 
 
 class Trainer(OwnHooks, Generic[M_co]):
@@ -203,16 +195,15 @@ class Trainer(OwnHooks, Generic[M_co]):
         self.evaluation: Evaluation | None = None
         self.train_data: Data | None = None
         self.validation_data: Data | None = None
-        self.state = TrainState(0, 1, MetricSums(self.device))
+        self.state = TrainState()
         self.description: dict[str, JsonValue] = {}
-        self._hooks = Hooks(self)
-        self._updates = Updates({}, self.precision, self.world, clip_norm)
-        self._group: list[Batch] = []
-        self._optimizer = optimizer
-        self._optimizer_options = dict(optimizer_options or {})
-        self._batch_size = batch_size
-        self._loss = loss or classification_loss
-        self._started: float | None = None
+        require_callbacks(self.callbacks)
+        # Mangled, and so are no names that a subclass could take by chance.
+        self.__optimizer = optimizer
+        self.__optimizer_options = dict(optimizer_options or {})
+        self.__batch_size = batch_size
+        self.__loss = loss or classification_loss
+        self.__run: Run | None = None
 
     # ---- open: what a step computes -------------------------------------------------------------------------------
 
@@ -226,12 +217,12 @@ class Trainer(OwnHooks, Generic[M_co]):
         images, labels = images_and_labels(batch)
         logits = forward(self.model, images)
         if self.state.step == 0:
-            refuse_probabilities(logits, self._loss)
+            refuse_probabilities(logits, self.__loss)
         return StepOutput(self.loss(logits.float(), labels), logits)
 
     def loss(self, logits: Tensor, labels: Tensor) -> Tensor:
         """The mean loss of a batch, in training and evaluation; by default the ``loss`` argument."""
-        return compute_loss(self._loss, logits, labels)
+        return compute_loss(self.__loss, logits, labels)
 
     def evaluation_step(self, batch: Batch) -> StepOutput:
         """The loss of one evaluation batch; called without gradients, in eval mode, for ``inference_model``."""
@@ -250,15 +241,15 @@ class Trainer(OwnHooks, Generic[M_co]):
 
     def optimizer_step(self) -> None:
         """Update the parameters from complete gradients; by default with every optimizer still due."""
-        self._updates.step()
+        _running(self.__run).updates.step()
 
     def configure_optimizer(self) -> torch.optim.Optimizer | Mapping[str, torch.optim.Optimizer]:
         """The optimizer, or several by name; called by ``fit`` with model and state (``total_steps``) in place."""
-        if isinstance(self._optimizer, torch.optim.Optimizer):
-            return self._optimizer
-        if isinstance(self._optimizer, str):
-            return make_optimizer(self._optimizer, self.model.parameters(), options=self._optimizer_options)
-        return self._optimizer(self.model.parameters())
+        if isinstance(self.__optimizer, torch.optim.Optimizer):
+            return self.__optimizer
+        if isinstance(self.__optimizer, str):
+            return make_optimizer(self.__optimizer, self.model.parameters(), options=self.__optimizer_options)
+        return self.__optimizer(self.model.parameters())
 
     def learning_rate(self, step: int, total: int) -> float | Mapping[str, float] | None:
         """The learning rate of a step, or one for each optimizer; ``None`` leaves the optimizers their own."""
@@ -305,63 +296,47 @@ class Trainer(OwnHooks, Generic[M_co]):
             SystemExit: likewise on SIGTERM (143) and SIGHUP (129), by which clusters and closed terminals end a program.
         """
         with keeping_generators(self.device), World.joined(self.device, self.timeout) as self.world:
-            loader, validation_loader = self._set_up(train, validation, epochs, steps)
-            generators = snapshot.restore(self, resume) if resume is not None else None
-            self._started = time.monotonic()
+            loader, validation_loader = self.__place(train, validation)
+            in_epoch = math.ceil(self.world.min(len(loader)) / self.accumulate)
+            sums = MetricSums(self.device, self.metrics)
+            self.state = TrainState(count_steps(epochs, steps, in_epoch), in_epoch, sums)
+            configured = self.configure_optimizer()
+            self.optimizers = dict(configured) if isinstance(configured, Mapping) else {"optimizer": configured}
+            require_trainable(self.model, self.optimizers, vars(self))
+            self.description = describe(self, self.__loss)
+            generators = None if resume is None else snapshot.restore(self, resume)
+            self.__run = Run(self, loader, validation_loader)
             try:
-                with InterruptGuard(enabled=self.world.size == 1) as interrupt, self._hooks.running():
-                    self._train(loader, validation_loader, generators, interrupt)
+                self.__run.execute(generators)
             finally:
                 self.model.eval()
-                self.state.seconds_before, self._started = self.seconds, None
+                self.state.seconds_before, self.__run = self.seconds, None
             # The files that rank 0 wrote are complete for whoever reads them next.
             self.world.barrier()
         return self.state.history
 
-    def _train(
-        self,
-        loader: Batches,
-        validation: Batches | None,
-        generators: snapshot.Generators | None,
-        interrupt: InterruptGuard,
-    ) -> None:
-        state = self.state
-        while state.epoch < state.epochs and not state.is_stopping():
-            if state.batch == 0:
-                state.sums = MetricSums(self.device, self.metrics)
-                self._seed()
-                self._call("on_epoch_start")
-            batches = self._batches(loader, generators)
-            generators = None
-            while group := list(itertools.islice(batches, self.accumulate)):
-                self._call("on_step_start")
-                self._begin(group)
-                for batch in group:
-                    output = self._step(batch)
-                    self._add_up(output, batch)
-                    self._backward(output.loss)
-                self._updates.complete()
-                self._call("on_gradients")
-                self._updates.clip()
-                self.optimizer_step()
-                self.precision.update()
-                state.step += 1
-                state.batch += len(group)
-                self._call("on_step_end")
-                if interrupt.requested:
-                    self.stop("interrupted")
-                self._call("on_checkpoint")
-                if state.is_stopping():
-                    break
-            else:
-                self._end_epoch(validation)
-                self._call("on_epoch_end")
-                if interrupt.requested:
-                    self.stop("interrupted")
-                self._call("on_checkpoint")
-        self._share_buffers()
-        if interrupt.requested:
-            interrupt.end()
+    def __place(self, train: Data, validation: Data | None) -> tuple[Batches, Batches | None]:
+        """Model, loss and data on the device, and the same weights in every process."""
+        train = as_data(train)
+        validation = None if validation is None else as_data(validation, like=train)
+        refuse_test_images(train, "training")
+        refuse_test_images(validation, "validation")
+        refuse_unused(train, self.__batch_size, self.augment)
+        require_callbacks(self.callbacks)
+        self.train_data, self.validation_data = train, validation
+        self.inference_model = self.model.to(self.device).train()
+        self.__loss = place_loss(self.__loss, self.device)
+        self.world.broadcast(itertools.chain(self.model.parameters(), self.model.buffers()))
+        loader = make_loader(
+            train,
+            batch_size=self.batch_size,
+            shuffle=True,
+            seed=self.seed,
+            augment=self.augment,
+            device=self.device,
+            world=self.world,
+        )
+        return loader, None if validation is None else make_loader(validation, device=self.device, world=self.world)
 
     @final
     def evaluate(self, data: Data) -> Evaluation:
@@ -376,9 +351,10 @@ class Trainer(OwnHooks, Generic[M_co]):
         """
         with World.joined(self.device, self.timeout) as self.world:
             model = self.inference_model.to(self.device)
-            self._loss = place_loss(self._loss, self.device)
-            loader, sums = self._loader(as_data(data, like=self.train_data)), MetricSums(self.device, self.metrics)
-            self._call("on_eval_start")
+            self.__loss = place_loss(self.__loss, self.device)
+            loader = make_loader(as_data(data, like=self.train_data), device=self.device, world=self.world)
+            hooks, sums = Hooks(self), MetricSums(self.device, self.metrics)
+            hooks.call("on_eval_start")
             # Not inference mode: a subclass may want gradients of the images, to attack or to explain.
             with evaluating(model), torch.no_grad(), keeping_generators(self.device):
                 torch.manual_seed(derive_seed(self.seed, "evaluation", self.world.rank))
@@ -389,7 +365,7 @@ class Trainer(OwnHooks, Generic[M_co]):
                     sums.update(output, labels_of(batch), size_of(batch))
             sums.merge(self.world)
             self.evaluation = sums.compute()
-            self._call("on_eval_end")
+            hooks.call("on_eval_end")
         return self.evaluation
 
     @final
@@ -408,23 +384,9 @@ class Trainer(OwnHooks, Generic[M_co]):
             The loss, a scalar; over all processes, so that each decides alike.
 
         Raises:
-            ConfigError: if the step steps an optimizer itself.
+            ConfigError: if the step steps an optimizer itself, or outside ``fit``.
         """
-        # What was scaled, and perhaps has overflowed, is given up.
-        self.precision.update()
-        self._updates.clear()
-        losses = []
-        with torch.enable_grad(), self._updates.fixed():
-            for batch in self._group:
-                output = self._step(batch)
-                self._backward(output.loss)
-                losses.append(output.loss.detach())
-        self._updates.complete()
-        self._updates.clip()
-        images = self._updates.images
-        loss, weights = self.world.sum(torch.stack([torch.stack(losses).mean() * images, losses[0].new_tensor(images)]))
-        mean: Tensor = loss / weights
-        return mean
+        return _running(self.__run).gradients()
 
     @final
     def step_optimizer(self, name: str, loss: Tensor) -> None:
@@ -441,19 +403,7 @@ class Trainer(OwnHooks, Generic[M_co]):
             ConfigError: for an unknown name, with ``accumulate`` (the update would come once for each batch), or for a
                 loss that no parameter of the optimizer has a part in.
         """
-        if self.accumulate > 1:
-            raise ConfigError(
-                f"step_optimizer({name!r}) inside a step of {self.accumulate} batches; it needs accumulate=1"
-            )
-        update = self._updates.alone(name)
-        update.clear()
-        _require_gradient(loss)
-        self.backward(loss, update.parameters)
-        update.complete()
-        self._call("on_gradients")
-        update.clip()
-        update.step()
-        update.clear()
+        _running(self.__run).step_optimizer(name, loss)
 
     @final
     def skip(self, name: str) -> None:
@@ -462,7 +412,7 @@ class Trainer(OwnHooks, Generic[M_co]):
         Raises:
             ConfigError: for an unknown name.
         """
-        self._updates.skip(name)
+        _running(self.__run).updates.skip(name)
 
     @final
     def classifier(self) -> Classifier:
@@ -521,114 +471,10 @@ class Trainer(OwnHooks, Generic[M_co]):
     @property
     def seconds(self) -> float:
         """How long ``fit`` has run, in seconds, the time before a resume included."""
-        return self.state.seconds_before + (0.0 if self._started is None else time.monotonic() - self._started)
-
-    # ---- the loop's parts -----------------------------------------------------------------------------------------
-
-    def _call(self, hook: str) -> None:
-        self._hooks.call(hook)
-
-    def _set_up(
-        self, train: Data, validation: Data | None, epochs: float | None, steps: int | None
-    ) -> tuple[Batches, Batches | None]:
-        train = as_data(train)
-        validation = None if validation is None else as_data(validation, like=train)
-        refuse_test_images(train, "training")
-        refuse_test_images(validation, "validation")
-        refuse_unused(train, self._batch_size, self.augment)
-        self.model.to(self.device).train()
-        self._loss = place_loss(self._loss, self.device)
-        self.inference_model = self.model
-        self.world.broadcast(itertools.chain(self.model.parameters(), self.model.buffers()))
-        loader = self._loader(train, training=True)
-        validation_loader = None if validation is None else self._loader(validation)
-        self.train_data, self.validation_data = train, validation
-        in_epoch = math.ceil(self.world.min(len(loader)) / self.accumulate)
-        self.state = TrainState(count_steps(epochs, steps, in_epoch), in_epoch, MetricSums(self.device, self.metrics))
-        configured = self.configure_optimizer()
-        self.optimizers = dict(configured) if isinstance(configured, Mapping) else {"optimizer": configured}
-        require_trainable(self.model, self.optimizers, vars(self))
-        self.description = describe(self, self._loss)
-        self._hooks = Hooks(self)
-        self._updates = Updates(self.optimizers, self.precision, self.world, self.clip_norm)
-        return loader, validation_loader
-
-    def _loader(self, data: Data, *, training: bool = False) -> Batches:
-        return make_loader(
-            data,
-            batch_size=self.batch_size if training else EVALUATION_BATCH,
-            shuffle=training,
-            seed=self.seed,
-            augment=self.augment if training else None,
-            device=self.device,
-            world=self.world,
-        )
-
-    def _seed(self) -> None:
-        torch.manual_seed(derive_seed(self.seed, "epoch", self.state.epoch, self.world.rank))
-
-    def _batches(self, loader: Batches, generators: snapshot.Generators | None) -> Iterator[Batch]:
-        """What is left of the epoch under way, with torch's generators as they were when it was interrupted."""
-        state = self.state
-        # Again, so that the order does not depend on what a callback drew: inside an epoch no on_epoch_start precedes.
-        self._seed()
-        batches = loader.batches(state.epoch, state.batch)
-        if generators is not None and state.batch:
-            snapshot.set_generators(generators, self.device)
-        # Processes that took different numbers of steps would wait for each other for ever.
-        number = min(self.world.min(len(loader)), state.steps_in_epoch * self.accumulate)
-        return itertools.islice(batches, number - state.batch)
-
-    def _begin(self, group: list[Batch]) -> None:
-        state, self._group = self.state, group
-        self._updates.begin(self.learning_rate(state.step, state.total_steps), sum(map(size_of, group)))
-        state.lr = self._updates.lr
-
-    def _step(self, batch: Batch) -> StepOutput:
-        with self.precision.autocast():
-            return as_output(self.training_step(batch), "training_step")
-
-    def _backward(self, loss: Tensor) -> None:
-        # Every optimizer may have been stepped or skipped; the loss is then there to be reported.
-        if not self._updates.due:
-            return
-        _require_gradient(loss)
-        # Dividing by one would be two operations in vain, here and on the way back.
-        loss = loss if len(self._group) == 1 else loss / len(self._group)
-        if len(self.optimizers) == 1:
-            self.backward(loss)
-        else:
-            self.backward(loss, self._updates.parameters)
-
-    def _add_up(self, output: StepOutput, batch: Batch) -> None:
-        state = self.state
-        state.sums.update(output, labels_of(batch), size_of(batch))
-        if self.device.type == "cpu" or state.step % _STEPS_BETWEEN_LOOKS == 0:
-            self.require_finite()
-
-    def _share_buffers(self) -> None:
-        """Batch norm's statistics are each process's own while it trains; between epochs they are those of rank 0."""
-        self.world.broadcast(itertools.chain(self.model.buffers(), self.inference_model.buffers()))
-
-    def _end_epoch(self, validation: Batches | None) -> None:
-        state = self.state
-        self.require_finite()
-        state.sums.merge(self.world)
-        self._share_buffers()
-        state.train = state.sums.compute()
-        row: dict[str, float] = {"epoch": state.epoch + 1, "step": state.step, "lr": state.lr}
-        row |= state.train.row("train")
-        if validation is not None:
-            state.validation = self.evaluate(validation)
-            row |= state.validation.row("val")
-        state.history.rows.append(row)
-        state.epoch += 1
-        state.batch = 0
+        return self.state.seconds_before + (0.0 if self.__run is None else self.__run.seconds)
 
 
-def _require_gradient(loss: Tensor) -> None:
-    if not loss.requires_grad:
-        raise ConfigError(
-            "the loss depends on no parameter that is trained, so there is nothing to learn from it: does the model compute "
-            "under no_grad, or detach() its output? Are all of its parameters frozen?"
-        )
+def _running(run: Run | None) -> Run:
+    if run is None:
+        raise ConfigError("no run is under way: call this from a method of a Trainer subclass that fit() calls")
+    return run

@@ -1,7 +1,5 @@
 """Resuming: exact where it is the same run, refused with every difference where it is not."""
 
-from types import SimpleNamespace
-
 import pytest
 import torch
 import torch.nn.functional as F
@@ -488,23 +486,6 @@ def test_a_checkpoint_that_cannot_be_written_leaves_the_one_before(tmp_path, tra
     with pytest.raises(WriteError, match=r"cannot write .*last\.safetensors"):
         trainer_of(Block(), Checkpoint(path, monitor=None)).fit(train, epochs=3)
     assert [item.name for item in path.iterdir()] == ["last.safetensors"]
-
-
-def test_the_generator_of_a_gpu_is_saved_and_put_back_where_there_is_one(monkeypatch):
-    """With a module in place of a GPU's; a file from a GPU can also be resumed without one."""
-    given = []
-    gpu = SimpleNamespace(get_rng_state=lambda: torch.tensor([1, 2], dtype=torch.uint8), set_rng_state=given.append)
-    monkeypatch.setattr(torch, "get_device_module", lambda device: gpu)
-    saved = snapshot.generators(torch.device("cuda"))
-    drawn = torch.rand(3)
-    snapshot.set_generators(saved, torch.device("cpu"))
-    assert torch.equal(torch.rand(3), drawn)
-    assert given == []
-    snapshot.set_generators(saved, torch.device("cuda"))
-    assert torch.equal(torch.rand(3), drawn)
-    assert [state.tolist() for state in given] == [[1, 2]]
-    snapshot.set_generators({"cpu": saved["cpu"]}, torch.device("cuda"))
-    assert len(given) == 1
 
 
 class Other(Trainer):

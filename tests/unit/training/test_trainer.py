@@ -1,5 +1,6 @@
 """What `Trainer` computes: steps, updates, evaluation, and which data it takes."""
 
+import copy
 import io
 import math
 
@@ -571,6 +572,33 @@ def test_on_a_gpu_the_loss_is_looked_at_every_so_often_and_always_before_saving(
     with pytest.raises(NonFiniteLossError, match="at step 21"):
         spoilt(at("on_step_end", lambda trainer: trainer.state.step == 20 and trainer.save_model(path), name="save"))
     assert not path.exists()
+
+
+def test_what_belongs_to_a_step_says_so_outside_of_one(train):
+    trainer = softmax()
+    trainer.fit(train, steps=1)
+    loss = torch.zeros((), requires_grad=True)
+    for call in (
+        trainer.gradients,
+        trainer.optimizer_step,
+        lambda: trainer.skip("optimizer"),
+        lambda: trainer.step_optimizer("optimizer", loss),
+    ):
+        with pytest.raises(ConfigError, match="no run is under way: call this from a method of a Trainer subclass"):
+            call()
+
+
+def test_a_subclass_takes_no_name_of_the_loop_s_own_by_chance(train):
+    """Whatever it calls its own methods and attributes: the trainer has no private names to be met."""
+    assert [name for name in vars(Trainer) if name.startswith("_") and not name.startswith(("__", "_Trainer__"))] == []
+    names = ["_step", "_loss", "_run", "_call", "_seed", "_group", "_loader", "_optimizer", "_batches", "_backward"]
+    own = type("Own", (Trainer,), dict.fromkeys(names[::2], "a method"))(
+        create_model("softmax_regression"), batch_size=10, progress=False
+    )
+    vars(own).update(dict.fromkeys(names[1::2], "an attribute"))
+    plain = Trainer(copy.deepcopy(own.model), batch_size=10, progress=False)
+    assert own.fit(train, steps=3) == plain.fit(train, steps=3)
+    assert torch.equal(weights(own.model), weights(plain.model))
 
 
 @pytest.mark.parametrize("accumulate", [1, 3])

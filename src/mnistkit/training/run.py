@@ -1,0 +1,213 @@
+"""One run of a trainer: the loop, and what it needs only while it runs."""
+
+from __future__ import annotations
+
+import itertools
+import time
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+
+from mnistkit.errors import ConfigError
+from mnistkit.metrics import MetricSums
+from mnistkit.seeding import derive_seed, set_generator_states
+from mnistkit.training.batches import labels_of, size_of
+from mnistkit.training.hooks import Hooks
+from mnistkit.training.interrupt import InterruptGuard
+from mnistkit.training.loading import Batches
+from mnistkit.training.snapshot import Generators
+from mnistkit.training.steps import as_output
+from mnistkit.training.updates import Updates
+from mnistkit.types import Batch, StepOutput
+
+if TYPE_CHECKING:
+    from mnistkit.training.trainer import Trainer
+
+__all__ = ["Run"]
+
+# Without a GPU looking at the loss costs nothing; with one it means waiting for it.
+_STEPS_BETWEEN_LOOKS = 50
+
+
+class Run:
+    """From the first step of a :meth:`~mnistkit.Trainer.fit`, or the one at which it is resumed, to the last.
+
+    Args:
+        trainer: with model, state and optimizers in place.
+        train: the batches to train on.
+        validation: those to evaluate after each epoch.
+
+    Attributes:
+        updates: of the trainer's optimizers.
+    """
+
+    def __init__(self, trainer: Trainer, train: Batches, validation: Batches | None) -> None:
+        self.updates = Updates(trainer.optimizers, trainer.precision, trainer.world, trainer.clip_norm)
+        self._trainer = trainer
+        self._train = train
+        self._validation = validation
+        self._hooks = Hooks(trainer)
+        self._group: list[Batch] = []
+        self._started = time.monotonic()
+
+    @property
+    def seconds(self) -> float:
+        """How long it has run."""
+        return time.monotonic() - self._started
+
+    def execute(self, generators: Generators | None) -> None:
+        """Train, with the hooks of start and end around it.
+
+        Args:
+            generators: as they were when the run that is resumed was saved.
+        """
+        with InterruptGuard(enabled=self._trainer.world.size == 1) as interrupt, self._hooks.running():
+            self._loop(generators, interrupt)
+
+    def _loop(self, generators: Generators | None, interrupt: InterruptGuard) -> None:
+        trainer, state, call = self._trainer, self._trainer.state, self._hooks.call
+        while state.epoch < state.epochs and not state.is_stopping():
+            if state.batch == 0:
+                state.sums = MetricSums(trainer.device, trainer.metrics)
+                self._seed()
+                call("on_epoch_start")
+            batches = self._batches(generators)
+            generators = None
+            while group := list(itertools.islice(batches, trainer.accumulate)):
+                call("on_step_start")
+                self._begin(group)
+                for batch in group:
+                    output = self._step(batch)
+                    self._add_up(output, batch)
+                    self._backward(output.loss)
+                self.updates.complete()
+                call("on_gradients")
+                self.updates.clip()
+                trainer.optimizer_step()
+                trainer.precision.update()
+                state.step += 1
+                state.batch += len(group)
+                call("on_step_end")
+                if interrupt.requested:
+                    trainer.stop("interrupted")
+                call("on_checkpoint")
+                if state.is_stopping():
+                    break
+            else:
+                self._end_epoch()
+                call("on_epoch_end")
+                if interrupt.requested:
+                    trainer.stop("interrupted")
+                call("on_checkpoint")
+        self._share_buffers()
+        if interrupt.requested:
+            interrupt.end()
+
+    def gradients(self) -> Tensor:
+        """What :meth:`mnistkit.Trainer.gradients` does."""
+        # What was scaled, and perhaps has overflowed, is given up.
+        self._trainer.precision.update()
+        self.updates.clear()
+        losses = []
+        with torch.enable_grad(), self.updates.fixed():
+            for batch in self._group:
+                output = self._step(batch)
+                self._backward(output.loss)
+                losses.append(output.loss.detach())
+        self.updates.complete()
+        self.updates.clip()
+        images = self.updates.images
+        sums = torch.stack([torch.stack(losses).mean() * images, losses[0].new_tensor(images)])
+        loss, weights = self._trainer.world.sum(sums)
+        mean: Tensor = loss / weights
+        return mean
+
+    def step_optimizer(self, name: str, loss: Tensor) -> None:
+        """What :meth:`mnistkit.Trainer.step_optimizer` does."""
+        if self._trainer.accumulate > 1:
+            raise ConfigError(
+                f"step_optimizer({name!r}) inside a step of {self._trainer.accumulate} batches; it needs accumulate=1"
+            )
+        update = self.updates.alone(name)
+        update.clear()
+        _require_gradient(loss)
+        self._trainer.backward(loss, update.parameters)
+        update.complete()
+        self._hooks.call("on_gradients")
+        update.clip()
+        update.step()
+        update.clear()
+
+    def _seed(self) -> None:
+        trainer = self._trainer
+        torch.manual_seed(derive_seed(trainer.seed, "epoch", trainer.state.epoch, trainer.world.rank))
+
+    def _batches(self, generators: Generators | None) -> Iterator[Batch]:
+        """What is left of the epoch under way, with torch's generators as they were when it was interrupted."""
+        trainer, state = self._trainer, self._trainer.state
+        # Again, so that the order does not depend on what a callback drew: inside an epoch no on_epoch_start precedes.
+        self._seed()
+        batches = self._train.batches(state.epoch, state.batch)
+        if generators is not None and state.batch:
+            set_generator_states(generators, trainer.device)
+        # Processes that took different numbers of steps would wait for each other for ever.
+        number = min(trainer.world.min(len(self._train)), state.steps_in_epoch * trainer.accumulate)
+        return itertools.islice(batches, number - state.batch)
+
+    def _begin(self, group: list[Batch]) -> None:
+        state, self._group = self._trainer.state, group
+        rate = self._trainer.learning_rate(state.step, state.total_steps)
+        self.updates.begin(rate, sum(map(size_of, group)))
+        state.lr = self.updates.lr
+
+    def _step(self, batch: Batch) -> StepOutput:
+        with self._trainer.precision.autocast():
+            return as_output(self._trainer.training_step(batch), "training_step")
+
+    def _backward(self, loss: Tensor) -> None:
+        # Every optimizer may have been stepped or skipped; the loss is then there to be reported.
+        if not self.updates.due:
+            return
+        _require_gradient(loss)
+        # Dividing by one would be two operations in vain, here and on the way back.
+        loss = loss if len(self._group) == 1 else loss / len(self._group)
+        if len(self.updates.optimizers) == 1:
+            self._trainer.backward(loss)
+        else:
+            self._trainer.backward(loss, self.updates.parameters)
+
+    def _add_up(self, output: StepOutput, batch: Batch) -> None:
+        state = self._trainer.state
+        state.sums.update(output, labels_of(batch), size_of(batch))
+        if self._trainer.device.type == "cpu" or state.step % _STEPS_BETWEEN_LOOKS == 0:
+            self._trainer.require_finite()
+
+    def _share_buffers(self) -> None:
+        """Batch norm's statistics are each process's own while it trains; between epochs they are those of rank 0."""
+        trainer = self._trainer
+        trainer.world.broadcast(itertools.chain(trainer.model.buffers(), trainer.inference_model.buffers()))
+
+    def _end_epoch(self) -> None:
+        trainer, state = self._trainer, self._trainer.state
+        trainer.require_finite()
+        state.sums.merge(trainer.world)
+        self._share_buffers()
+        state.train = state.sums.compute()
+        row: dict[str, float] = {"epoch": state.epoch + 1, "step": state.step, "lr": state.lr}
+        row |= state.train.row("train")
+        if self._validation is not None:
+            state.validation = trainer.evaluate(self._validation)
+            row |= state.validation.row("val")
+        state.history.rows.append(row)
+        state.epoch += 1
+        state.batch = 0
+
+
+def _require_gradient(loss: Tensor) -> None:
+    if not loss.requires_grad:
+        raise ConfigError(
+            "the loss depends on no parameter that is trained, so there is nothing to learn from it: does the model compute "
+            "under no_grad, or detach() its output? Are all of its parameters frozen?"
+        )
