@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import torch
 import torch.distributed as dist
@@ -24,6 +24,8 @@ __all__ = ["TIMEOUT", "World"]
 
 #: Seconds that a process waits for the others inside a run, unless it is told otherwise.
 TIMEOUT = 45.0
+
+T = TypeVar("T")
 
 # Before a run the processes may be busy with something of their own, such as loading data.
 _MEETING = timedelta(minutes=10)
@@ -138,14 +140,18 @@ class World:
         """Whether any rank says yes: a decision that depends on a clock must be everybody's."""
         return self.min(0 if flag else 1) == 0
 
+    def gather(self, value: T) -> list[T]:
+        """Every rank's value, which must be one that can be pickled, in the order of the ranks."""
+        if self.size == 1:
+            return [value]
+        gathered: list[T] = [value] * self.size
+        with self._exchange():
+            dist.all_gather_object(gathered, value)
+        return gathered
+
     def union(self, names: Iterable[str]) -> list[str]:
         """Every name that any rank knows, in one order on all of them."""
-        gathered: list[list[str] | None] = [list(names)]
-        if self.size > 1:
-            gathered = [None] * self.size
-            with self._exchange():
-                dist.all_gather_object(gathered, list(names))
-        return sorted({name for known in gathered for name in known or ()})
+        return sorted({name for known in self.gather(list(names)) for name in known})
 
     def average_gradients(self, parameters: Iterable[nn.Parameter], weight: float = 1.0) -> None:
         """Replace every gradient by its mean over the ranks, in one exchange; one that no rank has stays ``None``.

@@ -13,8 +13,10 @@ from torch import nn
 from torch.utils.data import DataLoader, DistributedSampler
 
 from mnistkit import Augment, Callback, Checkpoint, CSVLogger, EarlyStopping, MnistkitError, Trainer, load_mnist
+from mnistkit._core.locks import FolderLock
 from mnistkit.callbacks import EMA, TimeLimit
 from mnistkit.training import OneCycle
+from mnistkit.types import StepOutput
 
 
 def data():
@@ -39,15 +41,36 @@ def plain_trainer(batch_size):
     return Trainer(plain_net(), optimizer="sgd", lr=0.05, batch_size=batch_size, progress=False)
 
 
+class Rehearsing(Trainer):
+    """Also trains on what this process saw last, and keeps count: a state that every process has for itself."""
+
+    def on_fit_start(self):
+        if self.state.step == 0:
+            self.seen, self.last = 0, None
+
+    def training_step(self, batch):
+        output = super().training_step(batch)
+        rehearsed = 0.0 if self.last is None else self.loss(self.model(self.last[0]), self.last[1])
+        self.last = batch.images[:4], batch.labels[:4]
+        self.seen += int(batch.labels.sum())
+        return StepOutput(output.loss + 0.1 * rehearsed, output.logits)
+
+    def state_dict(self):
+        return {"seen": self.seen, "last": self.last}
+
+    def load_state_dict(self, state):
+        self.seen, self.last = state["seen"], state["last"]
+
+
 def full_trainer(folder, *callbacks):
-    return Trainer(
+    return Rehearsing(
         batch_norm_net(),
         lr=OneCycle(0.01),
         batch_size=16,
         augment=Augment(rotate=10, shift=2, elastic=0.5),
         accumulate=2,
         clip_norm=0.5,
-        callbacks=[Checkpoint(folder), CSVLogger(folder / "history.csv"), EarlyStopping(5), *callbacks],
+        callbacks=[Checkpoint(folder), CSVLogger(folder / "history.csv"), EarlyStopping(5), EMA(0.9), *callbacks],
     )
 
 
@@ -106,13 +129,21 @@ class StopAfterEpoch(Callback):
         trainer.stop("enough for one day")
 
 
-class SaveInsideEpoch(Callback):
+class StopAtStep(Callback):
+    def __init__(self, step):
+        self.step = step
+
+    def on_step_end(self, trainer):
+        if trainer.state.step == self.step:
+            trainer.stop("enough for one hour")
+
+
+class SaveInto(Callback):
     def __init__(self, path):
         self.path = path
 
     def on_checkpoint(self, trainer):
-        if trainer.state.step == 1 and trainer.world.is_main:
-            trainer.save_checkpoint(self.path)
+        trainer.save_checkpoint(self.path)
 
 
 class WriteSlowly(Callback):
@@ -148,8 +179,19 @@ class Worker:
         trainer = full_trainer(self.folder / "straight")
         trainer.fit(self.train, self.validation, epochs=2)
         self._keep("straight", trainer)
+        self.results["straight"]["seen"] = trainer.seen
         result = trainer.evaluate(self.validation)
         self.results["straight"] |= {"loss": result.loss, "correct": result.correct, "count": result.count}
+
+    def resumed_inside(self):
+        """Stopped inside the first epoch and inside the second; the third trainer also has the seen labels of its own."""
+        folder = self.folder / "resumed_inside"
+        for step, resume in ((3, None), (7, folder / "last.safetensors")):
+            full_trainer(folder, StopAtStep(step)).fit(self.train, self.validation, epochs=2, resume=resume)
+        trainer = full_trainer(folder)
+        trainer.fit(self.train, self.validation, epochs=2, resume=folder / "last.safetensors")
+        self._keep("resumed_inside", trainer)
+        self.results["resumed_inside"]["seen"] = trainer.seen
 
     def resumed(self):
         full_trainer(self.folder / "resumed", StopAfterEpoch()).fit(self.train, self.validation, epochs=2)
@@ -202,9 +244,12 @@ class Worker:
     def not_shared(self):
         trainer = plain_trainer(batch_size=None)
         loader = DataLoader(self.train, batch_size=16, shuffle=True)
+        own = torch.Generator().manual_seed(self.rank)
+        by_rank = DataLoader(self.train, batch_size=16, shuffle=True, generator=own)
         for name, call in {
             "fit": lambda: trainer.fit(loader, epochs=1),
             "evaluate": lambda: trainer.evaluate(loader),
+            "fit_with_own_generator": lambda: trainer.fit(by_rank, epochs=1),
         }.items():
             try:
                 call()
@@ -244,19 +289,23 @@ class Worker:
         self.results["group"] = found
 
     def refusals(self):
-        inside = self.folder / "inside.safetensors"
-        saving = Trainer(plain_net(), batch_size=16, callbacks=[SaveInsideEpoch(inside)], progress=False)
-        saving.fit(self.train, epochs=1)
-        by_step = Trainer(plain_net(), callbacks=[Checkpoint(self.folder / "by-step", every_steps=1)], progress=False)
+        nowhere = Trainer(plain_net(), callbacks=[SaveInto(self.folder / "straight")], progress=False)
+        taken = Trainer(plain_net(), callbacks=[Checkpoint(self.folder / "taken")], progress=False)
+        (self.folder / "taken").mkdir(exist_ok=True)
+        lock = FolderLock(self.folder / "taken") if self.rank == 0 else None
         for name, refused in {
             "too_few_images": lambda: plain_trainer(batch_size=4).fit(self.train[:1], epochs=1),
-            "checkpoints_by_step": lambda: by_step.fit(self.train, self.validation, epochs=1),
-            "resume_inside_an_epoch": lambda: plain_trainer(batch_size=16).fit(self.train, epochs=1, resume=inside),
+            "written_into_a_folder": lambda: nowhere.fit(self.train, epochs=1),
+            "a_folder_that_is_taken": lambda: taken.fit(self.train, self.validation, epochs=1),
         }.items():
             try:
                 refused()
             except MnistkitError as error:
                 self.results[name] = [type(error).__name__, str(error)]
+        if lock is not None:
+            lock.release()
+        taken.fit(self.train, self.validation, epochs=1)
+        self.results["released"] = taken.state.epoch
 
     def _write(self):
         save_file(self.tensors, self.folder / f"rank{self.rank}.safetensors")

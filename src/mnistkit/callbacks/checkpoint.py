@@ -32,7 +32,7 @@ class Checkpoint(Callback):
         monitor: the figure that decides which is best; ``None`` writes no ``best``.
         mode: ``"min"``, ``"max"`` or ``"auto"``, which knows that less loss is better.
         every_epochs: also keep ``epoch-000005.safetensors`` every so many epochs.
-        every_steps: also write ``last`` every so many updates; with one process only.
+        every_steps: also write ``last`` every so many updates.
         keep: how many of the numbered files to keep, the newest; ``None`` for all.
         overwrite: whether a new run may replace the files of an earlier one.
         name: to tell several apart.
@@ -86,8 +86,6 @@ class Checkpoint(Callback):
             self._monitor.require_source(trainer, "Checkpoint")
             if trainer.state.step == 0:
                 self.best = self._monitor.worst
-        if self.every_steps is not None and trainer.world.size > 1:
-            raise ConfigError("every_steps needs a single process: several resume between epochs; leave it out")
         refusal = self._take_directory(trainer) if trainer.world.is_main else None
         if trainer.world.any(refusal is not None):
             # On every rank: those that went on would wait for rank 0 for ever.
@@ -139,8 +137,7 @@ class Checkpoint(Callback):
                 self._save_best(trainer, self._monitor)
         finally:
             # A monitor with a wrong name is not to cost the epoch that was trained.
-            if trainer.world.is_main:
-                self._save_state(trainer)
+            self._save_state(trainer)
 
     def _save_best(self, trainer: Trainer, monitor: Monitor) -> None:
         value = monitor.read(trainer)
@@ -155,11 +152,10 @@ class Checkpoint(Callback):
         numbered = epoch_ended and self.every_epochs is not None and state.epoch % self.every_epochs == 0
         if numbered:
             trainer.save_checkpoint(self.directory / f"epoch-{state.epoch:06d}.safetensors")
-            self._prune(state.epoch)
+            if trainer.world.is_main:
+                self._prune(state.epoch)
         by_step = self.every_steps is not None and state.step % self.every_steps == 0
-        # Several processes can only resume between epochs, so an unfinished one does not replace the last that ended.
-        stopped = state.stop_reason is not None and trainer.world.size == 1
-        if epoch_ended or by_step or stopped:
+        if epoch_ended or by_step or state.is_stopping():
             trainer.save_checkpoint(self.last_path)
 
     def _numbered(self) -> dict[int, Path]:

@@ -9,7 +9,7 @@ from typing import TypeAlias, cast
 import numpy as np
 import torch
 from torch import Tensor
-from torch.utils.data import Dataset, IterableDataset, Subset, TensorDataset, default_collate
+from torch.utils.data import DataLoader, Dataset, IterableDataset, Subset, TensorDataset, default_collate
 
 from mnistkit.data import Augmentation, DigitDataset, LoaderAdapter, TensorLoader
 from mnistkit.data.datasets import DIGITS
@@ -188,18 +188,33 @@ def make_loader(
 
 
 def _require_shared(loader: LoaderAdapter, world: World) -> None:
-    """Of several processes each must have a part of the data: with the same random numbers, another first batch."""
+    """Of several processes each must have a part of the data: with the same random numbers, another first batch.
+
+    With random numbers of their own they have that too, so no two may go through the whole of one data set either.
+    """
     if world.size == 1:
         return
     with keeping_generators(loader.device):
         torch.manual_seed(0)
         first = repr(_digest(next(loader.batches(0, 0))))
-    if len(world.union([first])) < world.size:
+        whole = _whole(loader.loader) or f"a part, in process {world.rank}"
+    if min(len(world.union([first])), len(world.union([whole]))) < world.size:
         raise DataError(
             f"every one of {world.size} processes got the same data from {type(loader.loader).__name__}, so that each image "
             "would count several times. Give the trainer the data set itself, which it shares out, or a DataLoader with a "
             "torch.utils.data.DistributedSampler(data, num_replicas, rank)"
         )
+
+
+def _whole(loader: object) -> str | None:
+    """What tells the data set of a ``DataLoader`` that goes through all of it; ``None`` for any other loader."""
+    if not isinstance(loader, DataLoader) or isinstance(loader.dataset, IterableDataset):
+        return None
+    # With batches of the user's own making, the sampler in their place is none that is used.
+    sampler, dataset = getattr(loader.batch_sampler, "sampler", None), cast("Sized", loader.dataset)
+    if not isinstance(sampler, Sized) or len(sampler) < len(dataset):
+        return None
+    return repr((len(dataset), [_digest(loader.dataset[position]) for position in (0, len(dataset) - 1)]))
 
 
 def _digest(batch: object) -> object:

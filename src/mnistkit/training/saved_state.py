@@ -32,6 +32,7 @@ class TrainingState:
         seconds: how long ``fit`` ran.
         sums: the training metrics of the epoch under way.
         history: a row of figures for each epoch.
+        buffers: of the model in this process, as far as they are others than those of rank 0.
         weights: what is trained, where something else (an average) is what is used.
         optimizers: the state of each by name.
         precision: the loss scale and its history.
@@ -47,6 +48,7 @@ class TrainingState:
     seconds: float
     sums: Sums
     history: list[dict[str, float]]
+    buffers: dict[str, Tensor]
     weights: dict[str, Tensor] | None
     optimizers: dict[str, dict[str, object]]
     precision: dict[str, float]
@@ -71,6 +73,7 @@ class TrainingState:
             seconds=saved.number("seconds"),
             sums=saved.sums("sums"),
             history=saved.rows("history"),
+            buffers=saved.tensors("buffers") or {},
             weights=saved.tensors("model"),
             optimizers={name: optimizers.mapping(name) for name in optimizers},
             precision=saved.numbers("precision"),

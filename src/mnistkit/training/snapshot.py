@@ -21,10 +21,17 @@ from mnistkit.checkpoint import (
 from mnistkit.classifier import Classifier
 from mnistkit.data import TensorLoader, sample_marks
 from mnistkit.data.split_guard import datasets_in
-from mnistkit.errors import CheckpointFormatError, CheckpointMismatchError, MnistkitError, NonFiniteLossError
+from mnistkit.distributed import World
+from mnistkit.errors import (
+    CheckpointFormatError,
+    CheckpointMismatchError,
+    MnistkitError,
+    NonFiniteLossError,
+    WriteError,
+)
 from mnistkit.models import model_spec
 from mnistkit.precision import PrecisionName
-from mnistkit.seeding import generator_states
+from mnistkit.training import ranks
 from mnistkit.training.callback import Callback
 from mnistkit.training.description import as_json, differences
 from mnistkit.training.saved_state import TrainingState, require_usable
@@ -42,16 +49,33 @@ Generators: TypeAlias = Mapping[str, Tensor]
 
 def classifier(trainer: Trainer) -> Classifier:
     """What was trained, as a value of its own."""
+    _require_finite(trainer)
     return Classifier.from_file(_content(trainer), copy.deepcopy(trainer.inference_model).eval())
 
 
 def save_model(trainer: Trainer, path: PathLike) -> None:
     """Write a model file."""
+    _require_finite(trainer)
     write_checkpoint(path, _content(trainer))
 
 
 def save_training(trainer: Trainer, path: PathLike) -> None:
-    """Write a training file."""
+    """Write a training file: together, rank 0 with its own hands."""
+    _require_finite(trainer)
+    with World.joined(trainer.device, trainer.timeout) as world:
+        parts = ranks.gather(ranks.own_state(trainer), world)
+        failure: MnistkitError | None = None
+        if world.is_main:
+            try:
+                _write_training(trainer, parts, path)
+            except MnistkitError as error:
+                failure = error
+        if world.any(failure is not None):
+            # On every rank: those that went on would wait for rank 0 for ever.
+            raise failure or WriteError(f"rank 0 could not write {path}; its own error says why")
+
+
+def _write_training(trainer: Trainer, parts: Mapping[str, object], path: PathLike) -> None:
     state, content = trainer.state, _content(trainer)
     trained = None if trainer.inference_model is trainer.model else trainer.model.state_dict()
     content.training = {
@@ -60,15 +84,12 @@ def save_training(trainer: Trainer, path: PathLike) -> None:
         "step": state.step,
         "batch": state.batch,
         "seconds": trainer.seconds,
-        "sums": state.sums.state_dict(),
         "history": state.history.rows,
         # What is trained, where something else (an average) is what is used.
         "model": trained,
         "optimizers": {name: optimizer.state_dict() for name, optimizer in trainer.optimizers.items()},
         "precision": trainer.precision.state_dict(),
-        "trainer": dict(trainer.state_dict()),
-        "callbacks": {callback.name: callback.state_dict() for callback in trainer.callbacks},
-        "generators": generator_states(trainer.device),
+        **parts,
     }
     write_checkpoint(path, content)
 
@@ -88,10 +109,10 @@ def restore(trainer: Trainer, path: PathLike) -> Generators:
             "a new run from these weights: Trainer(load_model(path), ...)"
         )
     try:
-        saved = TrainingState.from_file(content.training)
+        saved = TrainingState.from_file(ranks.of_rank(content.training, trainer.world.rank))
         _require_same_run(trainer, saved, path)
         _require_counted(trainer.state, saved, trainer.accumulate)
-        weights = saved.weights or content.weights
+        weights = {**(saved.weights or content.weights), **saved.buffers}
         require_sound(weights, "training/model")
         require_fitting(trainer.model, weights)
         _require_state(trainer, saved)
@@ -148,8 +169,6 @@ def _load(owner: Trainer | Callback, state: Mapping[str, object], place: str) ->
 
 
 def _content(trainer: Trainer) -> CheckpointFile:
-    trainer.require_finite()
-    _require_finite_weights(trainer)
     dataset = next(datasets_in(trainer.train_data), None)
     return CheckpointFile(
         weights=trainer.inference_model.state_dict(),
@@ -163,8 +182,9 @@ def _content(trainer: Trainer) -> CheckpointFile:
     )
 
 
-def _require_finite_weights(trainer: Trainer) -> None:
-    """The update that spoils the weights comes before the loss that shows it."""
+def _require_finite(trainer: Trainer) -> None:
+    trainer.require_finite()
+    # The update that spoils the weights comes before the loss that shows it.
     spoilt = [name for name, weight in trainer.model.named_parameters() if not torch.isfinite(weight).all()]
     if spoilt:
         raise NonFiniteLossError(
@@ -222,8 +242,6 @@ def _require_same_run(trainer: Trainer, saved: TrainingState, path: PathLike) ->
         for name, state in sorted(saved.callbacks.items())
         if state and name not in names
     ]
-    if trainer.world.size > 1 and saved.batch:
-        problems.append("it was written inside an epoch; several processes resume between epochs")
     state, epoch, step = trainer.state, saved.epoch, saved.step
     if epoch > state.epochs or step > state.total_steps:
         problems.append(

@@ -437,7 +437,10 @@ class Trainer(OwnHooks, Generic[M_co]):
     def save_checkpoint(self, path: PathLike) -> None:
         """Write the model and all that ``fit(resume=path)`` needs to go on; for a callback's ``on_checkpoint``.
 
+        Several processes call it all, each with a state of its own to give; rank 0 writes.
+
         Raises:
+            CheckpointError: for a state that no file can hold.
             WriteError: if it cannot be written; an earlier file of that name is then intact.
         """
         snapshot.save_training(self, path)
