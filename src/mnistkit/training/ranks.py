@@ -21,14 +21,16 @@ __all__ = ["gather", "of_rank", "own_state"]
 
 def own_state(trainer: Trainer) -> dict[str, object]:
     """What may differ between the processes of a run: each has images, random numbers and memories of its own."""
-    weights = trainer.model.state_dict()
-    return {
+    own: dict[str, object] = {
         "sums": trainer.state.sums.state_dict(),
-        "buffers": {name: weights[name] for name, _ in trainer.model.named_buffers() if name in weights},
         "trainer": dict(trainer.state_dict()),
         "callbacks": {callback.name: callback.state_dict() for callback in trainer.callbacks},
         "generators": generator_states(trainer.device),
     }
+    if trainer.world.is_main:  # its buffers are among the weights
+        return own
+    weights = trainer.model.state_dict()
+    return own | {"buffers": {name: weights[name] for name, _ in trainer.model.named_buffers() if name in weights}}
 
 
 def gather(own: Mapping[str, object], world: World) -> dict[str, object]:
@@ -39,14 +41,13 @@ def gather(own: Mapping[str, object], world: World) -> dict[str, object]:
         ProcessGroupError: if another process died, or does not take part.
     """
     if world.size == 1:
-        return {**own, "buffers": {}, "ranks": []}
+        return dict(own)
     tensors: dict[str, Tensor] = {}
     tree = pack(own, "training", tensors)
     first, *others = (
         cast("dict[str, object]", unpack(tree, tensors)) for tree, tensors in world.gather((tree, storable(tensors)))
     )
-    # Those of rank 0 are among the weights.
-    return {**first, "buffers": {}, "ranks": [_differing(other, first) for other in others]}
+    return {**first, "ranks": [_differing(other, first) for other in others]}
 
 
 def of_rank(training: Mapping[str, object], rank: int) -> dict[str, object]:
@@ -56,7 +57,8 @@ def of_rank(training: Mapping[str, object], rank: int) -> dict[str, object]:
         CheckpointFormatError: if it does not hold what it should.
     """
     saved = Saved(training, "training")
-    processes, others = Saved(saved["run"], "training/run").whole("processes"), saved.items("ranks")
+    processes = Saved(saved["run"], "training/run").whole("processes")
+    others = saved.items("ranks") if processes > 1 else []
     if len(others) != processes - 1:
         raise saved.refused("ranks", f"a state for each of {processes - 1} further processes")
     # More processes than before are refused by whoever compares the runs.
@@ -73,7 +75,7 @@ def of_rank(training: Mapping[str, object], rank: int) -> dict[str, object]:
 def _differing(own: Mapping[str, object], first: Mapping[str, object]) -> dict[str, object]:
     callbacks, others = (cast("Mapping[str, object]", state["callbacks"]) for state in (own, first))
     return {
-        **{name: part for name, part in own.items() if not _same(part, first[name])},
+        **{name: part for name, part in own.items() if not _same(part, first.get(name))},
         "callbacks": {name: part for name, part in callbacks.items() if not _same(part, others.get(name))},
     }
 

@@ -32,7 +32,7 @@ class TrainingState:
         seconds: how long ``fit`` ran.
         sums: the training metrics of the epoch under way.
         history: a row of figures for each epoch.
-        buffers: of the model in this process, as far as they are others than those of rank 0.
+        buffers: of the model in this process, of several but the first.
         weights: what is trained, where something else (an average) is what is used.
         optimizers: the state of each by name.
         precision: the loss scale and its history.
@@ -73,7 +73,7 @@ class TrainingState:
             seconds=saved.number("seconds"),
             sums=saved.sums("sums"),
             history=saved.rows("history"),
-            buffers=saved.tensors("buffers") or {},
+            buffers=saved.tensors("buffers") or {} if "buffers" in training else {},
             weights=saved.tensors("model"),
             optimizers={name: optimizers.mapping(name) for name in optimizers},
             precision=saved.numbers("precision"),

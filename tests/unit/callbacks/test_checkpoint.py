@@ -9,7 +9,6 @@ from torch import nn
 from mnistkit import Checkpoint, Trainer, create_model, load_model
 from mnistkit.checkpoint import read_checkpoint
 from mnistkit.errors import ConfigError, WriteError
-from mnistkit.metrics import Evaluation
 from mnistkit.training import Callback
 
 
@@ -283,23 +282,3 @@ def test_a_tilde_is_a_home(tmp_path, train, monkeypatch):
 def test_numbers_below_one_are_refused_by_name(tmp_path, argument):
     with pytest.raises(ConfigError, match=f"{argument} is 0, expected at least 1 or None"):
         Checkpoint(tmp_path, **{argument: 0})
-
-
-def test_several_processes_save_between_epochs_only(tmp_path, train):
-    trainer = Trainer(create_model("softmax_regression"), progress=False)
-    trainer.world = type(trainer.world)(rank=0, size=2)
-    with pytest.raises(
-        ConfigError, match="every_steps needs a single process: several resume between epochs; leave it out"
-    ):
-        Checkpoint(tmp_path, monitor=None, every_steps=5).on_fit_start(trainer)
-
-
-def test_only_the_main_process_writes(tmp_path, small):
-    """A rank other than 0, between two epochs."""
-    trainer = Trainer(create_model("softmax_regression"), progress=False)
-    trainer.world = type(trainer.world)(rank=1, size=2)
-    trainer.state.history.rows.append({"epoch": 1} | Evaluation(0.5, 9, 10).row("val"))
-    checkpoint = Checkpoint(tmp_path / "run", every_epochs=1)
-    checkpoint.on_checkpoint(trainer)
-    assert checkpoint.best == 0.9
-    assert not (tmp_path / "run").exists()
