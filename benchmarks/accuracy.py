@@ -2,15 +2,18 @@
 
     python benchmarks/accuracy.py --seeds 5 --fashion-root FOLDER
 
-runs the recipes of `mnistkit recipes` with each seed, keeps every test result in benchmarks/results/accuracy.json, and
-rewrites docs/results.md and the READMEs' table from it. `--only NAME ...` measures some rows again; `--table` only rewrites
-the pages.
+runs the recipes of `mnistkit recipes` with each seed, keeps every test result in benchmarks/results/accuracy.json as soon as it
+is there, and rewrites docs/results.md and the READMEs' table. Figures that are kept are not measured again: what was interrupted
+goes on with the same command, `--seeds 10` adds the seeds from 5 on, and `--anew` forgets first. `--only NAME ...` does this for
+some rows; `--check` runs again what is kept and compares to the image, which the same machine should pass; `--table` only
+rewrites the pages.
 """
 
 from __future__ import annotations
 
 import argparse
 import statistics
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -46,20 +49,28 @@ ROWS = {
 }
 
 
-def measure(names: list[str], seeds: int, fashion: str) -> dict[str, list[list[int]]]:
-    """For each row and seed: [correct, count], or [errors]."""
-    results: dict[str, list[list[int]]] = {name: [] for name in names}
-    for seed in range(seeds):
-        done: dict[str, Result] = {}
-        for name in names:
-            row = ROWS[name]
-            recipe = get_recipe(row.recipe)
-            root = fashion or None if recipe.dataset == "fashion-mnist" else None
-            if row.recipe not in done:
-                done[row.recipe] = recipe.run(seed, root=root)
-            results[name].append(figures(recipe, done[row.recipe], root, training_errors=row.training_errors))
-            print(f"{name} seed {seed}: {results[name][-1]}", flush=True)
-    return results
+def measured(wanted: Iterable[tuple[int, str]], fashion: str) -> Iterator[tuple[int, str, list[int]]]:
+    """For each seed and row: [correct, count], or [errors]."""
+    result: Result | None = None
+    for seed, name in wanted:
+        row = ROWS[name]
+        recipe = get_recipe(row.recipe)
+        root = fashion or None if recipe.dataset == "fashion-mnist" else None
+        # Two rows of one recipe follow each other.
+        if result is None or (result.recipe, result.seed) != (row.recipe, seed):
+            result = recipe.run(seed, root=root)
+        yield seed, name, figures(recipe, result, root, training_errors=row.training_errors)
+
+
+def check(kept: dict[str, Any], names: list[str], seeds: int, fashion: str) -> int:
+    """Say of each figure whether the same recipe with the same seed gives it again; returns how many it does not."""
+    wanted = [(seed, name) for seed in range(seeds) for name in names if seed < len(kept["results"].get(name, []))]
+    others = 0
+    for seed, name, found in measured(wanted, fashion):
+        there = kept["results"][name][seed]
+        others += found != there
+        print(f"{name} seed {seed}: {found}, {'as kept' if found == there else f'kept was {there}'}", flush=True)
+    return others
 
 
 def figures(recipe: Recipe, result: Result, root: str | None, *, training_errors: bool) -> list[int]:
@@ -100,7 +111,7 @@ def table(results: dict[str, list[list[int]]]) -> str:
     """All figures as a Markdown table."""
     lines = ["| | published | measured | each seed | 95 % interval | command |", "|---|---|---|---|---|---|"]
     for name, row in ROWS.items():
-        if name in results:
+        if results.get(name):
             measured, each, interval = summarize(results[name])
             lines.append(f"| {title(row)} | {row.published} | {measured} | {each} | {interval} | `{command(row)}` |")
     return "\n".join(lines)
@@ -110,7 +121,7 @@ def short_table(results: dict[str, list[list[int]]]) -> str:
     """Published and measured only."""
     lines = ["| | published | measured | seeds |", "|---|---|---|---|"]
     for name, row in ROWS.items():
-        if name in results:
+        if results.get(name):
             lines.append(f"| {title(row)} | {row.published} | {summarize(results[name])[0]} | {len(results[name])} |")
     return "\n".join(lines)
 
@@ -136,13 +147,20 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--fashion-root", default="", help="the folder with Fashion-MNIST's files")
     parser.add_argument("--only", nargs="+", choices=list(ROWS), default=list(ROWS))
+    parser.add_argument("--anew", action="store_true", help="measure also what is kept")
+    parser.add_argument("--check", action="store_true", help="run again what is kept, and compare to the image")
     parser.add_argument("--table", action="store_true")
     options = parser.parse_args()
     kept = keeping.read("accuracy.json")
+    if options.check:
+        raise SystemExit(check(kept, options.only, options.seeds, options.fashion_root))
     if not options.table:
-        kept["results"] |= measure(options.only, options.seeds, options.fashion_root)
-        kept["machine"] = keeping.machine()
-        keeping.write("accuracy.json", kept)
+        wanted = keeping.to_measure(kept, options.only, options.seeds, anew=options.anew)
+        for seed, name, found in measured(wanted, options.fashion_root):
+            print(f"{name} seed {seed}: {found}", flush=True)
+            kept["results"][name].append(found)
+            kept["machine"] = keeping.machine()
+            keeping.write("accuracy.json", kept)
     write_pages(kept)
 
 

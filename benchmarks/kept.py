@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import platform
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,25 @@ def write(name: str, kept: dict[str, Any]) -> None:
     """Keep the results, with the machine that they were measured on."""
     RESULTS.mkdir(exist_ok=True)
     (RESULTS / name).write_text(json.dumps(kept, indent=1) + "\n")
+
+
+def to_measure(kept: dict[str, Any], names: list[str], seeds: int, *, anew: bool) -> Iterator[tuple[int, str]]:
+    """Seeds and rows of which no figure is kept yet, one seed of all rows after another.
+
+    Args:
+        kept: the figures of each row's seeds, under ``"results"``.
+        names: the rows.
+        seeds: how many.
+        anew: forget the figures of these rows first.
+    """
+    for name in names:
+        runs = kept["results"].setdefault(name, [])
+        if anew:
+            runs.clear()
+    for seed in range(seeds):
+        for name in names:
+            if len(kept["results"][name]) <= seed:
+                yield seed, name
 
 
 def machine() -> str:

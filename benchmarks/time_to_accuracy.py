@@ -3,7 +3,8 @@
     python benchmarks/time_to_accuracy.py --seeds 10
 
 trains each recipe with each seed on 55,000 images, looks at the test images once a run, after it, keeps the results in
-benchmarks/results/time_to_accuracy.json, and writes them into docs/performance.md. Seconds are those of building the network
+benchmarks/results/time_to_accuracy.json, each as soon as it is there, and writes them into docs/performance.md. What was
+interrupted goes on with the same command; `--anew` forgets first. Seconds are those of building the network
 and of `fit`; reading MNIST and importing come before. `--validation` measures validation images instead, and keeps nothing:
 that is how the recipes were chosen. Nothing else should run on the machine.
 """
@@ -43,6 +44,8 @@ def text(kept: dict[str, Any]) -> str:
         "|---|---|---|---|---|",
     ]
     for target, runs in kept["results"].items():
+        if not runs:
+            continue
         seconds, accuracies = [run[0] for run in runs], [run[1] for run in runs]
         each = ", ".join(f"{100 * accuracy:.2f}" for accuracy in accuracies)
         lines.append(
@@ -57,29 +60,27 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seeds", type=int, default=10)
     parser.add_argument("--only", nargs="+", choices=TARGETS, default=TARGETS)
+    parser.add_argument("--anew", action="store_true", help="measure also what is kept")
     parser.add_argument("--validation", action="store_true")
     parser.add_argument("--busy", action="store_true", help="something else runs: measure CPU seconds on one core")
     parser.add_argument("--table", action="store_true")
     options = parser.parse_args()
     if options.busy:
         Clock.use_one_core()
-    kept = keeping.read("time_to_accuracy.json")
+    kept = {"results": {}} if options.validation else keeping.read("time_to_accuracy.json")
     if not options.table:
         measure("99.0", 0, validation=True)  # The first run of a process also pays for what torch sets up once.
+        for seed, target in keeping.to_measure(kept, options.only, options.seeds, anew=options.anew):
+            seconds, accuracy = measure(target, seed, validation=options.validation)
+            print(f"{target}: seed {seed}: {seconds:.2f} s, {accuracy:.2%}", flush=True)
+            kept["results"][target].append([seconds, accuracy])
+            if not options.validation:
+                kept |= {"machine": f"{keeping.processor()}, {keeping.machine()}", "clock": Clock.name()}
+                keeping.write("time_to_accuracy.json", kept)
         for target in options.only:
-            runs = []
-            for seed in range(options.seeds):
-                runs.append(measure(target, seed, validation=options.validation))
-                print(f"{target}: seed {seed}: {runs[-1][0]:.2f} s, {runs[-1][1]:.2%}", flush=True)
-            print(f"{target}: mean {statistics.mean(accuracy for _, accuracy in runs):.3%}", flush=True)
-            kept["results"][target] = runs
-    if options.validation:
-        return
-    if not options.table:
-        kept["machine"] = f"{keeping.processor()}, {keeping.machine()}"
-        kept["clock"] = Clock.name()
-        keeping.write("time_to_accuracy.json", kept)
-    keeping.replace_between(PAGE, BEGIN, END, text(kept))
+            print(f"{target}: mean {statistics.mean(run[1] for run in kept['results'][target]):.3%}", flush=True)
+    if not options.validation:
+        keeping.replace_between(PAGE, BEGIN, END, text(kept))
 
 
 if __name__ == "__main__":

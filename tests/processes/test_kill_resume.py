@@ -184,5 +184,7 @@ def test_the_run_holds_a_state_of_every_kind(uninterrupted):
         "CSVLogger",
         "Checkpoint",
     }
+    assert training["trainer"]["seen"] == 50 * 30
+    assert {"training/trainer/teacher/conv.0.weight", "training/trainer/memory/0"} <= tensors.keys()
     assert {"model/conv.0.weight", "training/model/conv.0.weight", "training/generators/cpu"} <= tensors.keys()
     assert any(name.startswith("training/optimizers/") for name in tensors)

@@ -1,4 +1,5 @@
-"""A small run with a callback for everything that has a state: the process that tests kill and start again.
+"""A small run of a method with a state, and a callback for everything else that has one: the process that tests kill and start
+again.
 
 `python train_run.py FOLDER EVERY_STEPS` goes on with the run in FOLDER if there is one.
 
@@ -6,6 +7,7 @@ Without arguments it reads such lines from standard input and does each in a pro
 because importing torch takes longer than the run; a third number kills it in the writing of that many-th file.
 """
 
+import copy
 import os
 import signal
 import stat
@@ -13,10 +15,12 @@ import sys
 from pathlib import Path
 
 import torch
+import torch.nn.functional as F
 
 from mnistkit import Augment, Callback, Checkpoint, CSVLogger, EarlyStopping, Trainer, create_model, load_mnist
 from mnistkit.callbacks import EMA, KernelRecorder, PeriodicEvaluation
 from mnistkit.training import OneCycle
+from mnistkit.types import StepOutput
 
 
 class Announce(Callback):
@@ -27,11 +31,44 @@ class Announce(Callback):
         print("step", trainer.state.step, flush=True)
 
 
+class Remembering(Trainer):
+    """Learns from a teacher that follows it and from images that it saw before, and counts what it saw."""
+
+    def on_fit_start(self):
+        if self.state.step == 0:
+            self.teacher, self.seen = copy.deepcopy(self.model).requires_grad_(False), 0
+            self.memory = None
+
+    def training_step(self, batch):
+        output = super().training_step(batch)
+        taught = F.mse_loss(output.logits, self.teacher(batch.images))
+        remembered = 0.0 if self.memory is None else self.loss(self.model(self.memory[0]), self.memory[1])
+        kept = torch.rand(len(batch.labels)) < 0.5
+        self.memory = batch.images[kept], batch.labels[kept]
+        if not kept.any():
+            self.memory = None
+        self.seen += len(batch.labels)
+        return StepOutput(output.loss + 0.1 * taught + 0.1 * remembered, output.logits)
+
+    def on_step_end(self):
+        with torch.no_grad():
+            for mean, weight in zip(self.teacher.parameters(), self.model.parameters(), strict=True):
+                mean.lerp_(weight, 0.1)
+
+    def state_dict(self):
+        return {"teacher": self.teacher.state_dict(), "memory": self.memory, "seen": self.seen}
+
+    def load_state_dict(self, state):
+        self.teacher = copy.deepcopy(self.model).requires_grad_(False)
+        self.teacher.load_state_dict(state["teacher"])
+        self.memory, self.seen = state["memory"], state["seen"]
+
+
 def run(folder, every_steps, *callbacks, resume=None):
     """Five epochs of ten updates."""
     train, validation, _ = load_mnist()
     torch.manual_seed(3)
-    trainer = Trainer(
+    trainer = Remembering(
         create_model("convnet", dropout=0.5),
         lr=OneCycle(0.005),
         batch_size=10,

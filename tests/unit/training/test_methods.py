@@ -242,6 +242,26 @@ def test_gradients_are_those_of_all_batches_at_the_weights_as_they_are(train):
     assert trainer.state.train.count == 30
 
 
+@pytest.mark.parametrize("step", [2, 4])
+@pytest.mark.parametrize(
+    ("kind", "options"),
+    [
+        (LBFGS, {"batch_size": 20, "optimizer": lambda p: torch.optim.LBFGS(p, lr=0.1, max_iter=3, history_size=4)}),
+        (SAM, {"accumulate": 2, "lr": 0.01}),
+    ],
+    ids=["lbfgs", "sam"],
+)
+def test_an_update_of_several_passes_resumes_exactly_inside_an_epoch(train, tmp_path, at, kind, options, step):
+    path = tmp_path / "run.safetensors"
+    save = at("on_checkpoint", lambda t: t.state.step == step and t.state.batch and t.save_checkpoint(path))
+    whole, resumed = softmax(kind, callbacks=[save], **options), softmax(kind, **options)
+    history = whole.fit(train, epochs=2)
+    assert resumed.fit(train, epochs=2, resume=path) == history
+    assert torch.equal(weights(resumed.model), weights(whole.model))
+    states = [trainer.optimizer.state_dict()["state"] for trainer in (whole, resumed)]
+    assert repr(states[0]) == repr(states[1])
+
+
 def test_sam_accumulates_and_learns(train):
     history = softmax(SAM, accumulate=2, lr=0.01).fit(train, epochs=5)
     assert history["train_loss"][-1] < history["train_loss"][0]
