@@ -8,7 +8,7 @@ import os
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import Literal, TypeAlias, get_args
+from typing import TYPE_CHECKING, Literal, TypeAlias, get_args
 
 import numpy as np
 import torch
@@ -18,7 +18,10 @@ from mnistkit._core.files import write_atomically
 from mnistkit.errors import ConfigError, MissingExtraError, unknown_name
 from mnistkit.types import PathLike
 
-__all__ = ["BackendName", "CompiledModel", "compile_model", "export_onnx"]
+if TYPE_CHECKING:
+    import onnx
+
+__all__ = ["BackendName", "CompiledModel", "compile_model", "export_onnx", "onnx_model"]
 
 #: ``"torch"`` itself, ``"onnx"`` (ONNX Runtime) or ``"openvino"``.
 BackendName: TypeAlias = Literal["torch", "onnx", "openvino"]
@@ -97,17 +100,31 @@ def _exported(model: nn.Module, input_shape: Sequence[int]) -> torch.export.Expo
     return torch.export.export(model, (example,), dynamic_shapes=({0: torch.export.Dim.DYNAMIC},))
 
 
-def _onnx_bytes(model: nn.Module, input_shape: Sequence[int]) -> bytes:
+def onnx_model(program: torch.export.ExportedProgram, image: str, outputs: Sequence[str]) -> onnx.ModelProto:
+    """An exported computation as a model of ONNX's.
+
+    Args:
+        program: of one input.
+        image: the input's name.
+        outputs: names of the outputs.
+
+    Raises:
+        MissingExtraError: if onnx or onnxscript is not installed.
+    """
     for package in ("onnx", "onnxscript"):
         try:
             __import__(package)
         except ImportError as error:
             raise MissingExtraError(package, "onnx", "export to ONNX") from error
-    program = torch.onnx.export(
-        _exported(model, input_shape), (), dynamo=True, verbose=False, input_names=["images"], output_names=["logits"]
+    exported = torch.onnx.export(
+        program, (), dynamo=True, verbose=False, input_names=[image], output_names=list(outputs)
     )
-    assert program is not None  # what it is for dynamo=True
-    data: bytes = program.model_proto.SerializeToString()
+    assert exported is not None  # what it is for dynamo=True
+    return exported.model_proto
+
+
+def _onnx_bytes(model: nn.Module, input_shape: Sequence[int]) -> bytes:
+    data: bytes = onnx_model(_exported(model, input_shape), "images", ["logits"]).SerializeToString()
     return data
 
 

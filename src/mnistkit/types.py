@@ -29,8 +29,8 @@ __all__ = [
 SplitName: TypeAlias = Literal["train", "validation", "test"]
 PathLike: TypeAlias = str | os.PathLike[str]
 
-#: What :meth:`mnistkit.Classifier.export` writes: ``"html"``, a page for a browser to draw digits on.
-ExportFormat: TypeAlias = Literal["html"]
+#: What :meth:`mnistkit.Classifier.export` writes.
+ExportFormat: TypeAlias = Literal["html", "onnx", "int8", "torch", "c"]
 
 #: One image in any form that :meth:`mnistkit.Predictor.predict` takes.
 ImageLike: TypeAlias = (

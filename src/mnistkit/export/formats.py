@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 
 from mnistkit._core.files import write_atomically
 from mnistkit.errors import ConfigError, unknown_name
+from mnistkit.export.c99 import c_header
+from mnistkit.export.graph import int8_bytes, onnx_bytes, torch_bytes
 from mnistkit.export.html import html_page
 from mnistkit.types import ExportFormat, PathLike
 
@@ -17,10 +19,14 @@ if TYPE_CHECKING:
 __all__ = ["ENDINGS", "write_export"]
 
 #: Of the files of each format.
-ENDINGS: dict[ExportFormat, str] = {"html": ".html"}
+ENDINGS: dict[ExportFormat, str] = {"html": ".html", "onnx": ".onnx", "int8": ".int8.onnx", "torch": ".pt2", "c": ".h"}
 
 _MAKE: dict[ExportFormat, Callable[[Classifier], bytes]] = {
     "html": lambda classifier: html_page(classifier).encode(),
+    "onnx": onnx_bytes,
+    "int8": int8_bytes,
+    "torch": torch_bytes,
+    "c": lambda classifier: c_header(classifier).encode(),
 }
 
 
@@ -29,11 +35,15 @@ def write_export(classifier: Classifier, path: PathLike, format: ExportFormat | 
 
     Raises:
         ConfigError: for an unknown format or ending; for a network that the format cannot hold.
+        MissingExtraError: for a format that needs what is not installed.
         WriteError: if the file cannot be written.
     """
     if format is None:
-        ending = PurePath(path).suffix.lower()
-        named = [name for name, own in ENDINGS.items() if own == ending]
+        file = PurePath(path).name.lower()
+        # The longest: a name may end in .int8.onnx.
+        named = sorted(
+            (name for name, own in ENDINGS.items() if file.endswith(own)), key=lambda name: -len(ENDINGS[name])
+        )
         if not named:
             raise ConfigError(
                 f"{path}: its ending names no format; use {', '.join(ENDINGS.values())}, or give format= one of "

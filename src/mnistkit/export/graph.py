@@ -1,0 +1,120 @@
+"""A classifier as one graph, from bytes to labels: for ONNX Runtime, and for torch without this library."""
+
+from __future__ import annotations
+
+import copy
+import io
+import json
+import tempfile
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor, nn
+
+from mnistkit.backends import onnx_model
+from mnistkit.errors import MissingExtraError
+
+if TYPE_CHECKING:
+    import onnx
+
+    from mnistkit.classifier import Classifier
+
+__all__ = ["int8_bytes", "onnx_bytes", "torch_bytes"]
+
+_OUTPUTS = ["logits", "probabilities", "labels"]
+
+
+class _Whole(nn.Module):
+    """A network with what comes before and after it.
+
+    Shape:
+        input: uint8 ``(N, C, H, W)``. output: logits and probabilities, float32 ``(N, classes)``, and labels, int64 ``(N,)``.
+    """
+
+    mean: Tensor
+    std: Tensor
+
+    def __init__(self, classifier: Classifier) -> None:
+        super().__init__()
+        self.network = copy.deepcopy(classifier.network).to("cpu", torch.float32).eval()
+        preprocessing = classifier.preprocessing
+        self.flat = preprocessing.flat
+        self.temperature = classifier.calibration.temperature
+        self.register_buffer("mean", torch.tensor(preprocessing.mean)[:, None, None])
+        self.register_buffer("std", torch.tensor(preprocessing.std)[:, None, None])
+
+    def forward(self, frames: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        images = (frames.float() / 255 - self.mean) / self.std
+        logits = self.network(images.flatten(1) if self.flat else images)
+        return logits, (logits / self.temperature).softmax(dim=1), logits.argmax(dim=1)
+
+
+def torch_bytes(classifier: Classifier) -> bytes:
+    """A program that ``torch.export.load`` reads: from uint8 frames to logits, probabilities and labels.
+
+    Raises:
+        ConfigError: for a network whose way depends on the numbers in an image.
+    """
+    file = io.BytesIO()
+    torch.export.save(_exported(classifier), file)
+    return file.getvalue()
+
+
+def onnx_bytes(classifier: Classifier) -> bytes:
+    """An ONNX file: from uint8 frames to logits, probabilities and labels; what else is known is in its metadata.
+
+    Raises:
+        MissingExtraError: if onnx or onnxscript is not installed.
+    """
+    data: bytes = _onnx(classifier).SerializeToString()
+    return data
+
+
+def int8_bytes(classifier: Classifier) -> bytes:
+    """As :func:`onnx_bytes`, with the weights as bytes, and the layers computed in whole numbers.
+
+    The scale of what goes from layer to layer is found anew for each batch, so that no images are needed here.
+
+    Raises:
+        MissingExtraError: if onnx, onnxscript or onnxruntime is not installed.
+    """
+    model = _onnx(classifier)
+    try:
+        from onnxruntime.quantization import QuantType, quantize_dynamic
+        from onnxruntime.quantization.shape_inference import quant_pre_process
+    except ImportError as error:
+        raise MissingExtraError("onnxruntime", "onnx", "export to int8") from error
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, "net.onnx")
+        path.write_bytes(model.SerializeToString())
+        quant_pre_process(path, path, skip_symbolic_shape=True)
+        # ONNX Runtime multiplies bytes without a sign only.
+        quantize_dynamic(path, path, weight_type=QuantType.QUInt8)
+        return path.read_bytes()
+
+
+def _exported(classifier: Classifier) -> torch.export.ExportedProgram:
+    shape = replace(classifier.preprocessing, flat=False).input_shape
+    # A size of 1 would be taken for one that never changes.
+    example = torch.zeros(2, *shape, dtype=torch.uint8)
+    return torch.export.export(_Whole(classifier), (example,), dynamic_shapes=({0: torch.export.Dim.DYNAMIC},))
+
+
+def _onnx(classifier: Classifier) -> onnx.ModelProto:
+    model = onnx_model(_exported(classifier), "frames", _OUTPUTS)
+    about = {
+        "classes": list(classifier.classes),
+        "preprocessing": classifier.preprocessing.to_json(),
+        "calibration": classifier.calibration.to_json(),
+        "card": classifier.card.to_json(),
+    }
+    for name, part in about.items():
+        model.metadata_props.add(key=name, value=json.dumps(part))
+    # The exporter gives the first axis a name of its own, another for each network.
+    for value in (*model.graph.input, *model.graph.output, *model.graph.value_info):
+        for axis in value.type.tensor_type.shape.dim:
+            if axis.dim_param:
+                axis.dim_param = "batch"
+    return model
