@@ -1,48 +1,28 @@
 """The network for real handwriting: MNIST's training images, digits drawn in the styles that they lack, and what is no digit.
 
-A network of ten outputs that has seen nothing but digits gives every scribble to one of them. Here the "no digit" of an
-eleventh class has the fixed logit 0: what is no digit is taught to have ten logits far below it, and the sum of their
-exponentials says how much a picture looks like any digit at all (an energy score, Liu et al. 2020, equation 4).
+The network is trained by the recipe "handwriting"; this program also calibrates its confidence and writes its card.
 
 Every choice in the recipe was made beforehand, so that the weights after the last epoch are the result; the validation
-figures only show how it goes, and the test set is looked at once, with --final. Weights that are trained on the validation
+figures only show how it goes, and the test set is looked at once, after training. Weights that are trained on the validation
 images too (--images 60000) have none left to be calibrated on: they take the calibration of their twin, trained in the same
 way on 55,000 (--twin FILE).
 
-python examples/train_weights.py --output weights --final
+python examples/train_weights.py --output weights
 """
 
 import argparse
 import json
-from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 
 import torch
-import torch.nn.functional as F
-from torch import Tensor, nn
 
-from mnistkit import (
-    EMA,
-    Augment,
-    Callback,
-    Checkpoint,
-    Classifier,
-    CSVLogger,
-    DigitDataset,
-    OneCycle,
-    StepOutput,
-    Trainer,
-    create_model,
-    evaluate,
-    load_mnist,
-    seed_everything,
-)
-from mnistkit.calibration import Calibration
-from mnistkit.data import concatenate
-from mnistkit.seeding import derive_seed
+from mnistkit import Classifier, DigitDataset, evaluate, load_mnist
+from mnistkit.data import Splits, concatenate
+from mnistkit.recipes import get_recipe
+from mnistkit.recipes.handwriting import AUGMENT, DigitOrNot
 from mnistkit.synthetic import draw_digits, draw_distractors
-from mnistkit.types import Batch, JsonValue
+from mnistkit.types import JsonValue
 
 RECIPE = (
     "AdamW (weight decay 0.02), one cycle to 0.005, batches of 128 digits and 32 distractors, label smoothing 0.05, mean of "
@@ -54,45 +34,6 @@ LIMITS = (
     "One digit to a picture (read() finds several), upright within about 25 degrees. Letters that are written like digits "
     "(O, I, l, S, Z, b, g, q) are read as digits. Digits of other scripts, outlined and dotted ones were never seen."
 )
-AUGMENT = Augment(rotate=12, scale=0.13, shear=15, shift=2, elastic=0.8, ink=0.7, erase=0.05, blur=0.6, gamma=0.6)
-
-
-class DigitOrNot(Trainer):
-    """To every batch of digits a quarter as many distractors, with the class after the last digit."""
-
-    distractors: DigitDataset
-
-    def training_step(self, batch: Batch) -> StepOutput:
-        count = len(batch.labels) // 4
-        generator = torch.Generator().manual_seed(derive_seed(self.seed, "distractors", self.state.step))
-        chosen = torch.randint(len(self.distractors), (count,), generator=generator)
-        frames = AUGMENT(self.distractors.images[chosen].float().div_(255), generator)
-        others = self.distractors.preprocessing.normalize_unit(frames).to(self.device)
-        logits = self.model(torch.cat([batch.images, others]))
-        labels = torch.cat([batch.labels, batch.labels.new_full((count,), logits.shape[1])])
-        return StepOutput(self.loss(logits, labels), logits[: len(batch.labels)])
-
-
-def digit_or_not(logits: Tensor, labels: Tensor) -> Tensor:
-    """Cross-entropy with the fixed logit 0 of "no digit" after the others."""
-    return F.cross_entropy(F.pad(logits, (0, 1)), labels, label_smoothing=0.05)
-
-
-class Watch(Callback):
-    """Adds to each epoch's figures the accuracy on drawn digits, and how many distractors are taken for one."""
-
-    def __init__(self, drawn: DigitDataset, distractors: DigitDataset) -> None:
-        self.drawn, self.distractors = drawn, distractors
-
-    def on_epoch_end(self, trainer: Trainer) -> None:
-        trainer.state.metrics["drawn_accuracy"] = trainer.evaluate(self.drawn).accuracy
-        classifier = Classifier(trainer.inference_model, self.distractors.preprocessing)
-        membership = Calibration(background=True).membership(classifier.logits(self.distractors.images))
-        trainer.state.metrics["distractors_taken"] = float((membership > 0.5).mean())
-
-
-def adamw(parameters: Iterable[nn.Parameter]) -> torch.optim.Optimizer:
-    return torch.optim.AdamW(parameters, weight_decay=0.02, fused=True)
 
 
 def main() -> None:
@@ -121,13 +62,19 @@ def main() -> None:
         metavar="FILE",
         help="take the calibration of these weights, trained in the same way without the validation images",
     )
-    parser.add_argument("--final", action="store_true", help="look at the test set, once, when all is done")
     options = parser.parse_args()
     if options.threads:
         torch.set_num_threads(options.threads)
 
-    seed_everything(options.seed)
+    recipe = replace(get_recipe("handwriting"), epochs=options.epochs)
+    if options.drawn != DigitOrNot.drawn:
+
+        class Other(DigitOrNot):
+            drawn = options.drawn
+
+        recipe = replace(recipe, extend=Other.with_drawn, trainer_class=Other)
     mnist, validation, test = load_mnist(validation=0 if options.twin else 5000)
+    data = Splits(mnist[: options.images], validation, test)
     if options.twin:
         validation = load_mnist().validation
     # Even seeds to train, odd ones to validate: no run validates on digits that another was trained on.
@@ -139,52 +86,20 @@ def main() -> None:
     if options.trained:
         classifier = Classifier.load(options.trained)
     else:
-        source, seed = mnist[: options.images], 2 * options.seed
-        train = concatenate(source, draw_digits(options.drawn, seed=seed))
-        others = draw_distractors(options.drawn, source, seed=seed)
-        print(train, others, sep="\n")
-        trainer = fit(options, train, validation, others, Watch(drawn, distractors))
-        classifier = trainer.classifier()
-        recipe: dict[str, JsonValue] = {"what": RECIPE, "distractors": len(others), **classifier.card.recipe}
-        classifier = replace(classifier, card=replace(classifier.card, recipe=recipe))
+        result = recipe.run(options.seed, folder=options.output, data=data, resume=options.resume)
+        print(result)
+        about: dict[str, JsonValue] = {"what": RECIPE, "distractors": options.drawn, **result.classifier.card.recipe}
+        classifier = replace(result.classifier, card=replace(result.classifier.card, recipe=about))
     # The confidence is to be right for images as unlike clean ones as what comes in practice.
     if options.twin:
         classifier = replace(classifier, calibration=Classifier.load(options.twin).calibration)
     else:
         classifier = classifier.calibrate(concatenate(validation, drawn), augment=AUGMENT, background=True)
     measured = describe(classifier, validation, drawn, distractors)
-    if options.final:
-        measured["mnist test"] = figures(classifier, test)
     card = replace(classifier.card, figures={**classifier.card.figures, **measured}, licence=LICENCE, limits=LIMITS)
     options.output.mkdir(parents=True, exist_ok=True)
     replace(classifier, card=card).save(options.output / "handwriting.safetensors")
     print(json.dumps(card.to_json(), indent=1))
-
-
-def fit(
-    options: argparse.Namespace,
-    train: DigitDataset,
-    validation: DigitDataset,
-    distractors: DigitDataset,
-    watch: Watch,
-) -> Trainer:
-    """The recipe."""
-    checkpoint = Checkpoint(options.output)
-    trainer = DigitOrNot(
-        # On a processor, convolutions are a quarter faster with the channels of each pixel side by side.
-        create_model("handwriting_cnn").to(memory_format=torch.channels_last),
-        optimizer=adamw,
-        lr=OneCycle(0.005),
-        loss=digit_or_not,
-        batch_size=128,
-        augment=AUGMENT,
-        callbacks=[EMA(0.998), watch, checkpoint, CSVLogger(options.output / "history.csv")],
-        seed=options.seed,
-    )
-    trainer.distractors = distractors
-    resume = checkpoint.last_path if options.resume else None
-    trainer.fit(train, validation, epochs=options.epochs, resume=resume)
-    return trainer
 
 
 def describe(

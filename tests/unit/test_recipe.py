@@ -24,6 +24,8 @@ from mnistkit.data import Augment, Splits
 from mnistkit.errors import CheckpointMismatchError, ConfigError
 from mnistkit.evaluation import repeat
 from mnistkit.recipes import Recipe, get_recipe, list_recipes
+from mnistkit.recipes.handwriting import DigitOrNot
+from mnistkit.synthetic import draw_digits, draw_distractors
 from mnistkit.training import Cosine, OneCycle
 
 FAST = {"99.0": ((16, 24), 256, 0.025, 0.8), "99.4": ((16, 32), 512, 0.015, 2.75), "99.6": ((32, 64), 512, 0.015, 8)}
@@ -70,6 +72,40 @@ def test_a_setting_that_differs_is_described_differently(change):
     recipe = get_recipe("t0")
     here, there = recipe.describe(), dataclasses.replace(recipe, **change).describe()
     assert {name for name in here if here[name] != there[name]} == set(change)
+
+
+class Few(DigitOrNot):
+    drawn = 40
+
+
+def test_the_recipe_for_handwriting_draws_digits_and_what_is_none(small):
+    recipe = dataclasses.replace(
+        get_recipe("handwriting"), epochs=1, batch_size=64, extend=Few.with_drawn, trainer_class=Few
+    )
+    data = recipe.prepare(small, seed=3)
+    assert data.train.name == f"{small.train.name}+strokes"
+    assert torch.equal(data.train.images[: len(small.train)], small.train.images)
+    assert torch.equal(data.train.images[-40:], draw_digits(40, seed=6).images)
+    assert (data.validation, data.test) == (small.validation, small.test)
+    steps = []
+
+    class Looking(Few):
+        def loss(self, logits, labels):
+            steps.append((self.distractors, labels))
+            return super().loss(logits, labels)
+
+    looking = dataclasses.replace(recipe, trainer_class=Looking)
+    result, again = (each.run(3, data=small, device="cpu", progress=False) for each in (looking, recipe))
+    others, labels = steps[0]
+    assert torch.equal(others.images, draw_distractors(40, small.train, seed=6).images)
+    assert labels.bincount(minlength=11)[10] == 16
+    assert result.evaluation == again.evaluation
+    assert result.evaluation.count == len(small.test)
+
+
+def test_digit_or_not_says_what_it_trains_on(small):
+    with pytest.raises(ConfigError, match=r"trains on a DigitDataset that its with_drawn\(\) made"):
+        Few(create_model("softmax_regression"), progress=False).fit(small.train[:30])
 
 
 def test_the_default_gives_the_same_bits_as_a_trainer_made_by_hand(small, tmp_path):

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import functools
 
+from mnistkit.callbacks import EMA
 from mnistkit.data import Augment, PixelShift
 from mnistkit.errors import ConfigError, unknown_name
+from mnistkit.recipes.handwriting import AUGMENT, DigitOrNot
 from mnistkit.recipes.recipe import Recipe
 from mnistkit.training import OneCycle
 
@@ -114,6 +116,24 @@ _RECIPES = {
             epochs=20,
             keep="last",
         ),
+        # All was chosen beforehand, so that the weights after the last epoch are the result. Those in the package were trained
+        # on the validation images too, dataclasses.replace(recipe, validation=0).
+        Recipe(
+            name="handwriting",
+            title="Real handwriting: the network of `Predictor()`, before its confidence is calibrated",
+            model="handwriting_cnn",
+            extend=DigitOrNot.with_drawn,
+            optimizer="adamw",
+            optimizer_options={"weight_decay": 0.02},
+            lr=0.005,
+            schedule=OneCycle,
+            epochs=18,
+            batch_size=128,
+            augment=AUGMENT,
+            callbacks=(functools.partial(EMA, 0.998),),
+            keep="last",
+            trainer_class=DigitOrNot,
+        ),
     )
 }
 
@@ -123,7 +143,7 @@ def list_recipes() -> list[str]:
 
     >>> from mnistkit.recipes import list_recipes
     >>> list_recipes()
-    ['lenet5', 'fast-99.0', 'fast-99.4', 'fast-99.6', 't0', 't1', 't2a', 't2b', 't3', 't4']
+    ['lenet5', 'fast-99.0', 'fast-99.4', 'fast-99.6', 't0', 't1', 't2a', 't2b', 't3', 't4', 'handwriting']
     """
     return list(_RECIPES)
 

@@ -44,6 +44,7 @@ class Recipe:
         dataset: one of :func:`mnistkit.data.list_datasets`.
         validation: how many training images are set aside to choose by.
         per_class: how many training images of each class are taken, drawn with the run's seed; ``None`` for all.
+        extend: from the training images and the run's seed to those that are trained on: with drawn ones besides, say.
         crop: the side of the middle of each image that is kept; ``None`` for whole images.
         flat: whether images are rows of pixels.
         optimizer: one of :func:`mnistkit.training.list_optimizers`.
@@ -74,6 +75,7 @@ class Recipe:
     dataset: str = "mnist"
     validation: int = 5000
     per_class: int | None = None
+    extend: Callable[[DigitDataset, int], DigitDataset] | None = None
     crop: int | None = None
     flat: bool = False
     optimizer: OptimizerName = "adam"
@@ -97,7 +99,7 @@ class Recipe:
         """The data set, prepared.
 
         Args:
-            seed: of the run, which decides the images if only some of each class are taken.
+            seed: of the run, which decides the images if only some of each class are taken, or more are made.
             root: the folder with the data set's files.
 
         Raises:
@@ -108,12 +110,13 @@ class Recipe:
         return self.prepare(load_dataset(self.dataset, root=root, validation=self.validation), seed)
 
     def prepare(self, data: Splits, seed: int = 0) -> Splits:
-        """Data as :meth:`load` gives it: so many images of each class, cropped, flat, as the recipe says.
+        """Data as :meth:`load` gives it: so many images of each class, extended, cropped, flat, as the recipe says.
 
         Raises:
             DataError: if a class has too few images.
         """
         train = data.train if self.per_class is None else data.train.take_per_class(self.per_class, seed)
+        train = train if self.extend is None else self.extend(train, seed)
         return Splits(*(self._shaped(part) for part in (train, data.validation, data.test)))
 
     def _shaped(self, part: DigitDataset) -> DigitDataset:
