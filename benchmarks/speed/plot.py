@@ -5,8 +5,8 @@ from __future__ import annotations
 from matplotlib.figure import Figure
 
 import kept as keeping
+from mnistkit._core.style import dress, look_of, one_axes
 from mnistkit.plots import Theme
-from mnistkit.plots.style import dress, look_of, one_axes
 from speed.timing import median
 
 

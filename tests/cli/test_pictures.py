@@ -346,3 +346,68 @@ def test_a_figure_that_cannot_be_saved_is_named(run, mnist, tmp_path):
     code, _, error = run("read", page, "--figure", tmp_path / "boxes.docx")
     assert code == 2
     assert error.startswith(f"mnistkit: cannot write {tmp_path / 'boxes.docx'}: ")
+
+
+@pytest.fixture
+def scan(tmp_path, mnist):
+    """A document: 31, nothing, 4 7."""
+    digits = [255 - np.pad(mnist.validation.only(digit).images[0, 0].numpy(), 6) for digit in (3, 1, 4, 7)]
+    white = np.full_like(digits[0], 255)
+    pages = [[*digits[:2], white, white], [white] * 4, [digits[2], white, white, digits[3]]]
+    first, *others = (PIL.Image.fromarray(np.concatenate(page, axis=1)) for page in pages)
+    path = tmp_path / "scans" / "scan.pdf"
+    path.parent.mkdir()
+    first.save(path, save_all=True, append_images=others, resolution=50)
+    return path
+
+
+def test_a_document_is_read_page_by_page(run, scan, tmp_path):
+    code, output, error = run("read", scan.parent, "--figure", tmp_path / "boxes", "--theme", "dark")
+    assert (code, error) == (0, "")
+    assert output.splitlines() == [f"{scan}, page 1: 31", f"{scan}, page 2: ", f"{scan}, page 3: 4 7"]
+    assert sorted(path.name for path in (tmp_path / "boxes").iterdir()) == [f"scan-{page}.png" for page in (1, 2, 3)]
+    with PIL.Image.open(tmp_path / "boxes" / "scan-1.png") as figure:
+        assert max(figure.convert("RGB").getpixel((0, 0))) < 60
+    report = json.loads(run("read", scan, "--json")[1])
+    assert (report["count"], report["failed"]) == (3, 0)
+    assert [(row["file"], row["page"], row["text"]) for row in report["readings"]] == [
+        (str(scan), 1, "31"),
+        (str(scan), 2, ""),
+        (str(scan), 3, "47"),
+    ]
+
+
+def test_csv_of_read_has_a_line_for_each_number(run, scan, blank, tmp_path):
+    bad = tmp_path / "bad.pdf"
+    bad.write_bytes(scan.read_bytes()[:300])
+    code, output, error = run("read", scan, bad, "--csv", tmp_path / "digits.csv")
+    assert (code, output) == (5, "")
+    assert error.splitlines()[-1] == "mnistkit: 1 of 4 pictures could not be read"
+    rows = rows_of(tmp_path / "digits.csv")
+    assert [(row["page"], row["text"], row["number"]) for row in rows] == [
+        ("1", "31", "31"),
+        ("2", "", ""),
+        ("3", "4", "4"),
+        ("3", "7", "7"),
+        ("1", "", ""),
+    ]
+    assert "the PDF is damaged, or none" in rows[-1]["error"]
+    four, seven = rows[2:4]
+    assert 0 < float(four["left"]) < float(four["right"]) < float(seven["left"])
+    assert (four["line"], four["group"], seven["group"]) == ("0", "0", "1")
+    assert 0.5 < float(four["confidence"]) <= 1
+    code, output, _ = run("read", blank, "--csv", tmp_path / "blank.csv", "--json")
+    assert (code, json.loads(output)) == (0, {"count": 1, "failed": 0, "csv": str(tmp_path / "blank.csv")})
+
+
+def test_read_answers_only_what_it_is_sure_of(run, scan, tmp_path):
+    code, output, error = run("read", scan, "--coverage", "1.5")
+    assert (code, output) == (2, "")
+    assert "coverage is 1.5" in error
+    assert run("read", scan, "--coverage", "0.98")[0] == 0
+
+
+def test_predict_says_of_a_document_that_it_has_several_pages(run, scan):
+    code, _, error = run("predict", scan)
+    assert code == 5
+    assert "it has 3 pages; give them one by one, as load_pages(file) of mnistkit.imaging does" in error

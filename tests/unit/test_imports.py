@@ -35,8 +35,8 @@ FORBIDDEN = {"reading": {"training"}, "__main__": {"callbacks"}}
 PACKAGES = {
     "errors": set(),
     "types": set(),
-    "_core": {"numpy", "tqdm"},
-    "imaging": {"numpy", "PIL", "cv2", "pillow_heif"},
+    "_core": {"numpy", "tqdm", "matplotlib"},
+    "imaging": {"numpy", "PIL", "cv2", "pillow_heif", "pypdfium2"},
     "calibration": {"numpy"},
     "reading": {"numpy", "PIL", "matplotlib", "pandas"},
     "interpret": {"torch", "sklearn"},

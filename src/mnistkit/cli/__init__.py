@@ -15,7 +15,7 @@ from typing import NoReturn
 
 from mnistkit import __version__
 from mnistkit._core.text import printable
-from mnistkit.cli import export, pictures, reports, train
+from mnistkit.cli import export, predict, read, reports, train
 from mnistkit.cli.output import complain, flush, silence
 from mnistkit.errors import MnistkitError
 
@@ -92,8 +92,8 @@ def _parser() -> argparse.ArgumentParser:
     compare.add_argument("second", type=Path, help="another")
     _add_data_arguments(compare)
 
-    pictures.add_predict_arguments(_add(commands, "predict", pictures.predict, "read pictures of one digit each"))
-    pictures.add_read_arguments(_add(commands, "read", pictures.read, "read all digits in pictures"))
+    predict.add_predict_arguments(_add(commands, "predict", predict.predict, "read pictures of one digit each"))
+    read.add_read_arguments(_add(commands, "read", read.read, "read all digits in pictures and documents"))
     export.add_draw_arguments(_add(commands, "draw", export.draw, "open a page in the browser to draw digits on"))
     export.add_export_arguments(_add(commands, "export", export.export, "write a checkpoint for another program"))
 

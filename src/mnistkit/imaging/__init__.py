@@ -8,6 +8,7 @@ from mnistkit.imaging.canonical import frame_in_stages as frame_in_stages
 from mnistkit.imaging.canonical import frame_ink as frame_ink
 from mnistkit.imaging.canonical import propose as propose
 from mnistkit.imaging.digit import find_digit as find_digit
+from mnistkit.imaging.documents import MAX_PAGES as MAX_PAGES
 from mnistkit.imaging.folders import image_files as image_files
 from mnistkit.imaging.folders import image_suffixes as image_suffixes
 from mnistkit.imaging.ink import find_ink as find_ink
@@ -17,6 +18,8 @@ from mnistkit.imaging.load import MAX_SIDE as MAX_SIDE
 from mnistkit.imaging.load import images_in as images_in
 from mnistkit.imaging.load import load_for_frame as load_for_frame
 from mnistkit.imaging.load import load_image as load_image
+from mnistkit.imaging.pages import Pages as Pages
+from mnistkit.imaging.pages import load_pages as load_pages
 from mnistkit.imaging.pieces import Piece as Piece
 from mnistkit.imaging.pieces import find_lines as find_lines
 from mnistkit.imaging.pieces import join as join

@@ -57,21 +57,26 @@ def is_hidden(name: str) -> bool:
     return name.startswith(".") or name in _HIDDEN
 
 
-def image_files(folder: str | os.PathLike[str]) -> list[Path]:
+def image_files(folder: str | os.PathLike[str], *, documents: bool = False) -> list[Path]:
     """The pictures in a folder and those below it, in the order of their paths; nothing that is hidden.
+
+    Args:
+        folder: its path.
+        documents: whether PDF files are among them; a TIFF always is.
 
     Raises:
         ImageError: if a folder cannot be read.
     """
-    return sorted(_walk(str(user_path(folder))))
+    suffixes = image_suffixes() | {".pdf"} if documents else image_suffixes()
+    return sorted(_walk(str(user_path(folder)), suffixes))
 
 
-def _walk(folder: str) -> Iterator[Path]:
+def _walk(folder: str, suffixes: frozenset[str]) -> Iterator[Path]:
     def fail(error: OSError) -> None:
         raise ImageError(f"the folder {error.filename} cannot be read: {error.strerror}") from error
 
     for path, folders, files in os.walk(folder, onerror=fail):
         folders[:] = [name for name in folders if not is_hidden(name)]
         for name in files:
-            if not is_hidden(name) and Path(name).suffix.lower() in image_suffixes():
+            if not is_hidden(name) and Path(name).suffix.lower() in suffixes:
                 yield Path(path, name)

@@ -6,14 +6,15 @@ import contextlib
 import io
 import math
 import os
-from collections.abc import Mapping, Sequence
-from typing import BinaryIO, Literal, cast
+from collections.abc import Callable, Mapping, Sequence
+from typing import BinaryIO, Literal, TypeVar, cast
 
 import numpy as np
 import PIL.Image
 
 from mnistkit._core.files import open_regular, user_path
 from mnistkit.errors import ImageError, MissingExtraError
+from mnistkit.imaging import documents
 from mnistkit.imaging.canonical import WORK_SIDE
 from mnistkit.imaging.encoded import image_in_bytes, image_in_text, picture_in, shortened
 from mnistkit.imaging.exif import hide_exif, turn_upright
@@ -21,7 +22,9 @@ from mnistkit.imaging.folders import image_files
 from mnistkit.imaging.pixels import as_array, holds_numbers, pictures_in, to_numpy, to_uint8, white_of_integers
 from mnistkit.types import ImageLike
 
-__all__ = ["MAX_PIXELS", "MAX_SIDE", "images_in", "load_for_frame", "load_image"]
+__all__ = ["MAX_PIXELS", "MAX_SIDE", "count_pages", "images_in", "load_for_frame", "load_image"]
+
+_T = TypeVar("_T")
 
 #: The largest image that is decoded, in pixels: 40 megapixels, for which decoding takes up to 2 gigabytes of memory. Measured:
 #: 18 bytes a pixel for a JPEG, 23 for a PNG with transparency, 31 for a WebP, 44 for an AVIF.
@@ -67,7 +70,12 @@ def images_in(
 
 
 def load_image(
-    image: ImageLike, *, channels: Literal[1, 3] = 1, side: int | None = None, white: float | None = None
+    image: ImageLike,
+    *,
+    channels: Literal[1, 3] = 1,
+    side: int | None = None,
+    white: float | None = None,
+    page: int | None = None,
 ) -> np.ndarray:
     """Read one image upright, its transparency resolved, 8 bits deep.
 
@@ -80,15 +88,16 @@ def load_image(
             an eighth of its size, in a fraction of the time.
         white: the number that stands for white in an array. By default 255, or 1 for floats to 1, for booleans and
             for integers that are all 0 or 1; for larger integers the largest number of 10, 12, 14 or 16 bits.
+        page: which one of a document's pages, from 0; by default the only one. See :func:`~mnistkit.imaging.load_pages`.
 
     Returns:
         uint8 ``(H, W)`` or ``(H, W, 3)``.
 
     Raises:
         ImageError: if it is no image, is damaged, empty, larger than ``MAX_PIXELS`` or ``MAX_SIDE``, or has other numbers; if
-            the path is not a file's.
+            the path is not a file's; for a document of several pages if none was chosen, or one that it does not have.
     """
-    picture = _open(image, side, white)
+    picture = _open(image, side, white, page)
     _require_size(*picture.size)
     try:
         if white is None and picture.mode == "L" and picture.format != "JPEG" and picture.getextrema()[1] == 1:
@@ -98,7 +107,7 @@ def load_image(
         upright = picture if picture.format == "PNG" and _TURNED.isdisjoint(picture.info) else turn_upright(picture)
         opaque = _without_alpha(_to_8_bits(upright))
         return np.asarray(opaque.convert("L" if channels == 1 else "RGB"))
-    except Exception as error:  # a PIL image may be decoded only here; see _decode
+    except Exception as error:  # a PIL image may be decoded only here; see _opened
         raise ImageError(f"the image is damaged, or its file is closed: {_reason(error)}") from error
 
 
@@ -125,21 +134,29 @@ def load_for_frame(
     return load_image(image, channels=3 if channels == 3 else 1, side=4 * max(size))
 
 
-def _open(image: ImageLike, side: int | None, white: float | None) -> PIL.Image.Image:
+def count_pages(image: ImageLike) -> int:
+    """How many pages an image has, such as :func:`load_image` takes it: 1, unless it is a document.
+
+    Raises:
+        ImageError: if it cannot be opened.
+    """
+    if isinstance(image, Mapping):
+        return count_pages(picture_in(image))
+    encoded = _encoded(image)
+    return 1 if encoded is None else _opened(*encoded, documents.count)
+
+
+def _open(image: ImageLike, side: int | None, white: float | None, page: int | None) -> PIL.Image.Image:
+    if isinstance(image, Mapping):
+        return _open(picture_in(image), side, white, page)
+    encoded = _encoded(image)
+    if encoded is not None:
+        return _opened(*encoded, lambda file: _decode_file(file, side, page))
+    documents.choose(1, page)
     if isinstance(image, PIL.Image.Image):
         _refuse_programs(image)
         return image
-    if isinstance(image, Mapping):
-        return _open(picture_in(image), side, white)
-    if isinstance(image, str):
-        # Text that names a file is a path, and no picture in base64.
-        content = None if os.path.lexists(image) else image_in_text(image)
-        return _decode(image if content is None else io.BytesIO(content), side, image)
-    if isinstance(image, (bytes, bytearray, memoryview)):
-        return _decode(io.BytesIO(image_in_bytes(bytes(image))), side, f"this {type(image).__name__}")
-    if isinstance(image, os.PathLike) or hasattr(image, "read"):
-        return _decode(cast("os.PathLike[str] | BinaryIO", image), side)
-    numbers: object = as_array(image) if isinstance(image, (list, tuple)) else image  # type: ignore[unreachable]  # of JSON
+    numbers: object = as_array(image) if isinstance(image, (list, tuple)) else image  # of JSON
     if isinstance(numbers, np.ndarray) or hasattr(numbers, "detach"):
         return _from_array(to_numpy(numbers), tuple(getattr(numbers, "shape", ())), white)
     raise ImageError(
@@ -148,7 +165,23 @@ def _open(image: ImageLike, side: int | None, white: float | None) -> PIL.Image.
     )
 
 
-def _decode(source: str | os.PathLike[str] | BinaryIO, side: int | None, name: str = "") -> PIL.Image.Image:
+def _encoded(image: ImageLike) -> tuple[str | os.PathLike[str] | BinaryIO, str] | None:
+    """The file that an image is in and what to call it; ``None`` for what is in memory already."""
+    if isinstance(image, str):
+        # Text that names a file is a path, and no picture in base64.
+        content = None if os.path.lexists(image) else image_in_text(image)
+        return (image if content is None else io.BytesIO(content)), image
+    if isinstance(image, (bytes, bytearray, memoryview)):
+        return io.BytesIO(image_in_bytes(bytes(image))), f"this {type(image).__name__}"
+    if isinstance(image, os.PathLike):
+        return image, os.fsdecode(image)
+    if hasattr(image, "read"):
+        return cast("BinaryIO", image), f"this {type(image).__name__}"
+    return None
+
+
+def _opened(source: str | os.PathLike[str] | BinaryIO, name: str, use: Callable[[BinaryIO], _T]) -> _T:
+    """What is made of a file; any failure is told of as one of the picture."""
     if isinstance(source, io.TextIOBase):
         raise ImageError('the file was opened as text; open(path, "rb") opens it as an image')
     try:
@@ -158,11 +191,9 @@ def _decode(source: str | os.PathLike[str] | BinaryIO, side: int | None, name: s
                 file: BinaryIO = opened.enter_context(open_regular(os.fsdecode(source)))
             else:
                 file = _rewound(source)
-            return _decode_file(file, side)
+            return use(file)
     except Exception as error:  # the decoders of damaged files raise whatever they stumble over
-        if isinstance(source, (str, os.PathLike)):
-            name = os.fsdecode(source)
-        raise ImageError(_problem(error, shortened(name) or f"this {type(source).__name__}")) from error
+        raise ImageError(_problem(error, shortened(name))) from error
 
 
 def _problem(error: Exception, name: str) -> str:
@@ -176,9 +207,15 @@ def _problem(error: Exception, name: str) -> str:
     return f"{name} cannot be read as an image: {_reason(error)}"
 
 
-def _decode_file(file: BinaryIO, side: int | None) -> PIL.Image.Image:
+def _decode_file(file: BinaryIO, side: int | None, page: int | None) -> PIL.Image.Image:
     head = file.read(12)
     file.seek(0)
+    if documents.is_document(head):
+        picture = documents.open_page(file, page)
+        _require_size(*picture.size)
+        picture.load()
+        return picture
+    documents.choose(1, page)
     if head[4:8] == b"ftyp" and head[8:12] in _HEIF_BRANDS:
         return _decode_heif(file)
     exif = None

@@ -4,6 +4,7 @@ Every function returns a matplotlib ``Figure``, its own or that of the axes it w
 ``plots.sample_grid(train).savefig("digits.png")``. None uses pyplot or changes matplotlib's settings.
 """
 
+from mnistkit._core.style import Theme as Theme
 from mnistkit.plots.answers import confusion_matrix as confusion_matrix
 from mnistkit.plots.answers import embedding_map as embedding_map
 from mnistkit.plots.answers import reliability_diagram as reliability_diagram
@@ -23,4 +24,3 @@ from mnistkit.plots.layers import kernel_evolution as kernel_evolution
 from mnistkit.plots.layers import kernels as kernels
 from mnistkit.plots.layers import save_kernel_animation as save_kernel_animation
 from mnistkit.plots.layers import weight_histograms as weight_histograms
-from mnistkit.plots.style import Theme as Theme

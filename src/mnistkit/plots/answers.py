@@ -10,12 +10,12 @@ import torch
 from torch import nn
 
 from mnistkit import interpret
+from mnistkit._core.style import DASHES, Theme, colour_bar, dress, look_of, one_axes
 from mnistkit.calibration import Reliability
 from mnistkit.data import DigitDataset
 from mnistkit.errors import DataError
 from mnistkit.evaluation import Report
 from mnistkit.interpret.projection import Projection
-from mnistkit.plots.style import DASHES, Theme, colour_bar, dress, look_of, one_axes
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

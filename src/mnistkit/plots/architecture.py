@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Literal
 
 from torch import nn
 
+from mnistkit._core.style import Look, Theme, dress, look_of, one_axes
 from mnistkit.models import Summary, model_spec, summary
-from mnistkit.plots.style import Look, Theme, dress, look_of, one_axes
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, TypeAlias, get_args
 
+from mnistkit._core.style import DASHES, AxesGrid, Theme, dress, look_of, one_axes, several_axes
 from mnistkit.errors import ConfigError, DataError, unknown_name
-from mnistkit.plots.style import DASHES, AxesGrid, Theme, dress, look_of, one_axes, several_axes
 from mnistkit.training import History, LearningRateSweep
 from mnistkit.types import PathLike
 

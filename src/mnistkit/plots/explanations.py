@@ -9,10 +9,10 @@ import numpy as np
 from torch import Tensor, nn
 
 from mnistkit import interpret
+from mnistkit._core.style import AxesGrid, Theme, dress, percent, several_axes
 from mnistkit.errors import ConfigError, DataError, unknown_name
 from mnistkit.interpret import Edit
 from mnistkit.interpret.attribution import Target
-from mnistkit.plots.style import AxesGrid, Theme, dress, percent, several_axes
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -9,9 +9,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from mnistkit._core.style import DASHES, AxesGrid, Theme, dress, look_of, one_axes, percent, several_axes
 from mnistkit.errors import ConfigError, DataError
 from mnistkit.models import activation_layer, list_activations
-from mnistkit.plots.style import DASHES, AxesGrid, Theme, dress, look_of, one_axes, percent, several_axes
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -9,10 +9,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from mnistkit._core.style import Theme, dress, look_of, one_axes
 from mnistkit.data import DigitDataset
 from mnistkit.errors import ConfigError, DataError
 from mnistkit.plots.mosaic import draw_mosaic, mosaic_size
-from mnistkit.plots.style import Theme, dress, look_of, one_axes
 from mnistkit.seeding import derive_seed
 
 if TYPE_CHECKING:

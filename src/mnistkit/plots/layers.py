@@ -13,9 +13,9 @@ from torch import Tensor, nn
 
 from mnistkit import interpret
 from mnistkit._core.files import write_atomically
+from mnistkit._core.style import AxesGrid, Theme, colour_bar, dress, look_of, one_axes, several_axes
 from mnistkit.errors import ConfigError, DataError
 from mnistkit.plots.mosaic import draw_mosaic, mosaic_size, tile_corner
-from mnistkit.plots.style import AxesGrid, Theme, colour_bar, dress, look_of, one_axes, several_axes
 from mnistkit.types import PathLike
 
 if TYPE_CHECKING:

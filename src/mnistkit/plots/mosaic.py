@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from mnistkit.plots.style import look_of
+from mnistkit._core.style import look_of
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

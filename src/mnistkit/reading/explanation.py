@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from mnistkit.errors import MissingExtraError
+from mnistkit._core.style import Theme, dress, look_of, several_axes
 from mnistkit.reading.prediction import Prediction
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-__all__ = ["Explanation", "new_figure"]
+__all__ = ["Explanation"]
 
 _TITLES = {
     "picture": "the picture",
@@ -39,38 +39,31 @@ class Explanation:
     prediction: Prediction
     stages: Mapping[str, np.ndarray] = field(repr=False)
 
-    def figure(self) -> Figure:
+    def figure(self, *, theme: Theme = "light") -> Figure:
         """The stages in a row, and the probabilities.
+
+        Args:
+            theme: ``"light"`` or ``"dark"``.
 
         Raises:
             MissingExtraError: if matplotlib is not installed.
+            ConfigError: for an unknown theme.
         """
-        figure = new_figure((2.1 * (len(self.stages) + 1), 2.7), "Explanation.figure()")
-        axes = figure.subplots(1, len(self.stages) + 1)
+        count = len(self.stages) + 1
+        figure, axes = several_axes(None, count, count, (2.1 * count, 2.7), theme, "Explanation.figure()")
         for place, (name, picture) in zip(axes, self.stages.items(), strict=False):
             place.imshow(picture, cmap="gray", vmin=0, vmax=255, interpolation="nearest")
             place.set_title(_TITLES[name], fontsize=10)
             place.set(xticks=[], yticks=[])
-        prediction, bars = self.prediction, axes[-1]
+            dress(place, theme, frame=False)
+        prediction, bars, look = self.prediction, axes[-1], look_of(theme)
         likeliest = prediction.top(5)[::-1]
-        bars.barh(range(len(likeliest)), [share for _, share in likeliest], color="#4477aa")
+        bars.barh(range(len(likeliest)), [share for _, share in likeliest], color=look.lines[0])
         bars.set(xlim=(0, 1), xticks=[0, 0.5, 1], xticklabels=["0", "½", "1"])
         bars.set_yticks(range(len(likeliest)), [name for name, _ in likeliest])
         said = "rejected" if prediction.rejected else f"{prediction.name}, {prediction.confidence:.1%}"
         bars.set_title(said, fontsize=10)
+        dress(bars, theme)
         if prediction.rejected:
-            figure.supxlabel(prediction.rejected, fontsize=10)
+            figure.supxlabel(prediction.rejected, fontsize=10, color=look.text)
         return figure
-
-
-def new_figure(size: tuple[float, float], user: str) -> Figure:
-    """An empty figure that no window shows.
-
-    Raises:
-        MissingExtraError: if matplotlib is not installed.
-    """
-    try:
-        from matplotlib.figure import Figure
-    except ImportError as error:
-        raise MissingExtraError("matplotlib", "plot", user) from error
-    return Figure(figsize=size, layout="constrained")

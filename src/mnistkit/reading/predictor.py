@@ -14,6 +14,7 @@ import PIL.Image
 
 from mnistkit.errors import BlankImageError, ConfigError, ImageError
 from mnistkit.imaging import Preprocessing, frame_image, frame_in_stages, images_in, load_for_frame, load_image
+from mnistkit.reading.coverage import cover
 from mnistkit.reading.explanation import Explanation
 from mnistkit.reading.page import read_page
 from mnistkit.reading.prediction import Prediction
@@ -209,18 +210,22 @@ class Predictor:
         chosen, logits = self._choose([self._find(image, None)])
         return Explanation(self._likeliest(logits, chosen)[0], chosen[0].stages)
 
-    def read(self, image: ImageLike) -> Reading:
+    def read(self, image: ImageLike, *, coverage: float | None = None) -> Reading:
         """Read all the digits in a picture, line by line; a blank picture has none.
 
         The page may lie on its side, upside down or askew, on a sheet on a table, in a ruled table: see
         :class:`~mnistkit.Reading`.
 
         Args:
-            image: such as :meth:`predict` takes one of.
+            image: such as :meth:`predict` takes one of. The pages of a PDF or TIFF are read one by one, see
+                :func:`mnistkit.imaging.load_pages`.
+            coverage: the share of good digits that should get an answer, such as 0.98, as for :meth:`predict`: any other
+                that was found has ``prediction.rejected`` set, and is ``"?"`` in the texts.
 
         Raises:
             ImageError: if it cannot be read.
-            ConfigError: if the model was trained on something other than MNIST's frames.
+            ConfigError: if the model was trained on something other than MNIST's frames; for a ``coverage`` that is no
+                share, or a model that was never calibrated.
 
         >>> import numpy as np
         >>> two = np.concatenate([image[0] for image in load_mnist().test.images[:2].numpy()], axis=1)
@@ -233,7 +238,10 @@ class Predictor:
                 f"this model reads whole pictures (framing {framing!r}); to find digits in one it needs "
                 "to be trained on MNIST's frames"
             )
-        return read_page(load_image(image, channels=3), self.classifier)
+        if coverage is not None:
+            self.classifier.calibration.least_evidence(coverage)  # refused before the work
+        reading = read_page(load_image(image, channels=3), self.classifier)
+        return reading if coverage is None else cover(reading, self.classifier.calibration, coverage)
 
     def _find(self, image: ImageLike, coverage: float | None) -> Candidate:
         """The likeliest candidate of an image; where answers may be refused, an empty one of a blank image."""

@@ -10,16 +10,23 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from mnistkit.reading.explanation import new_figure
+from mnistkit._core.style import Theme, dress, look_of, one_axes
+from mnistkit.errors import MissingExtraError
 from mnistkit.reading.prediction import Prediction
 from mnistkit.reading.table import Table, table_of
 from mnistkit.types import JsonValue
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
+    from pandas import DataFrame
 
-__all__ = ["ReadDigit", "ReadSign", "Reading"]
+__all__ = ["UNSURE", "ReadDigit", "ReadSign", "Reading"]
 
+#: Stands for a digit that got no answer.
+UNSURE = "?"
+
+# Below this confidence a box is dashed; a longer title would not fit above the picture.
+_SURE, _LONGEST_TITLE = 0.9, 60
 _NUMBER = re.compile(r"(?<![\d.,])-?\d+(?:[.,]\d+)*")
 
 
@@ -43,8 +50,8 @@ class ReadDigit:
 
     @property
     def text(self) -> str:
-        """The name of its class."""
-        return self.prediction.name
+        """The name of its class; ``"?"`` if ``prediction.rejected`` says why it should not be taken."""
+        return self.prediction.name if self.prediction.rejected is None else UNSURE
 
     @property
     def confidence(self) -> float:
@@ -57,6 +64,7 @@ class ReadDigit:
             "digit": self.prediction.name,
             "confidence": self.confidence,
             "none": self.none,
+            "rejected": self.prediction.rejected,
             "box": list(self.box),
             "line": self.line,
             "group": self.group,
@@ -143,7 +151,7 @@ class Reading:
 
     @property
     def text(self) -> str:
-        """All digits in reading order, and nothing else."""
+        """All digits in reading order, and nothing else; ``"?"`` for each that got no answer."""
         return "".join(digit.text for digit in self.digits)
 
     @property
@@ -151,9 +159,10 @@ class Reading:
         """The number in each group that has one.
 
         A comma before exactly three digits, or before a later point or comma, parts thousands; another is a decimal comma.
-        A per cent sign is a unit: of ``50%`` the number is 50.
+        A per cent sign is a unit: of ``50%`` the number is 50. A group with a digit that got no answer is no number.
         """
-        return tuple(number for groups in self.groups for group in groups for number in numbers_in(group))
+        groups = [group for groups in self.groups for group in groups if UNSURE not in group]
+        return tuple(number for group in groups for number in numbers_in(group))
 
     @property
     def table(self) -> Table:
@@ -172,35 +181,70 @@ class Reading:
             "signs": [sign.to_json() for sign in self.signs],
         }
 
+    def to_pandas(self) -> DataFrame:
+        """A row for each digit and sign, in reading order.
+
+        The columns are ``text``, ``confidence``, ``none`` (a sign has none), ``rejected``, ``line``, ``group``, ``left``,
+        ``top``, ``right`` and ``bottom``.
+
+        Raises:
+            MissingExtraError: if pandas is not installed.
+        """
+        try:
+            import pandas as pd
+        except ImportError as error:
+            raise MissingExtraError("pandas", "pandas", "Reading.to_pandas()") from error
+        columns = ["text", "confidence", "none", "rejected", "line", "group", "left", "top", "right", "bottom"]
+        rows = [
+            (
+                one.text,
+                one.confidence,
+                one.none if isinstance(one, ReadDigit) else None,
+                one.prediction.rejected if isinstance(one, ReadDigit) else None,
+                one.line,
+                one.group,
+                *one.box,
+            )
+            for one in self.characters
+        ]
+        return pd.DataFrame(rows, columns=columns)
+
     def __str__(self) -> str:
         return "\n".join(self.lines)
 
-    def figure(self) -> Figure:
-        """The picture with a box round every digit.
+    def figure(self, *, theme: Theme = "light") -> Figure:
+        """The picture with a box round every digit; round one that is not sure, a dashed one.
+
+        Args:
+            theme: ``"light"`` or ``"dark"``.
 
         Raises:
             MissingExtraError: if matplotlib is not installed.
+            ConfigError: for an unknown theme.
         """
         height, width = self.picture.shape[:2]
         size = 8.0 / max(height, width)
-        figure = new_figure((max(3.0, size * width), max(1.6, size * height)), "Reading.figure()")
+        inches = max(3.0, size * width), max(1.6, size * height)
+        figure, axes = one_axes(None, inches, theme, "Reading.figure()")
         from matplotlib.patches import Rectangle
 
-        axes = figure.subplots()
+        look = look_of(theme)
         axes.imshow(self.picture, cmap="gray", vmin=0, vmax=255)
         axes.set(xticks=[], yticks=[])
         for digit in self.digits:
             left, top, right, bottom = (edge / self.scale for edge in digit.box)
-            sure = digit.confidence >= 0.9
-            colour = "#0077bb" if sure else "#cc3311"
+            sure = digit.confidence >= _SURE and digit.prediction.rejected is None
+            colour = look.lines[0] if sure else look.wrong
             box = Rectangle(
                 (left, top), right - left, bottom - top, fill=False, edgecolor=colour, linestyle="-" if sure else "--"
             )
             axes.add_patch(box)
             text = digit.text if sure else f"{digit.text} {digit.confidence:.0%}"
-            label = {"facecolor": "white", "edgecolor": "none", "pad": 1.0, "alpha": 0.8}
+            label = {"facecolor": look.paper, "edgecolor": "none", "pad": 1.0, "alpha": 0.8}
             axes.text((left + right) / 2, top, text, color=colour, ha="center", va="bottom", bbox=label)
-        axes.set_title(" / ".join(self.lines) or "no digits")
+        said = " / ".join(self.lines) or "no digits"
+        axes.set_title(said if len(said) <= _LONGEST_TITLE else f"{len(self.digits)} digits in {len(self.lines)} lines")
+        dress(axes, theme, frame=False)
         return figure
 
 

@@ -11,9 +11,9 @@ from matplotlib.colors import to_hex, to_rgb
 from matplotlib.figure import Figure
 
 from mnistkit import evaluate, plots
+from mnistkit._core.style import _LOOKS, percent
 from mnistkit.errors import ConfigError, MissingExtraError
 from mnistkit.interpret import Edit
-from mnistkit.plots.style import _LOOKS, percent
 from mnistkit.training import LearningRateSweep
 
 SWEEP = LearningRateSweep((1e-3, 1e-2, 1e-1), (2.0, 1.0, 3.0), (2.0, 1.0, 3.0), 1e-2)

@@ -1,3 +1,4 @@
+import dataclasses
 import json
 import sys
 from decimal import Decimal
@@ -228,6 +229,67 @@ def test_a_page_of_numbers_is_groups():
     assert json.loads(json.dumps(reading.to_json()))["numbers"] == ["-1.1", "1", "1"]
 
 
+def test_a_page_is_a_table_of_its_characters():
+    prediction = Prediction(1, "1", 0.9, (0.1, 0.9), np.zeros((28, 28), np.uint8), ("0", "1"))
+    unsure = dataclasses.replace(prediction, rejected="it may be 1 or 0")
+    characters = (
+        ReadSign("-", (0.0, 2.0, 3.0, 4.0), 0, 0, 0.8),
+        ReadDigit(prediction, (5.0, 1.0, 9.0, 6.0), 0, 0, 0.25),
+        ReadDigit(unsure, (5.0, 11.0, 9.0, 16.0), 1, 0, 0.5),
+    )
+    table = Reading(characters, np.zeros((4, 4), np.uint8)).to_pandas()
+    assert list(table["text"]) == ["-", "1", "?"]
+    assert list(table["confidence"]) == [0.8, 0.9, 0.9]
+    assert table["none"].isna().tolist() == [True, False, False]
+    assert table["rejected"].tolist()[2] == "it may be 1 or 0"
+    assert table[["line", "left", "bottom"]].to_numpy().tolist() == [[0, 0, 4], [0, 5, 6], [1, 5, 16]]
+    empty = Reading((), np.zeros((4, 4), np.uint8)).to_pandas()
+    assert (len(empty), list(empty)) == (0, list(table))
+
+
+def test_a_digit_without_an_answer_is_said_and_in_no_number(reader, mnist):
+    picture, text = next(strings(mnist, spaced, 1))
+    assert reader.read(picture, coverage=0.99).text == text
+    weak = [(reader.read(picture, coverage=0.5), reader.read(picture)) for picture, _ in strings(mnist, touching, 8)]
+    kept = [digit for strict, _ in weak for digit in strict.digits if digit.prediction.rejected is None]
+    refused = [digit for strict, _ in weak for digit in strict.digits if digit.prediction.rejected is not None]
+    assert kept
+    assert refused
+    assert {digit.text for digit in refused} == {"?"}
+    for strict, plain in weak:
+        # Nothing is lost: every digit has its place, and what it most likely is.
+        assert len(strict.text) == len(plain.text)
+        assert [digit.box for digit in strict.digits] == [digit.box for digit in plain.digits]
+        assert [digit.prediction.name for digit in strict.digits] == list(plain.text)
+        assert len(strict.numbers) == sum("?" not in group for groups in strict.groups for group in groups)
+    shown = refused[0].to_json()
+    assert (shown["digit"], shown["rejected"]) == (refused[0].prediction.name, refused[0].prediction.rejected)
+
+
+def test_a_higher_coverage_answers_more(reader, mnist):
+    pictures = [picture for picture, _ in strings(mnist, touching, 8)]
+    answered = [
+        sum(
+            digit.prediction.rejected is None
+            for picture in pictures
+            for digit in reader.read(picture, coverage=share).digits
+        )
+        for share in (0.5, 0.9, 0.999)
+    ]
+    assert answered == sorted(answered)
+    assert answered[0] < answered[-1]
+
+
+def test_coverage_needs_a_calibrated_model_and_a_share(reader, mnist):
+    blank = np.full((60, 60), 230, np.uint8)
+    assert reader.read(blank, coverage=0.98).text == ""
+    with pytest.raises(ConfigError, match="coverage is 98, expected the share"):
+        reader.read(blank, coverage=98)
+    plain = Predictor(Classifier(create_model("lenet5"), mnist.train.preprocessing))
+    with pytest.raises(ConfigError, match="does not know how sure it must be"):
+        plain.read(blank, coverage=0.98)
+
+
 @given(st.integers(-(10**9), 10**9), st.integers(0, 99))
 def test_numbers_are_read_however_they_are_written(whole, cents):
     wanted = Decimal(whole) + (Decimal(cents) / 100 if whole >= 0 else -Decimal(cents) / 100)
@@ -278,6 +340,21 @@ def test_the_figure_has_a_box_round_every_digit(reader, mnist):
         # What is not sure is drawn otherwise, and says how sure it is.
         assert ("%" in label.get_text()) == (digit.confidence < 0.9) == (patch.get_linestyle() == "--")
     figure.canvas.draw()
+
+
+def test_the_figure_has_the_themes_colours(reader, mnist):
+    reading = reader.read(next(strings(mnist, spaced, 1))[0])
+    papers = [reading.figure(theme=theme).get_facecolor() for theme in ("light", "dark")]
+    assert papers[0][:3] == (1, 1, 1)
+    assert max(papers[1][:3]) < 0.2
+    with pytest.raises(ConfigError, match="unknown theme 'pink'"):
+        reading.figure(theme="pink")
+
+
+def test_a_page_of_many_lines_has_a_short_title():
+    prediction = Prediction(1, "1", 0.9, (0.1, 0.9), np.zeros((28, 28), np.uint8), ("0", "1"))
+    digits = tuple(ReadDigit(prediction, (0.0, 9.0 * line, 5.0, 9.0 * line + 7), line) for line in range(40))
+    assert Reading(digits, np.zeros((400, 40), np.uint8)).figure().axes[0].get_title() == "40 digits in 40 lines"
 
 
 def test_without_matplotlib_the_pip_line_is_said(reader, mnist, monkeypatch):

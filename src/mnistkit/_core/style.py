@@ -1,4 +1,4 @@
-"""How every plot looks: two themes, and colours that a colour-blind reader can tell apart.
+"""How every figure looks: two themes, and colours that a colour-blind reader can tell apart.
 
 Each theme paints its own opaque background. Colours that work on white and on black at once are all middling greys, too
 faint on either; a picture with its background is readable wherever it is shown. Nothing is read from or written to
@@ -95,16 +95,23 @@ def look_of(theme: str) -> Look:
     return _LOOKS[theme]
 
 
-def one_axes(ax: Axes | None, size: tuple[float, float], theme: str) -> tuple[Figure, Axes]:
-    """The axes given and their figure, or new ones of a size in inches."""
-    figure, (axes,) = several_axes(None if ax is None else [ax], 1, 1, size, theme)
+def one_axes(
+    ax: Axes | None, size: tuple[float, float], theme: str, user: str = "mnistkit.plots"
+) -> tuple[Figure, Axes]:
+    """The axes given and their figure, or new ones of a size in inches, for this user."""
+    figure, (axes,) = several_axes(None if ax is None else [ax], 1, 1, size, theme, user)
     return figure, axes
 
 
 def several_axes(
-    axes: AxesGrid | None, count: int, columns: int, size: tuple[float, float], theme: str
+    axes: AxesGrid | None,
+    count: int,
+    columns: int,
+    size: tuple[float, float],
+    theme: str,
+    user: str = "mnistkit.plots",
 ) -> tuple[Figure, list[Axes]]:
-    """The first ``count`` of the axes given and their figure, or new ones in so many columns.
+    """The first ``count`` of the axes given and their figure, or new ones in so many columns, for this user.
 
     Raises:
         MissingExtraError: without matplotlib.
@@ -114,7 +121,7 @@ def several_axes(
     try:
         from matplotlib.figure import Figure
     except ImportError as error:
-        raise MissingExtraError("matplotlib", "plot", "mnistkit.plots") from error
+        raise MissingExtraError("matplotlib", "plot", user) from error
     if axes is not None:
         given: list[Axes] = list(np.ravel(np.asarray(axes, dtype=object)))
         if len(given) < count:
