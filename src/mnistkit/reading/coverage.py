@@ -6,39 +6,35 @@ from dataclasses import replace
 
 import numpy as np
 
-from mnistkit.calibration import Calibration
 from mnistkit.reading.reading import ReadDigit, Reading
-from mnistkit.reading.single import Candidate, reject
+from mnistkit.reading.single import Candidate, FrameClassifier, reject
 
 __all__ = ["cover"]
 
-# Nothing is more certain than this, nor less.
-_LEAST = 1e-12
 
+def cover(reading: Reading, classifier: FrameClassifier, coverage: float) -> Reading:
+    """The reading with ``prediction.rejected`` set on each digit for which the evidence is too little.
 
-def cover(reading: Reading, calibration: Calibration, coverage: float) -> Reading:
-    """The reading with ``prediction.rejected`` set on each digit for which the evidence is too little, as one alone has it.
-
-    The evidence is what all opinions on the page came to: that it is a digit at all, and which.
+    The evidence is that of the classifier for the digit that was read, from its frame alone, as it would have it of a picture
+    of this one digit: for such pictures the least evidence was measured.
 
     Args:
         reading: a page without any rejected digit.
-        calibration: of the classifier that read it.
+        classifier: that read it.
         coverage: the share of good digits that should get an answer.
 
     Raises:
         ConfigError: if ``coverage`` is no share, or the classifier was never calibrated.
     """
-    digits = reading.digits
-    if not digits:
+    predictions = [digit.prediction for digit in reading.digits]
+    if not predictions:
         return reading
-    none = np.array([digit.none for digit in digits]).clip(_LEAST, 1 - _LEAST)
-    shares = np.array([digit.prediction.probabilities for digit in digits]).clip(_LEAST)
-    # As the calibration reads logits: those of all classes together are the odds that it is one of them.
-    logits = calibration.temperature * (np.log(shares) + np.log((1 - none) / none)[:, None])
-    predictions = [digit.prediction for digit in digits]
+    logits = classifier.logits(np.stack([prediction.frame for prediction in predictions])[:, None])
+    # Where the page speaks for another digit than the frame, what counts is how little the frame speaks for it.
+    own = logits[np.arange(len(logits)), [prediction.label for prediction in predictions]]
+    logits = logits - (logits.max(axis=1) - own)[:, None]
     candidates = [Candidate(prediction.frame) for prediction in predictions]
-    rejected = iter(reject(predictions, logits, candidates, calibration, coverage))
+    rejected = iter(reject(predictions, logits, candidates, classifier.calibration, coverage))
     characters = tuple(
         replace(one, prediction=next(rejected)) if isinstance(one, ReadDigit) else one for one in reading.characters
     )

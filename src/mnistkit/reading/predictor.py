@@ -241,7 +241,7 @@ class Predictor:
         if coverage is not None:
             self.classifier.calibration.least_evidence(coverage)  # refused before the work
         reading = read_page(load_image(image, channels=3), self.classifier)
-        return reading if coverage is None else cover(reading, self.classifier.calibration, coverage)
+        return reading if coverage is None else cover(reading, self.classifier, coverage)
 
     def _find(self, image: ImageLike, coverage: float | None) -> Candidate:
         """The likeliest candidate of an image; where answers may be refused, an empty one of a blank image."""
