@@ -16,6 +16,7 @@ from PIL import Image
 
 import mnistkit
 from mnistkit.data import write_idx
+from mnistkit.synthetic import draw_digits
 
 ROOT = Path(__file__).parents[2]
 PAGES = sorted([ROOT / "README.md", *(ROOT / "docs").glob("*.md")])
@@ -35,12 +36,14 @@ PRINTED = {
     "index": ["accuracy", "7 ("],
     "install": [mnistkit.__version__],
     "quickstart": ["7 ("],
+    "reading": ["721", "1 ('0123456789',)", "0123456789"],
     "recipes": ["fast-99.0, seed 0: test loss", "95 % interval of the mean"],
 }
 WRITTEN = {
     "evaluation": ["report.html", "report.json", "robustness.json", "reading.html", "reading.json"],
     "frames": ["stages.png"],
     "plots": ["mistakes.png", "confusion.png", "rates.png", "kernels.gif", "why.png", "edit.png"],
+    "reading": ["boxes.png", "my_handwriting.safetensors"],
     "quickstart": ["runs/lenet5/best.safetensors", "report.html", "curves.png", "mistakes.png"],
 }
 
@@ -55,6 +58,17 @@ def test_no_block_is_overlooked():
     assert sum(bool(blocks(page)) for page in PAGES) >= 12
 
 
+def _write_pages(folder):
+    """Two pages in somebody's hand, and both as a document."""
+    pages = []
+    for number in (1, 2):
+        drawn = draw_digits(100, seed=number)
+        row = np.concatenate([drawn.only(digit).images[0, 0].numpy() for digit in range(10)], axis=1)
+        pages.append(Image.fromarray(255 - np.pad(row, 8)).resize((888, 132)))
+        pages[-1].save(folder / f"mine-{number}.png")
+    pages[0].save(folder / "scan.pdf", save_all=True, append_images=pages[1:], resolution=200)
+
+
 @pytest.fixture(scope="module")
 def shelf(tmp_path_factory, hundreds):
     """A folder with all that the pages speak of."""
@@ -65,6 +79,7 @@ def shelf(tmp_path_factory, hundreds):
         seven.save(folder / name)
     number = np.concatenate([image[0] for image in hundreds.test.images[:3].numpy()], axis=1)
     Image.fromarray(number).resize((252, 84)).save(folder / "number.png")
+    _write_pages(folder)
     for label in range(10):
         (folder / "pictures" / str(label)).mkdir(parents=True)
         for number, image in enumerate(hundreds.train.only(label).images[:4, 0].numpy()):

@@ -14,14 +14,14 @@ from mnistkit.errors import ImageError, MissingExtraError
 if TYPE_CHECKING:
     import pypdfium2
 
-__all__ = ["MAX_PAGES", "choose", "count", "is_document", "open_page"]
+__all__ = ["HEADS", "MAX_PAGES", "choose", "count", "open_page"]
 
 #: The most pages of a document.
 MAX_PAGES = 10_000
 
 _PDF = b"%PDF-"
-# Of either byte order, with offsets of 32 or 64 bits.
-_TIFF = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
+#: How files begin that may have several pages: a PDF, or a TIFF of either byte order, with offsets of 32 or 64 bits.
+HEADS = (_PDF, b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 # Pages are drawn as a scanner would, in dots an inch; of a poster, no side gets longer than this, in pixels.
 _DPI, _SIDE = 200, 4000
 _POINTS = 72
@@ -29,11 +29,6 @@ _POINTS = 72
 _SUBFILE, _NO_PAGE = 254, 0b101
 # PDFium is not to be used by two threads at once.
 _PDFIUM = threading.Lock()
-
-
-def is_document(head: bytes) -> bool:
-    """Whether a file with these first bytes may have several pages."""
-    return head.startswith((_PDF, *_TIFF))
 
 
 def count(file: BinaryIO) -> int:
@@ -48,7 +43,7 @@ def count(file: BinaryIO) -> int:
     if head.startswith(_PDF):
         with _pdf(file) as pages:
             return len(pages)
-    return len(_frames(PIL.Image.open(file))) if is_document(head) else 1
+    return len(_frames(PIL.Image.open(file))) if head.startswith(HEADS) else 1
 
 
 def open_page(file: BinaryIO, page: int | None) -> PIL.Image.Image:

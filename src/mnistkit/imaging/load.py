@@ -152,7 +152,8 @@ def _open(image: ImageLike, side: int | None, white: float | None, page: int | N
     encoded = _encoded(image)
     if encoded is not None:
         return _opened(*encoded, lambda file: _decode_file(file, side, page))
-    documents.choose(1, page)
+    if page:
+        documents.choose(1, page)
     if isinstance(image, PIL.Image.Image):
         _refuse_programs(image)
         return image
@@ -210,12 +211,13 @@ def _problem(error: Exception, name: str) -> str:
 def _decode_file(file: BinaryIO, side: int | None, page: int | None) -> PIL.Image.Image:
     head = file.read(12)
     file.seek(0)
-    if documents.is_document(head):
+    if head.startswith(documents.HEADS):
         picture = documents.open_page(file, page)
         _require_size(*picture.size)
         picture.load()
         return picture
-    documents.choose(1, page)
+    if page:
+        documents.choose(1, page)
     if head[4:8] == b"ftyp" and head[8:12] in _HEIF_BRANDS:
         return _decode_heif(file)
     exif = None
