@@ -496,6 +496,14 @@ def test_evaluate_on_another_data_set_uses_the_file_s_preprocessing(run_json, tr
     assert result["correct"] == int((logits.argmax(1) == small.test.labels).sum())
 
 
+def test_evaluate_takes_the_first_of_data_sets_that_were_joined(run_json, trained, small_root, tmp_path):
+    content = read_checkpoint(trained / "best.safetensors")
+    content.data["name"] = "fashion-mnist+strokes"
+    write_checkpoint(tmp_path / "joined.safetensors", content)
+    report = run_json("evaluate", tmp_path / "joined.safetensors", "--root", small_root)
+    assert report["dataset"] == "fashion-mnist"
+
+
 def test_evaluate_asks_for_the_data_set_of_a_file_that_does_not_know_it(run, tmp_path, small_root):
     torch.save(mnistkit.create_model("lenet5").state_dict(), tmp_path / "weights.pt")
     code, _, error = run("evaluate", tmp_path / "weights.pt")

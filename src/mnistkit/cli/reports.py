@@ -64,12 +64,16 @@ def _measure(path: Path, options: argparse.Namespace) -> tuple[Report, str]:
     """The report on a checkpoint, and the name of its data set."""
     from mnistkit.checkpoint import read_checkpoint
     from mnistkit.classifier import Classifier
+    from mnistkit.data import list_datasets
     from mnistkit.evaluation import evaluate
 
     content = read_checkpoint(path)
     name = options.dataset or content.data.get("name")
     if not isinstance(name, str):
         raise ConfigError(f"{path} does not say what it was trained on; give --dataset")
+    if options.dataset is None:
+        # Of data sets that were joined, the first that has test images: "mnist+strokes".
+        name = next((part for part in name.split("+") if part in list_datasets()), name)
     dataset, train = _load(options, path, name, content.preprocessing)
     _refuse_seen_images(options, path, content, dataset, train)
     # What is not in the file is taken from the data.
