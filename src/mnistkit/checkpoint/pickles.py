@@ -58,7 +58,7 @@ class Foreign:
 
     kind = "object"
 
-    def __new__(cls, *_: object, **__: object) -> Self:  # noqa: D102
+    def __new__(cls, *_: object, **__: object) -> Self:  # noqa: D102  (it takes whatever the class in its place would)
         return super().__new__(cls)
 
     def __init__(self, *_: object, **__: object) -> None: ...

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 import statistics
 from collections.abc import Sequence
@@ -238,7 +239,7 @@ def _parse(content: dict[str, JsonValue]) -> Robustness:
             "dataset": str(data_name),
             "fingerprint": str(fingerprint),
             "count": int(count),
-            "correct": int(correct),
+            "correct": correct,
             "curves": list(curves),
             "corruptions": dict(corruptions),
         }:
@@ -246,9 +247,9 @@ def _parse(content: dict[str, JsonValue]) -> Robustness:
                 model,
                 data_name,
                 fingerprint,
-                Score(correct, count),
+                _score(correct, count),
                 tuple(_parse_curve(curve, count) for curve in curves),
-                {name: _parse_score(score, count) for name, score in corruptions.items()},
+                {name: _parse_corruption(score, count) for name, score in corruptions.items()},
             )
     raise ValueError("a part is missing")
 
@@ -256,13 +257,21 @@ def _parse(content: dict[str, JsonValue]) -> Robustness:
 def _parse_curve(content: JsonValue, count: int) -> Curve:
     match content:
         case {"name": str(name), "unit": str(unit), "levels": list(levels), "correct": list(correct)}:
-            scores = tuple(Score(hits, count) for hits in correct if isinstance(hits, int))
-            return Curve(name, unit, tuple(level for level in levels if isinstance(level, (int, float))), scores)
+            numbers = tuple(float(level) for level in levels if type(level) in (int, float))
+            rising = all(low < high for low, high in itertools.pairwise(numbers))
+            if rising and len(numbers) == len(levels) == len(correct):
+                return Curve(name, unit, numbers, tuple(_score(hits, count) for hits in correct))
     raise ValueError("a curve is damaged")
 
 
-def _parse_score(content: JsonValue, count: int) -> Score:
+def _parse_corruption(content: JsonValue, count: int) -> Score:
     match content:
-        case {"correct": int(correct)}:
-            return Score(correct, count)
+        case {"correct": correct}:
+            return _score(correct, count)
     raise ValueError("a score is damaged")
+
+
+def _score(correct: JsonValue, count: int) -> Score:
+    if type(correct) is int and type(count) is int and 0 <= correct <= count and count > 0:
+        return Score(correct, count)
+    raise ValueError(f"{correct!r} right of {count!r}")

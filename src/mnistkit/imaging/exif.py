@@ -1,4 +1,4 @@
-"""Which way up a photo is. Pillow knows too, but warns of damaged EXIF, and its warnings are the host program's to filter."""
+"""Which way up a photo is, by EXIF or XMP. Pillow knows, but warns of damaged EXIF: its warnings are the program's to filter."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ __all__ = ["hide_exif", "turn_upright"]
 # The start of a segment of a JPEG, and the name of what is in it: EXIF, or the list of a stereo camera's pictures.
 _SEGMENT = re.compile(rb"\xff(?:\xe1(?P<length>..)Exif\0\0|\xe2..MPF\0)", re.DOTALL)
 _ORIENTATION, _SHORT = 0x0112, 3
+_XMP = re.compile(r"tiff:Orientation\s*(?:=\s*[\"']|>)\s*([1-8])")
 # What brings the picture upright, for each value of the tag (Exif 2.3, "Orientation").
 _TURNS = {
     2: PIL.Image.Transpose.FLIP_LEFT_RIGHT,
@@ -34,10 +35,10 @@ def hide_exif(jpeg: bytes) -> tuple[bytes, bytes | None]:
 
 
 def turn_upright(picture: PIL.Image.Image) -> PIL.Image.Image:
-    """As its EXIF says; as it is where that is damaged."""
+    """As its EXIF or else its XMP says; as it is where that is damaged."""
     exif = picture.info.get("exif")
     if isinstance(exif, bytes):
-        turn = _TURNS.get(_orientation(exif))
+        turn = _TURNS.get(_orientation(exif) or _orientation_in_xmp(picture))
         return picture if turn is None else picture.transpose(turn)
     try:
         return PIL.ImageOps.exif_transpose(picture)
@@ -46,11 +47,11 @@ def turn_upright(picture: PIL.Image.Image) -> PIL.Image.Image:
 
 
 def _orientation(exif: bytes) -> int:
-    """The tag in the first directory of the EXIF; 1, which is upright, where there is none."""
+    """The tag in the first directory of the EXIF; 0 where there is none."""
     tiff = exif.removeprefix(b"Exif\0\0")
     order = {b"II": "<", b"MM": ">"}.get(tiff[:2])
     if order is None:
-        return 1
+        return 0
     try:
         (start,) = struct.unpack_from(order + "I", tiff, 4)
         (entries,) = struct.unpack_from(order + "H", tiff, start)
@@ -60,4 +61,12 @@ def _orientation(exif: bytes) -> int:
                 return int(value)
     except struct.error:  # it ends before it says so
         pass
-    return 1
+    return 0
+
+
+def _orientation_in_xmp(picture: PIL.Image.Image) -> int:
+    """The same tag where programs that edit photos write it; 0 where there is none."""
+    packets = (picture.info.get(name) for name in ("xmp", "XML:com.adobe.xmp"))
+    texts = (packet.decode("latin-1") if isinstance(packet, bytes) else str(packet) for packet in packets)
+    found = next(filter(None, map(_XMP.search, texts)), None)
+    return 0 if found is None else int(found[1])

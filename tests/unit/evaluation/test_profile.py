@@ -107,6 +107,11 @@ def test_a_saved_profile_is_read_back_exactly(result, tmp_path):
         lambda content: content.pop("curves"),
         lambda content: content["curves"][0].pop("levels"),
         lambda content: content["corruptions"].update(fog=3),
+        lambda content: content["corruptions"]["fog"].update(correct=1.5),
+        lambda content: content.update(correct=content["count"] + 1),
+        lambda content: content.update(count=0, correct=0, curves=[], corruptions={}),
+        lambda content: content["curves"][0]["correct"].pop(),
+        lambda content: content["curves"][0]["levels"].reverse(),
     ],
 )
 def test_a_damaged_file_is_refused(result, tmp_path, damage):

@@ -271,6 +271,22 @@ def test_a_photo_is_turned_upright(orientation, format, digit):
     assert np.array_equal(load_image(PIL.Image.open(io.BytesIO(data))), upright)
 
 
+XMP = '<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:Description tiff:Orientation="6"/></x:xmpmeta>'
+
+
+@pytest.mark.parametrize(("orientation", "expected"), [(None, 6), (3, 3)])
+def test_where_exif_says_nothing_xmp_counts(orientation, expected, digit):
+    upright = np.pad(digit, ((3, 9), (0, 20)))
+    picture = PIL.Image.fromarray(np.ascontiguousarray(STORED[expected](upright)))
+    exif = PIL.Image.Exif()
+    exif[0x010E if orientation is None else 0x0112] = "a digit" if orientation is None else orientation
+    xmp = PIL.PngImagePlugin.PngInfo()
+    xmp.add_itxt("XML:com.adobe.xmp", XMP)
+    webp = encode(picture.convert("RGB"), "WEBP", exif=exif, xmp=XMP.encode(), lossless=True)
+    for data in (encode(picture, "PNG", exif=exif, pnginfo=xmp), webp):
+        assert np.array_equal(load_image(data), upright)
+
+
 def test_a_jpeg_from_a_telephone_is_turned_upright(digit):
     upright = np.pad(digit, ((3, 9), (0, 20)))
     assert np.abs(load_image(rotated(upright, 6, "JPEG")).astype(int) - upright).mean() < 5
