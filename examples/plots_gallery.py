@@ -30,7 +30,7 @@ def main() -> None:
 
     # Two runs to compare, and the kernels of one as they form.
     model, recorder = convnet(), KernelRecorder("conv.0", every=max(1, options.images // 640))
-    log = CSVLogger(options.output / "convnet.csv")
+    log = CSVLogger(options.output / "convnet.csv", overwrite=True)
     trainer = Trainer(model, lr=0.002, callbacks=[recorder, log], device="cpu", seed=options.seed)
     sweep = find_learning_rate(trainer, train, steps=60)
     trainer.fit(train, validation, epochs=options.epochs)

@@ -26,7 +26,7 @@ KINDS = {
 
 # How to make each, with what makes it act in a run of six steps.
 MAKE = {
-    "CSVLogger": lambda folder: mnistkit.callbacks.CSVLogger(folder / "run.csv"),
+    "CSVLogger": lambda folder: mnistkit.callbacks.CSVLogger(folder / "run.csv", overwrite=True),
     "Checkpoint": lambda folder: mnistkit.callbacks.Checkpoint(
         folder / "run", every_epochs=1, every_steps=2, keep=2, overwrite=True
     ),

@@ -203,6 +203,7 @@ def test_every_rank_refuses_with_the_same_clear_error(ranks, name, error, text):
     [
         ("written_into_a_folder", "WriteError", "straight"),
         ("a_folder_that_is_taken", "ConfigError", "another run is writing into"),
+        ("a_table_of_another_run", "ConfigError", "history.csv is there already, and not of this run"),
     ],
 )
 def test_what_rank_0_cannot_write_ends_the_others_too(ranks, name, error, text):

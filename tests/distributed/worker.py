@@ -292,11 +292,13 @@ class Worker:
         nowhere = Trainer(plain_net(), callbacks=[SaveInto(self.folder / "straight")], progress=False)
         taken = Trainer(plain_net(), callbacks=[Checkpoint(self.folder / "taken")], progress=False)
         (self.folder / "taken").mkdir(exist_ok=True)
+        table = CSVLogger(self.folder / "straight" / "history.csv")
         lock = FolderLock(self.folder / "taken") if self.rank == 0 else None
         for name, refused in {
             "too_few_images": lambda: plain_trainer(batch_size=4).fit(self.train[:1], epochs=1),
             "written_into_a_folder": lambda: nowhere.fit(self.train, epochs=1),
             "a_folder_that_is_taken": lambda: taken.fit(self.train, self.validation, epochs=1),
+            "a_table_of_another_run": lambda: Trainer(plain_net(), callbacks=[table]).fit(self.train, epochs=1),
         }.items():
             try:
                 refused()

@@ -32,7 +32,9 @@ def give_up(*_: object) -> None:
 
 
 def log_a_run(path: Path, train: DigitDataset) -> None:
-    Trainer(create_model("mlp", hidden=(4,)), callbacks=[CSVLogger(path)], progress=False).fit(train, epochs=1)
+    Trainer(create_model("mlp", hidden=(4,)), callbacks=[CSVLogger(path, overwrite=True)], progress=False).fit(
+        train, epochs=1
+    )
 
 
 def predict_into(option: str, path: Path) -> None:

@@ -9,9 +9,10 @@ from mnistkit._core.files import make_folder, require_writable, telling, user_pa
 from mnistkit._core.locks import FolderLock
 from mnistkit._core.text import printable
 from mnistkit.callbacks.monitor import Mode, Monitor
-from mnistkit.checkpoint import Saved
-from mnistkit.errors import ConfigError, MnistkitError
-from mnistkit.training import Callback, Trainer
+from mnistkit.checkpoint import Saved, read_checkpoint
+from mnistkit.errors import CheckpointError, ConfigError, MnistkitError
+from mnistkit.training import Callback, History, Trainer
+from mnistkit.training.saved_state import TrainingState
 from mnistkit.types import PathLike
 
 __all__ = ["Checkpoint"]
@@ -25,7 +26,7 @@ class Checkpoint(Callback):
     replaced whole; a failed write (a full disk) raises and leaves the one before.
 
     A directory is for one run. While it trains, no other run may write there, in this or another process; afterwards only
-    a resumed one may. Whether it can be written is tried before the first epoch.
+    the same one, resumed, may. Whether it can be written is tried before the first epoch.
 
     Args:
         directory: where to; made if need be.
@@ -118,11 +119,22 @@ class Checkpoint(Callback):
 
     def _refuse_another_run(self, trainer: Trainer) -> None:
         earlier = [path for path in (self.last_path, self.best_path, *self._numbered().values()) if path.exists()]
-        if earlier and trainer.state.step == 0 and not self.overwrite:
+        if earlier and not self.overwrite and not self._is_of_this_run(trainer):
             raise ConfigError(
                 f"{printable(self.directory)} holds a run already ({earlier[0].name}); go on with it by "
                 "fit(..., resume=...), give another directory, or replace it with Checkpoint(..., overwrite=True)"
             )
+
+    def _is_of_this_run(self, trainer: Trainer) -> bool:
+        """Whether the run that is resumed, from here or elsewhere, is the one that wrote the training files here."""
+        kept = next((path for path in (self.last_path, *self._numbered().values()) if path.exists()), None)
+        if kept is None or trainer.state.step == 0:
+            return False
+        try:
+            saved = TrainingState.from_file(read_checkpoint(kept).training or {})
+        except CheckpointError:  # whatever it is, this run did not write it whole
+            return False
+        return History(saved.history).agrees_with(trainer.state.history)
 
     def on_fit_end(self, trainer: Trainer) -> None:  # noqa: ARG002  (a hook's signature)
         """Leave the directory to the next run."""

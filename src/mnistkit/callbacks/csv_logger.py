@@ -7,8 +7,10 @@ import io
 from collections.abc import Mapping
 
 from mnistkit._core.files import require_writable, user_path, write_atomically
+from mnistkit._core.text import printable
 from mnistkit.checkpoint import Saved
-from mnistkit.training import Callback, Trainer
+from mnistkit.errors import ConfigError, DataError, MnistkitError
+from mnistkit.training import Callback, History, Trainer
 from mnistkit.types import PathLike
 
 __all__ = ["CSVLogger"]
@@ -21,25 +23,50 @@ class CSVLogger(Callback):
 
     Args:
         path: the file.
+        overwrite: whether a new run may replace the file of an earlier one.
 
     Raises:
+        ConfigError: when training starts, if the file is there already and of another run.
         WriteError: when training starts, if it cannot be written, and later if a write fails.
     """
 
-    def __init__(self, path: PathLike) -> None:
+    def __init__(self, path: PathLike, *, overwrite: bool = False) -> None:
         self.path = user_path(path)
+        self.overwrite = overwrite
         self._seconds: dict[int, float] = {}
         self._before = 0.0
 
     def on_fit_start(self, trainer: Trainer) -> None:
         """Begin to count the time, if the file can be written."""
-        if trainer.world.is_main:
-            require_writable(self.path)
+        refusal = self._refusal(trainer) if trainer.world.is_main else None
+        if trainer.world.any(refusal is not None):
+            # On every rank: those that went on would wait for rank 0 for ever.
+            raise refusal or ConfigError(f"rank 0 cannot write {printable(self.path)}; its own error says why")
         if trainer.state.step == 0:
             self._seconds = {}
         # A logger that joins a resumed run does not know how long the epochs before it took.
         complete = len(self._seconds) == trainer.state.epoch
         self._before = sum(self._seconds.values()) if complete else trainer.seconds
+
+    def _refusal(self, trainer: Trainer) -> MnistkitError | None:
+        try:
+            require_writable(self.path)
+        except MnistkitError as refusal:
+            return refusal
+        if self.overwrite or not self.path.exists() or not self.path.stat().st_size or self._is_of_this_run(trainer):
+            return None
+        return ConfigError(
+            f"{printable(self.path)} is there already, and not of this run; give another file, or replace it with "
+            "CSVLogger(..., overwrite=True)"
+        )
+
+    def _is_of_this_run(self, trainer: Trainer) -> bool:
+        try:
+            earlier = History.from_csv(self.path)
+        except (DataError, OSError):  # a file of something else
+            return False
+        state = trainer.state
+        return state.step > 0 and "train_loss" in earlier.columns and earlier.agrees_with(state.history)
 
     def on_epoch_end(self, trainer: Trainer) -> None:
         """Write the file."""

@@ -208,7 +208,8 @@ class Recipe:
             # The best weights are on a disk while training goes on, also those of a run that nobody keeps.
             place = user_path(folder or stack.enter_context(tempfile.TemporaryDirectory()))
             checkpoint = Checkpoint(place, monitor=self._monitor(validation))
-            callbacks = [checkpoint, CSVLogger(place / "history.csv")]
+            # The folder is the checkpoint's to keep from other runs; a history alone is left of one that saved nothing.
+            callbacks = [checkpoint, CSVLogger(place / "history.csv", overwrite=True)]
             trainer = self.trainer(train, seed=seed, callbacks=callbacks, device=device, progress=progress)
             last = checkpoint.last_path if resume and checkpoint.last_path.exists() else None
             history = trainer.fit(train, validation if len(validation) else None, epochs=self.epochs, resume=last)

@@ -51,6 +51,14 @@ class History:
                 ) from error
         return cls(rows)
 
+    def agrees_with(self, other: History) -> bool:
+        """Whether both can be of one run: in each epoch that both have, steps and training loss are the same."""
+        figures = ("step", "train_loss")
+        return all(
+            [mine.get(name) for name in figures] == [theirs.get(name) for name in figures]
+            for mine, theirs in zip(self.rows, other.rows, strict=False)
+        )
+
     @property
     def last(self) -> dict[str, float]:
         """The newest row; empty before the first epoch ends."""

@@ -229,6 +229,24 @@ def test_a_run_can_be_resumed_in_its_folder(tmp_path, train, validation):
     ]  # fmt: skip
 
 
+def test_another_run_s_folder_is_not_taken_by_one_that_is_resumed_from_elsewhere(tmp_path, train, at):
+    mine, other = tmp_path / "mine", tmp_path / "other"
+    worse = at("on_step_start", lambda trainer: trainer.optimizer.param_groups[0].update(lr=1.0))
+    run((train,), Checkpoint(other, monitor=None), worse, epochs=2)
+    before = contents(other)
+    second = Checkpoint(tmp_path / "second", monitor=None, name="second")
+    run((train,), Checkpoint(mine, monitor=None), second, epochs=1)
+    with pytest.raises(ConfigError, match=rf"^{other} holds a run already \(last\.safetensors\); go on with it by"):
+        run((train,), Checkpoint(other, monitor=None), second, epochs=2, resume=mine / "last.safetensors")
+    assert contents(other) == before
+    (other / "last.safetensors").write_bytes(b"damaged")
+    with pytest.raises(ConfigError, match="holds a run already"):
+        run((train,), Checkpoint(other, monitor=None), second, epochs=2, resume=mine / "last.safetensors")
+    # Of several folders that a run writes into, it can be resumed from any.
+    run((train,), Checkpoint(mine, monitor=None), second, epochs=2, resume=second.last_path)
+    assert read_checkpoint(mine / "last.safetensors").training["epoch"] == 2
+
+
 @pytest.mark.parametrize("overwrite", [False, True])
 def test_two_runs_at_once_do_not_share_a_folder(tmp_path, train, at, overwrite):
     def second(trainer):

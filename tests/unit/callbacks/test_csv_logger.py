@@ -6,7 +6,7 @@ import pytest
 
 from mnistkit import Checkpoint, CSVLogger, Trainer, create_model
 from mnistkit.distributed import World
-from mnistkit.errors import WriteError
+from mnistkit.errors import ConfigError, WriteError
 from mnistkit.training import Callback, History
 
 
@@ -15,8 +15,9 @@ def data(small):
     return small.train.take_per_class(3), small.validation.take_per_class(1)
 
 
-def fit(data, *callbacks, epochs=3, **options):
-    trainer = Trainer(create_model("softmax_regression"), callbacks=callbacks, batch_size=10, progress=False)
+def fit(data, *callbacks, epochs=3, seed=0, **options):
+    model = create_model("softmax_regression")
+    trainer = Trainer(model, callbacks=callbacks, batch_size=10, seed=seed, progress=False)
     return trainer.fit(*data, epochs=epochs, **options)
 
 
@@ -55,7 +56,7 @@ def test_a_resumed_run_has_each_epoch_once(tmp_path, data, cut):
 
     path = tmp_path / "run.csv"
     whole = fit(data, CSVLogger(path), Checkpoint(tmp_path, every_steps=1))
-    callbacks = [CSVLogger(path), Checkpoint(tmp_path, every_steps=1, overwrite=True)]
+    callbacks = [CSVLogger(path, overwrite=True), Checkpoint(tmp_path, every_steps=1, overwrite=True)]
     with pytest.raises(LookupError):
         fit(data, *callbacks, Kill())
     history = fit(data, *callbacks, resume=tmp_path / "last.safetensors")
@@ -95,11 +96,29 @@ def test_an_epoch_that_was_interrupted_took_the_time_of_both_its_parts(tmp_path,
 
 
 def test_a_new_run_with_the_same_logger_begins_a_new_file(tmp_path, data):
-    logger = CSVLogger(tmp_path / "run.csv")
+    logger = CSVLogger(tmp_path / "run.csv", overwrite=True)
     fit(data, logger)
     fit(data, logger, epochs=1)
     assert len(rows(tmp_path / "run.csv")) == 1
     assert list(logger.state_dict()["seconds"]) == [1]
+
+
+@pytest.mark.parametrize("left", ["of another run", "of nothing known"])
+def test_an_earlier_file_is_not_replaced(tmp_path, data, left):
+    path, last = tmp_path / "run.csv", tmp_path / "mine" / "last.safetensors"
+    if left == "of another run":
+        fit(data, CSVLogger(path), seed=1)
+    else:
+        path.write_text("Dear diary,\n")
+    before = path.read_bytes()
+    with pytest.raises(ConfigError, match=rf"^{path} is there already, and not of this run; give another file, or"):
+        fit(data, CSVLogger(path))
+    fit(data, Checkpoint(tmp_path / "mine"), epochs=1)
+    with pytest.raises(ConfigError, match="is there already, and not of this run"):
+        fit(data, Checkpoint(tmp_path / "mine"), CSVLogger(path), resume=last)
+    assert path.read_bytes() == before
+    path.write_bytes(b"")
+    assert len(fit(data, CSVLogger(path))) == len(rows(path)) == 3
 
 
 def test_a_column_that_comes_later_is_empty_before(tmp_path, data, at):
