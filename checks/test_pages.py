@@ -25,7 +25,7 @@ def _built(folder, _):
 
 @pytest.fixture(scope="module")
 def site(tmp_path_factory):
-    """The pages, built from a copy: the tutorials shown but not run, which tests/examples does."""
+    """The pages, built from a copy: the tutorials shown but not run, which test_tutorials.py does."""
     folder = tmp_path_factory.mktemp("docs")
     for part in ("docs", "examples", "benchmarks", "src/mnistkit/errors.py", "src/mnistkit/training", "CHANGELOG.md"):
         source, target = ROOT / part, folder / part

@@ -779,12 +779,10 @@ def test_the_command_reports_every_model():
     ("command", "code", "text"),
     [
         ("{} datasets > /dev/full", 8, "mnistkit: cannot write to standard output: No space left on device\n"),
-        ("{} datasets --json > /dev/full", 8, "mnistkit: cannot write to standard output: No space left on device\n"),
         ("{} --help > /dev/full", 0, ""),
-        ("{} datasets >&-", 0, ""),
+        ("{} datasets <&- >&-", 0, ""),
         ("{} info none 2> /dev/full", 4, ""),
         ("{} info none 2>&-", 4, ""),
-        ("{} info {{}}{{}} <&-", 4, "mnistkit: there is no checkpoint {{}}{{}}\n".replace("{{}}", "{}")),
     ],
 )
 def test_output_that_goes_nowhere_is_no_traceback(command, code, text):

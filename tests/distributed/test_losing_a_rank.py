@@ -33,7 +33,7 @@ def test_the_other_rank_ends_with_a_clear_error(how):
         for rank in (0, 1)
     )
     try:
-        output, errors = first.communicate(timeout=120)
+        output, errors = first.communicate(timeout=400)
     finally:
         for process in (first, second):
             process.kill()

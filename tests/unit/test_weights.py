@@ -91,9 +91,9 @@ def test_a_predictor_without_a_classifier_takes_them_and_another_program(shipped
     image = mnist.test.images[0, 0].numpy()
     expected = Predictor(shipped).predict(image)
     assert Predictor(device="cpu").predict(image) == expected
-    onnx = Predictor(backend="onnx")
-    assert onnx.classifier.backend == "onnx"
-    np.testing.assert_allclose(onnx.predict(image).probabilities, expected.probabilities, atol=1e-5)
+    openvino = Predictor(backend="openvino")
+    assert openvino.classifier.backend == "openvino"
+    np.testing.assert_allclose(openvino.predict(image).probabilities, expected.probabilities, atol=1e-5)
 
 
 def test_a_predictor_of_a_classifier_takes_it_as_it_is(shipped, mnist):

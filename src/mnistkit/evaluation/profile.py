@@ -257,7 +257,9 @@ def _parse(content: dict[str, JsonValue]) -> Robustness:
 def _parse_curve(content: JsonValue, count: int) -> Curve:
     match content:
         case {"name": str(name), "unit": str(unit), "levels": list(levels), "correct": list(correct)}:
-            numbers = tuple(float(level) for level in levels if type(level) in (int, float))
+            numbers = tuple(
+                float(level) for level in levels if isinstance(level, (int, float)) and not isinstance(level, bool)
+            )
             rising = all(low < high for low, high in itertools.pairwise(numbers))
             if rising and len(numbers) == len(levels) == len(correct):
                 return Curve(name, unit, numbers, tuple(_score(hits, count) for hits in correct))

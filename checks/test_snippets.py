@@ -15,10 +15,10 @@ import torch
 from PIL import Image
 
 import mnistkit
-from mnistkit.data import write_idx
+from mnistkit.data import Splits, write_idx
 from mnistkit.synthetic import draw_digits
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[1]
 PAGES = sorted([ROOT / "README.md", *(ROOT / "docs").glob("*.md")])
 BLOCK = re.compile(r"^( *)```python\n(.*?)^\1```", re.DOTALL | re.MULTILINE)
 # What a page's snippets print and write, where a reader is promised it.
@@ -67,6 +67,12 @@ def _write_pages(folder):
         pages.append(Image.fromarray(255 - np.pad(row, 8)).resize((888, 132)))
         pages[-1].save(folder / f"mine-{number}.png")
     pages[0].save(folder / "scan.pdf", save_all=True, append_images=pages[1:], resolution=200)
+
+
+@pytest.fixture(scope="module")
+def hundreds(mnist):
+    """Enough images of each digit for everything that a page does with them, few enough to train in no time."""
+    return Splits(mnist.train.take_per_class(40), mnist.validation[:1000], mnist.test[:1000])
 
 
 @pytest.fixture(scope="module")

@@ -10,7 +10,7 @@ import pytest
 import mnistkit
 from mnistkit.data import DigitDataset, Splits
 
-EXAMPLES = Path(__file__).parents[2] / "examples"
+EXAMPLES = Path(__file__).parents[1] / "examples"
 TUTORIALS = sorted((EXAMPLES / "tutorials").glob("tutorial_*.py"))
 
 

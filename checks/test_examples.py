@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-EXAMPLES = Path(__file__).parents[2] / "examples"
+EXAMPLES = Path(__file__).parents[1] / "examples"
 PICTURES = sorted(map(str, (EXAMPLES / "pictures").glob("*.png")))
 ARGUMENTS = {
     "adversarial_training": ["--epochs", "1", "--images", "320"],
