@@ -82,9 +82,9 @@ class Browser:
         assert "exceptionDetails" not in done, done
         return done["result"].get("value")
 
-    def open(self, path, fragment=""):
+    def open(self, path, query=""):
         """A file, until it is loaded."""
-        self.call("Page.navigate", url=path.as_uri() + fragment)
+        self.call("Page.navigate", url=path.as_uri() + query)
         self.run("document.readyState === 'complete' || new Promise(done => addEventListener('load', () => done()))")
 
     def resize(self, width, height=900, *, dark=False, touch=False):

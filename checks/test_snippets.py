@@ -40,6 +40,7 @@ PRINTED = {
     "recipes": ["fast-99.0, seed 0: test loss", "95 % interval of the mean"],
 }
 WRITTEN = {
+    "drawing": ["digits.html"],
     "evaluation": ["report.html", "report.json", "robustness.json", "reading.html", "reading.json"],
     "frames": ["stages.png"],
     "plots": ["mistakes.png", "confusion.png", "rates.png", "kernels.gif", "why.png", "edit.png"],

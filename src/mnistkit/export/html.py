@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 __all__ = ["html_page"]
 
 _PARTS = resources.files("mnistkit.export") / "page"
+# Each uses only what is above it.
+_SCRIPTS = ("product.js", "network.js", "image.js", "framing.js", "ink.js", "page.js")
 
 
 def html_page(classifier: Classifier, *, bits: Literal[8, 16] = 16) -> str:
@@ -50,7 +52,7 @@ def html_page(classifier: Classifier, *, bits: Literal[8, 16] = 16) -> str:
     }
     model["weights"] = base64.b64encode(blob).decode()
     name = classifier.spec.name if classifier.spec else type(classifier.network).__name__
-    scripts = "".join(_read(part) for part in ("network.js", "framing.js", "page.js"))
+    scripts = "".join(map(_read, _SCRIPTS))
     parts = {
         "title": escape(name),
         "style": _read("page.css"),

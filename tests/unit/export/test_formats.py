@@ -44,7 +44,7 @@ def test_the_handwriting_weights_make_a_page_of_less_than_a_megabyte_that_asks_f
     page = html_page(Classifier.pretrained(device="cpu"))
     assert len(page.encode()) < 600_000
     assert not re.search(r"https?://|\bimport\b|\bfetch\(|XMLHttpRequest|<link|<script src|url\(", page)
-    assert len(html_page(Classifier.pretrained(device="cpu"), bits=8).encode()) < 320_000
+    assert len(html_page(Classifier.pretrained(device="cpu"), bits=8).encode()) < 350_000
 
 
 def test_the_page_has_calibration_preparation_and_classes(small_classifier):

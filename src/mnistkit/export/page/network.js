@@ -53,52 +53,18 @@ const PAIRS = {
   minimum: Math.min,
 };
 
-// Rows of one matrix times rows of another, from given places on: out[i * columns + j] = left[i] . right[j] + bias[i].
-function multiply(left, leftAt, rows, right, columns, depth, bias, biasAt, out, outAt) {
-  // Four rows with four at a time, so that each number is loaded once for four products. At the end the last row counts
-  // several times, and what it makes is written several times.
-  for (let i = 0; i < rows; i += 4) {
-    const i1 = Math.min(i + 1, rows - 1), i2 = Math.min(i + 2, rows - 1), i3 = Math.min(i + 3, rows - 1);
-    const b0 = bias[biasAt + i], b1 = bias[biasAt + i1], b2 = bias[biasAt + i2], b3 = bias[biasAt + i3];
-    for (let j = 0; j < columns; j += 4) {
-      const j1 = Math.min(j + 1, columns - 1), j2 = Math.min(j + 2, columns - 1), j3 = Math.min(j + 3, columns - 1);
-      let p = leftAt + i * depth, p1 = leftAt + i1 * depth, p2 = leftAt + i2 * depth, p3 = leftAt + i3 * depth;
-      let q = j * depth, q1 = j1 * depth, q2 = j2 * depth, q3 = j3 * depth;
-      let s00 = b0, s01 = b0, s02 = b0, s03 = b0, s10 = b1, s11 = b1, s12 = b1, s13 = b1;
-      let s20 = b2, s21 = b2, s22 = b2, s23 = b2, s30 = b3, s31 = b3, s32 = b3, s33 = b3;
-      for (let k = 0; k < depth; k++) {
-        const l0 = left[p++], l1 = left[p1++], l2 = left[p2++], l3 = left[p3++];
-        const r0 = right[q++], r1 = right[q1++], r2 = right[q2++], r3 = right[q3++];
-        s00 += l0 * r0; s01 += l0 * r1; s02 += l0 * r2; s03 += l0 * r3;
-        s10 += l1 * r0; s11 += l1 * r1; s12 += l1 * r2; s13 += l1 * r3;
-        s20 += l2 * r0; s21 += l2 * r1; s22 += l2 * r2; s23 += l2 * r3;
-        s30 += l3 * r0; s31 += l3 * r1; s32 += l3 * r2; s33 += l3 * r3;
-      }
-      let at = outAt + i * columns;
-      out[at + j] = s00; out[at + j1] = s01; out[at + j2] = s02; out[at + j3] = s03;
-      at = outAt + i1 * columns;
-      out[at + j] = s10; out[at + j1] = s11; out[at + j2] = s12; out[at + j3] = s13;
-      at = outAt + i2 * columns;
-      out[at + j] = s20; out[at + j1] = s21; out[at + j2] = s22; out[at + j3] = s23;
-      at = outAt + i3 * columns;
-      out[at + j] = s30; out[at + j1] = s31; out[at + j2] = s32; out[at + j3] = s33;
-    }
-  }
-}
-
-// For each place of a window that moves over an image, where in a channel its numbers are; `outside` for those beyond the edge.
-function windows({ size, output, kernel, stride, padding, dilation }, outside) {
-  const places = new Int32Array(output[0] * output[1] * kernel[0] * kernel[1]);
-  let at = 0;
-  for (let row = 0; row < output[0]; row++)
-    for (let column = 0; column < output[1]; column++)
-      for (let i = 0; i < kernel[0]; i++)
-        for (let j = 0; j < kernel[1]; j++) {
+// For each number of a window, where in a channel it is while the window moves over the image; -1 beyond the edge.
+function windows({ size, output, kernel, stride, padding, dilation }) {
+  const places = [];
+  for (let i = 0; i < kernel[0]; i++)
+    for (let j = 0; j < kernel[1]; j++)
+      for (let row = 0; row < output[0]; row++)
+        for (let column = 0; column < output[1]; column++) {
           const y = row * stride[0] - padding[0] + i * dilation[0];
           const x = column * stride[1] - padding[1] + j * dilation[1];
-          places[at++] = y < 0 || x < 0 || y >= size[0] || x >= size[1] ? outside : y * size[1] + x;
+          places.push(y < 0 || x < 0 || y >= size[0] || x >= size[1] ? -1 : y * size[1] + x);
         }
-  return places;
+  return Int32Array.from(places);
 }
 
 // Each makes a function that computes the output from the inputs, both of which stay the same arrays.
@@ -133,43 +99,52 @@ const OPERATIONS = {
       for (let j = 0; j < inner; j++, i++) out[i] = input[i] * scale[at] + shift[at];
   },
   linear: (settings, { matrix, bias }, [input], out) => {
-    const depth = matrix.length / bias.length;
+    const rows = bias.length, depth = matrix.length / rows, columns = input.length / depth;
+    const { left, right, out: made, stride, run } = makeProduct(rows, depth + 1, columns);
+    withBias(left, matrix, bias, 0, rows);
+    right.fill(1, depth * stride);
     return () => {
-      for (let row = 0; row < input.length / depth; row++)
-        multiply(matrix, 0, bias.length, input.subarray(row * depth), 1, depth, bias, 0, out, row * bias.length);
+      for (let i = 0; i < input.length; i++) right[(i % depth) * stride + Math.floor(i / depth)] = input[i];
+      run();
+      for (let i = 0; i < out.length; i++) out[i] = made[(i % rows) * stride + Math.floor(i / rows)];
     };
   },
   conv: (settings, { matrix, bias }, [input], out) => {
     const { channels, size, pixels, kernel, groups } = settings;
     const area = size[0] * size[1], window = kernel[0] * kernel[1];
     const inputs = channels / groups, rows = bias.length / groups, depth = inputs * window;
-    const places = windows(settings, area);
-    const channel = new Float32Array(area + 1); // with a 0 at its end for all that is outside
-    const patches = new Float32Array(pixels * depth);
+    const places = windows(settings);
+    const products = Array.from({ length: groups }, (_, group) => {
+      const product = makeProduct(rows, depth + 1, pixels);
+      withBias(product.left, matrix, bias, group * rows, rows);
+      product.right.fill(1, depth * product.stride);
+      return product;
+    });
     return () => {
-      for (let group = 0; group < groups; group++) {
+      products.forEach(({ right, out: made, stride, run }, group) => {
         for (let c = 0; c < inputs; c++) {
           const start = (group * inputs + c) * area;
-          channel.set(input.subarray(start, start + area));
-          for (let p = 0, i = 0; p < pixels; p++)
-            for (let k = 0, at = p * depth + c * window; k < window; k++) patches[at++] = channel[places[i++]];
+          for (let k = 0, i = 0; k < window; k++)
+            for (let p = 0, at = (c * window + k) * stride; p < pixels; p++, i++)
+              right[at++] = places[i] < 0 ? 0 : input[start + places[i]];
         }
-        const row = group * rows;
-        multiply(matrix, row * depth, rows, patches, pixels, depth, bias, row, out, row * pixels);
-      }
+        run();
+        for (let row = 0; row < rows; row++)
+          out.set(made.subarray(row * stride, row * stride + pixels), (group * rows + row) * pixels);
+      });
     };
   },
   pool: (settings, weights, [input], out) => {
     const { name, channels, size, pixels, kernel, outside } = settings;
     const area = size[0] * size[1], window = kernel[0] * kernel[1];
-    const places = windows(settings, -1);
+    const places = windows(settings);
     return () => {
       for (let c = 0; c < channels; c++)
         for (let p = 0; p < pixels; p++) {
           let sum = 0, most = -Infinity, count = 0;
-          for (let k = p * window; k < (p + 1) * window; k++) {
-            if (places[k] < 0) continue;
-            const value = input[c * area + places[k]];
+          for (let i = p; i < places.length; i += pixels) {
+            if (places[i] < 0) continue;
+            const value = input[c * area + places[i]];
             sum += value;
             if (value > most) most = value;
             count++;

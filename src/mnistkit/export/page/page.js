@@ -13,7 +13,7 @@ const TEXTS = {
     seen: "What the network saw, and how probable each answer is.",
     none: "perhaps none of these",
     blank: "There is no ink in this picture.",
-    photo: "This page reads clean pictures: drawings, and scans of even paper. The library reads photographs, too.",
+    photo: "This page reads clean pictures: drawings, and scans of even paper. Photographs are for the library.",
     broken: "This file is not a picture that the browser can show.",
     footer: "All of this runs in the page itself: nothing that you draw or open leaves your device.",
   },
@@ -45,7 +45,7 @@ const element = (id) => document.getElementById(id);
 const paper = element("paper");
 const strokes = []; // of points [x, y]
 const drawing = new Map(); // by pointer
-let language = /^zh/i.test(location.hash.slice(1) || navigator.language) ? "zh" : "en";
+let language = /^zh/i.test(new URLSearchParams(location.search).get("lang") ?? navigator.language) ? "zh" : "en";
 let picture = null; // what was opened: its image and what was read of it
 let message = "start"; // the name of the text below the answer
 let known = new Map(); // what was said of groups of strokes that are as they were
@@ -66,14 +66,14 @@ function answer(logits, { temperature, background }) {
   return { probabilities, label, membership: background ? 1 / (1 + Math.exp(-total)) : 1 };
 }
 
-// The red channel of a canvas of the paper's size with these strokes, white on black.
+// These strokes, white on black, as the red channel of a canvas of the paper's size.
 const work = new OffscreenCanvas(WIDTH, HEIGHT).getContext("2d", { willReadFrequently: true });
 function inkOf(some) {
   work.fillStyle = "#000";
   work.fillRect(0, 0, WIDTH, HEIGHT);
   work.strokeStyle = "#fff";
   draw(work, some);
-  return channelsOf(work)[0];
+  return channelOf(work.getImageData(0, 0, WIDTH, HEIGHT), 0);
 }
 
 function draw(context, some) {
@@ -87,9 +87,10 @@ function draw(context, some) {
   }
 }
 
-function channelsOf(context) {
-  const { width, height, data } = context.getImageData(0, 0, context.canvas.width, context.canvas.height);
-  return [0, 1, 2].map((c) => ({ width, height, data: Float32Array.from({ length: width * height }, (_, i) => data[4 * i + c]) }));
+function channelOf({ width, height, data }, number) {
+  const channel = blank(width, height);
+  for (let i = 0; i < channel.data.length; i++) channel.data[i] = data[4 * i + number];
+  return channel;
 }
 
 function boxOf(points) {
@@ -129,7 +130,9 @@ function readPicture(channels) {
   if (!ink) return "photo";
   const { labels, pieces } = findPieces(ink);
   const tallest = Math.max(...pieces.map((piece) => piece.bottom - piece.top));
-  const written = pieces.map((piece, i) => ({ ...piece, number: i + 1 })).filter((piece) => Math.max(piece.bottom - piece.top, piece.right - piece.left) > 0.15 * tallest);
+  const written = pieces
+    .map((piece, i) => ({ ...piece, number: i + 1 }))
+    .filter(({ left, right, top, bottom }) => Math.max(bottom - top, right - left) > 0.15 * tallest); // no dust
   if (!written.length) return "blank";
   return groupBoxes(written.slice(0, MOST_DIGITS)).map((line) =>
     line.flatMap((members) => {
@@ -160,7 +163,8 @@ async function openPicture(file) {
   context.fillStyle = "#fff";
   context.fillRect(0, 0, bitmap.width, bitmap.height);
   context.drawImage(bitmap, 0, 0);
-  const channels = channelsOf(context).map((channel) => (Math.max(bitmap.width, bitmap.height) > WIDTH ? rounded(scaled(channel, WIDTH, LINEAR)) : channel));
+  const pixels = context.getImageData(0, 0, bitmap.width, bitmap.height);
+  const channels = [0, 1, 2].map((number) => shrunk(channelOf(pixels, number), WIDTH));
   const lines = readPicture(channels);
   strokes.length = 0;
   picture = { bitmap, lines: Array.isArray(lines) ? lines : [] };
@@ -253,7 +257,7 @@ function showSoon() {
 
 function place(event) {
   const box = paper.getBoundingClientRect(), rim = paper.clientLeft;
-  return [((event.clientX - box.left - rim) * WIDTH) / paper.clientWidth, ((event.clientY - box.top - rim) * WIDTH) / paper.clientWidth];
+  return [event.clientX - box.left, event.clientY - box.top].map((way) => ((way - rim) * WIDTH) / paper.clientWidth);
 }
 
 function undo() {
