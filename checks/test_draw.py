@@ -124,7 +124,7 @@ def test_a_drawing_is_framed_as_the_library_frames_it(browser, page):
     """By a difference of one grey level at most, where the last bit of a float decides how it is rounded."""
     browser.open(page)
     generator = np.random.default_rng(0)
-    styles = [style for styles in STYLES.values() for style in styles.values()]
+    styles = [style for styles in STYLES for style in styles.values()]
     same = 0
     for number in range(200):
         strokes = placed(styles[number % len(styles)], generator)
@@ -148,7 +148,7 @@ def placed(style, generator):
     size, turn = generator.uniform(0.15, 2.3), generator.uniform(-0.3, 0.3)
     change = size * np.array([[np.cos(turn), -np.sin(turn)], [np.sin(turn), np.cos(turn)]])
     change = change @ np.array([[generator.uniform(0.5, 1.1), generator.uniform(-0.4, 0.4)], [0, 1.2]])
-    strokes = [np.asarray(stroke) @ change.T for stroke in style]
+    strokes = [np.asarray(stroke.points) @ change.T for stroke in style]
     points = np.concatenate(strokes)
     low, extent = points.min(axis=0), np.ptp(points, axis=0)
     corner = 20 + generator.uniform(size=2) * np.maximum(np.array([480, 360]) - extent - 40, 0)

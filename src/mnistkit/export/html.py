@@ -28,7 +28,7 @@ _SCRIPTS = ("product.js", "network.js", "image.js", "framing.js", "ink.js", "pag
 def html_page(classifier: Classifier, *, bits: Literal[8, 16] = 16) -> str:
     """A page on which digits can be drawn and pictures dropped, and which reads them by itself.
 
-    It frames what is drawn as :mod:`mnistkit.imaging` frames a drawing, and computes in float32 what the classifier's network
+    It frames what is drawn as ``mnistkit.imaging`` frames a drawing, and computes in float32 what the classifier's network
     computes.
 
     Args:
