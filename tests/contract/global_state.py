@@ -22,7 +22,8 @@ import matplotlib as mpl
 import numpy as np
 import PIL.Image
 import PIL.ImageFile
-import sympy  # noqa: F401  (brings a filter of its own for warnings, when torch's export imports it)
+import sklearn.utils.validation  # noqa: F401  (scikit-learn and SciPy bring filters of their own for warnings)
+import sympy  # noqa: F401  (likewise, when torch's export imports it)
 import torch
 
 import mnistkit
