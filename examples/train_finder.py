@@ -1,15 +1,18 @@
-"""A network that finds digits and the signs of numbers on pages, trained on drawn pages only: a detector on the same Trainer.
-
-It is not among the weights that ship, and :meth:`mnistkit.Predictor.read` does without it.
+"""The finder that ships: a network that sees where digits and the signs of numbers stand, trained on drawn pages only.
 
 Pages are drawn from MNIST's training digits, from strokes, in the fonts that are installed and as displays; one family of
-fonts in six is for validation only, as are MNIST's validation digits. Whatever is drawn is kept in the folder, so that a run
-can go on where it stopped.
+fonts in six is for validation only, as are MNIST's validation digits. Some have digits far too large: what is found in a
+smaller copy of a page is nothing in this one. Whatever is drawn is kept in the folder, so that a run can go on where it
+stopped.
 
-python examples/train_finder.py --output finder --pages 8000 --epochs 60
+The weights that ship were made in two runs, the second from where the first ended, with the large pages:
+
+python examples/train_finder.py --output first --pages 12000 --epochs 34
+python examples/train_finder.py --output finder --pages 12000 --large 700 --epochs 34 --lr 0.0022 --weights first/last.safetensors
 """
 
 import argparse
+import time
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
@@ -19,33 +22,49 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from mnistkit import Checkpoint, CSVLogger, DigitDataset, Trainer, load_mnist, seed_everything
+from mnistkit import Checkpoint, CSVLogger, DigitDataset, Trainer, load_mnist, load_model, seed_everything
 from mnistkit.callbacks import EMA
+from mnistkit.card import Card
+from mnistkit.finder import Finder
+from mnistkit.models import FinderNet
 from mnistkit.seeding import derive_seed
 from mnistkit.synthetic.fonts import families, held_out
 from mnistkit.synthetic.pages import PagePainter
 from mnistkit.training import Cosine, Warmup
 from mnistkit.types import Batch, SplitName, StepOutput
 
+# Pixels of a page, and how many of them have one place in the network's maps.
 SIDE, STRIDE = 256, 4
+LICENCE = "MIT; MNIST's images are CC BY-SA 3.0; the fonts, whose shapes the weights know, are free ones of Debian"
+LIMITS = (
+    "Digits from a hundredth to nine tenths of a page, in lines that rise or fall by no more than 20 degrees. Letters written "
+    "like digits are found; cursive handwriting has many such."
+)
 # Pages in one file, and the most characters of one page.
 SHARD, MOST_MARKS = 500, 160
 # Labels of marks: found or not, it does not matter; no mark at all.
 IGNORED, NOTHING = -1, -2
 # A digit, and four signs.
 KINDS = 5
-# Few places are the middle of a character: to begin with, none is likely (Lin et al. 2017, section 4.1).
-PRIOR = -5.0
-# A character smaller than this is not read by anyone; one larger than that is found in a smaller copy of the page.
-SMALLEST, LARGEST = 8, 150
+# A character smaller than this is not read by anyone; one larger than the last is found in a smaller copy of the page, and is
+# nothing in this one; between the two it does not matter.
+SMALLEST, LARGEST, TOO_LARGE = 10, 150, 190
+# The least and the greatest height of a digit on a page, in pixels; and of those that are too large.
+HEIGHTS, LARGE_HEIGHTS = (14, 115), (230, 700)
+# The layouts of those, and how often each is drawn.
+LARGE_KINDS = {"lines": 0.2, "string": 0.3, "single": 0.2, "display": 0.1, "form": 0.1, "prose": 0.1}
 
 
 # ---- pages --------------------------------------------------------------------------------------------------------------
 
 
-def draw_pages(folder: Path, count: int, digits: DigitDataset, split: SplitName) -> list[Path]:
-    """Files of pictures, uint8 ``(N, 256, 256)``, and marks, float32 ``(N, M, 5)``: label, middle, width and height."""
-    wanted = [(folder / f"{split}-{first:06}.npz", min(SHARD, count - first)) for first in range(0, count, SHARD)]
+def draw_pages(folder: Path, count: int, digits: DigitDataset, split: SplitName, *, large: bool = False) -> list[Path]:
+    """Files of pictures, uint8 ``(N, 256, 256)``, and marks, float32 ``(N, M, 5)``: label, middle, width and height.
+
+    Large pages have no marks: whatever is on them is too large to be found there.
+    """
+    name = f"{split}-large" if large else split
+    wanted = [(folder / f"{name}-{first:06}.npz", min(SHARD, count - first)) for first in range(0, count, SHARD)]
     missing = [(path, size) for path, size in wanted if not path.exists()]
     if missing:
         folder.mkdir(parents=True, exist_ok=True)
@@ -55,9 +74,10 @@ def draw_pages(folder: Path, count: int, digits: DigitDataset, split: SplitName)
         generator = np.random.default_rng(derive_seed(0, path.stem))
         pictures, marks = np.zeros((size, SIDE, SIDE), np.uint8), np.full((size, MOST_MARKS, 5), NOTHING, np.float32)
         for number in range(size):
-            page = painter.draw(generator, (SIDE, SIDE))
+            kind = str(generator.choice(list(LARGE_KINDS), p=list(LARGE_KINDS.values()))) if large else None
+            page = painter.draw(generator, (SIDE, SIDE), heights=LARGE_HEIGHTS if large else HEIGHTS, kind=kind)
             pictures[number] = page.picture
-            for row, mark in enumerate(page.marks[:MOST_MARKS]):
+            for row, mark in enumerate(() if large else page.marks[:MOST_MARKS]):
                 left, top, right, bottom = mark.box
                 marks[number, row] = mark.label, (left + right) / 2, (top + bottom) / 2, right - left, bottom - top
         unfinished = path.with_suffix(".part.npz")
@@ -86,6 +106,13 @@ class DrawnPages:
         shards = [np.load(file) for file in files]
         self.pictures = np.concatenate([shard["pictures"] for shard in shards])
         self.marks = np.concatenate([shard["marks"] for shard in shards])
+        # Full pages teach more than those with little on them.
+        digits = ((self.marks[..., 0] >= 0) & (self.marks[..., 0] < 10)).sum(axis=1)
+        large = np.concatenate(
+            [np.full(len(shard["marks"]), "large" in file.stem) for file, shard in zip(files, shards, strict=True)]
+        )
+        shares = np.where(large, 2.0, np.sqrt(digits + 1))
+        self.shares = shares / shares.sum()
 
     def __len__(self) -> int:
         return self.steps
@@ -101,7 +128,7 @@ class DrawnPages:
         draw = self.generator
         if draw is None:
             return self.pictures[number % len(self.pictures)], self.marks[number % len(self.pictures)]
-        number = int(draw.integers(len(self.pictures)))
+        number = int(draw.choice(len(self.pictures), p=self.shares))
         picture, marks = self.pictures[number], self.marks[number].copy()
         if draw.random() < 0.1:
             picture, marks = on_its_side(picture, marks, int(draw.integers(1, 4)))
@@ -135,7 +162,7 @@ def on_its_side(picture: np.ndarray, marks: np.ndarray, quarters: int) -> tuple[
 
 def moved(picture: np.ndarray, marks: np.ndarray, draw: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
     """A page scaled and moved; what leaves it in part is ignored."""
-    scale = np.exp(draw.uniform(np.log(0.7), np.log(1.4)))
+    scale = np.exp(draw.uniform(np.log(0.75), np.log(1.5)))
     stretch = np.exp(draw.normal(0, 0.08))
     by = np.array([scale * stretch, scale / stretch])
     shift = SIDE / 2 * (1 - by) + draw.uniform(-0.1, 0.1, 2) * SIDE
@@ -152,76 +179,6 @@ def moved(picture: np.ndarray, marks: np.ndarray, draw: np.random.Generator) -> 
     marks[real & cut, 0] = IGNORED
     marks[real & gone, 0] = NOTHING
     return picture, marks
-
-
-# ---- the network ---------------------------------------------------------------------------------------------------------
-
-
-class Finder(nn.Module):
-    """Maps of characters, fully convolutional (Zhou et al. 2019, *Objects as Points*).
-
-    Going down, features of ever larger surroundings, to 1/32 of the size; coming up again, each added to the next finer
-    ones (Lin et al. 2017, *Feature Pyramid Networks*), so that a place of the finest map knows the page around it.
-
-    Args:
-        width: sets the number of features: as many at 1/4 of the size, up to four times as many at 1/32.
-    """
-
-    def __init__(self, width: int = 32) -> None:
-        super().__init__()
-        w = width
-        self.quarter = nn.Sequential(layer(1, w // 2, 5, stride=2), layer(w // 2, w, stride=2), layer(w, w))
-        self.eighth = nn.Sequential(layer(w, 2 * w, stride=2), layer(2 * w, 2 * w))
-        self.sixteenth = nn.Sequential(layer(2 * w, 3 * w, stride=2), layer(3 * w, 3 * w))
-        self.deepest = nn.Sequential(layer(3 * w, 4 * w, stride=2), layer(4 * w, 4 * w))
-        self.up_sixteenth = Joined(4 * w, 3 * w, 2 * w)
-        self.up_eighth = Joined(2 * w, 2 * w, 2 * w)
-        self.up_quarter = Joined(2 * w, w, 3 * w // 2)
-        self.score = nn.Conv2d(3 * w // 2, KINDS, 1)
-        self.digit = nn.Conv2d(3 * w // 2, 10, 1)
-        self.box = nn.Conv2d(3 * w // 2, 4, 1)
-        assert self.score.bias is not None
-        nn.init.constant_(self.score.bias, PRIOR)
-
-    def forward(self, images: Tensor) -> Tensor:
-        """What stands where.
-
-        Args:
-            images: float ``(N, 1, H, W)``, about -1 to 1; height and width are multiples of 32.
-
-        Returns:
-            ``(N, 19, H / 4, W / 4)``: the logits of a digit, and of each sign, having its middle in a
-            place; the logits of the digit's classes, if it is one; the distance of the middle from that of the place, to the
-            right and down, in places; the logarithms of the character's width and height in units of 16 pixels.
-        """
-        quarter = self.quarter(images)
-        eighth = self.eighth(quarter)
-        sixteenth = self.sixteenth(eighth)
-        up = self.up_sixteenth(self.deepest(sixteenth), sixteenth)
-        up = self.up_quarter(self.up_eighth(up, eighth), quarter)
-        return torch.cat([self.score(up), self.digit(up), self.box(up)], dim=1)
-
-
-class Joined(nn.Module):
-    """Coarse features twice as fine, with the finer ones added."""
-
-    def __init__(self, coarse: int, fine: int, outputs: int) -> None:
-        super().__init__()
-        self.coarse = nn.Conv2d(coarse, outputs, 1)
-        self.fine = nn.Conv2d(fine, outputs, 1)
-        self.layer = layer(outputs, outputs)
-
-    def forward(self, coarse: Tensor, fine: Tensor) -> Tensor:
-        joined: Tensor = self.layer(F.interpolate(self.coarse(coarse), scale_factor=2.0) + self.fine(fine))
-        return joined
-
-
-def layer(inputs: int, outputs: int, side: int = 3, *, stride: int = 1) -> nn.Module:
-    return nn.Sequential(
-        nn.Conv2d(inputs, outputs, side, stride=stride, padding=side // 2, bias=False),
-        nn.BatchNorm2d(outputs),
-        nn.ReLU(),
-    )
 
 
 # ---- training -----------------------------------------------------------------------------------------------------------
@@ -263,8 +220,8 @@ def targets(marks: Tensor, shape: torch.Size) -> tuple[Tensor, Tensor, Tensor]:
     label, middle, size = marks[..., 0], marks[..., 1:3], marks[..., 3:5]
     longer = size.amax(-1)
     tiny = (longer < SMALLEST) & (label < 10) | (longer < 2)
-    ignored = (label == IGNORED) | ((label >= 0) & tiny)
     wanted = (label >= 0) & ~tiny & (longer <= LARGEST)
+    ignored = (label == IGNORED) | ((label >= 0) & ~wanted & (longer < TOO_LARGE))
     y, x = torch.meshgrid(torch.arange(height), torch.arange(width), indexing="ij")
 
     weights = torch.ones(count, 1, height, width)
@@ -340,30 +297,40 @@ def main() -> None:
     parser.add_argument("--batch", type=int, default=16)
     parser.add_argument("--lr", type=float, default=0.003)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--large", type=int, default=0, help="pages with digits that are too large, to train on")
+    parser.add_argument("--weights", type=Path, metavar="FILE", help="begin with the weights of this run")
     parser.add_argument("--resume", action="store_true", help="go on where the run in that folder stopped")
     options = parser.parse_args()
 
     seed_everything(options.seed)
     mnist, validation, _ = load_mnist()
-    train_files = draw_pages(options.output / "pages", options.pages, mnist, "train")
-    validation_files = draw_pages(options.output / "pages", options.validation, validation, "validation")
+    pages = options.output.parent / "pages"
+    train_files = draw_pages(pages, options.pages, mnist, "train")
+    train_files += draw_pages(pages, options.large, mnist, "train", large=True)
+    validation_files = draw_pages(pages, options.validation, validation, "validation")
     checkpoint = Checkpoint(options.output, monitor=None)
+    network = load_model(options.weights, model=FinderNet()) if options.weights else FinderNet()
     trainer = FinderTrainer(
         # On a processor, convolutions are quicker with the channels of each pixel side by side.
-        Finder().to(memory_format=torch.channels_last),
+        network.to(memory_format=torch.channels_last),
         optimizer=adamw,
         lr=Warmup(min(100, options.steps), Cosine(options.lr)),
         clip_norm=10.0,
         callbacks=[EMA(0.995), checkpoint, CSVLogger(options.output / "history.csv")],
         seed=options.seed,
     )
+    start = time.perf_counter()
     trainer.fit(
         DrawnPages(train_files, options.batch, options.steps, options.seed),
         DrawnPages(validation_files, options.batch, max(1, min(options.validation, 64) // options.batch)),
         epochs=options.epochs,
         resume=checkpoint.last_path if options.resume else None,
     )
-    trainer.save_model(options.output / "finder.safetensors")
+    recipe = {name: str(value) for name, value in vars(options).items()}
+    card = Card(
+        {"name": "drawn pages"}, recipe, dict(trainer.state.metrics), time.perf_counter() - start, LICENCE, LIMITS
+    )
+    Finder(trainer.inference_model, card).save(options.output / "pages.safetensors")
     print(trainer.evaluation)
 
 

@@ -87,6 +87,7 @@ _MODULES = {
     "distributed",
     "errors",
     "evaluation",
+    "finder",
     "imaging",
     "interpret",
     "metrics",

@@ -20,7 +20,7 @@ LEVELS = [
     {"models", "data"},
     {"checkpoint", "synthetic", "backends"},
     {"card", "export"},
-    {"classifier"},
+    {"classifier", "finder"},
     {"training"},
     {"callbacks", "reading"},
     {"interpret", "evaluation", "recipes", "sklearn"},

@@ -25,6 +25,9 @@ _LEAST_MASS = 0.01
 _SMALL_SIDE = 64
 # In an image of more pixels, as cameras make them, parts of so few are the camera's noise.
 _LARGE, _HOT_PIXELS = 20_000, 2
+# The rest of a table runs along so much of a side, no farther inside than this share of the shorter one; a smaller picture is
+# cut out too tightly to tell.
+_ALONG, _RIM, _LEAST_SIDE = 0.6, 0.12, 20
 
 
 @dataclass(frozen=True)
@@ -66,9 +69,11 @@ def find_candidates(ink: np.ndarray) -> Iterator[tuple[np.ndarray, float]]:
         The pixels of one candidate, bool ``(H, W)``, of which none belongs to two; and which share of all ink they have.
 
     Raises:
-        BlankImageError: if nothing stands out from the paper.
+        BlankImageError: if nothing stands out from the paper, or nothing but lines along the border.
     """
     labels, parts = find_parts(ink)
+    if all(_is_edge(part, labels) for part in parts):
+        raise BlankImageError("the image is blank: there is nothing in it but lines along its border")
     frames = {part.number for part in parts if is_frame(part, labels)}
     ranked = sorted(parts, key=lambda part: -_score(part, ink.shape, part.number in frames))
     free = [part for part in parts if part.number not in frames]
@@ -172,6 +177,15 @@ def is_frame(part: Part, labels: np.ndarray) -> bool:
     rim = max(2, round(0.08 * max(part.width, part.height)))
     inside = labels[part.inside(rim).pixels] == part.number
     return int(inside.sum()) < 0.15 * part.area
+
+
+def _is_edge(part: Part, labels: np.ndarray) -> bool:
+    """Whether a part runs along the border, and nowhere else: what is left of a table round a cell that was cut out."""
+    if not part.on_border or max(part.width / labels.shape[1], part.height / labels.shape[0]) < _ALONG:
+        return False
+    rim = round(_RIM * min(labels.shape))
+    inside = labels[rim : labels.shape[0] - rim, rim : labels.shape[1] - rim]
+    return min(labels.shape) >= _LEAST_SIDE and not (inside == part.number).any()
 
 
 def _score(part: Part, shape: tuple[int, ...], framing: bool) -> float:

@@ -7,7 +7,7 @@ import functools
 import cv2
 import numpy as np
 
-__all__ = ["FLAT", "find_ink", "shrink"]
+__all__ = ["FLAT", "find_ink", "shrink", "to_grey"]
 
 #: Pixels of flat paper, or of any flat ground, differ by no more than this, even after compression.
 FLAT = 3
@@ -59,6 +59,11 @@ def find_ink(image: np.ndarray, *, widest: float | None = None) -> np.ndarray:
 def _is_grey(image: np.ndarray) -> bool:
     red, green, blue = cv2.split(image)
     return np.array_equal(red, green) and np.array_equal(green, blue)
+
+
+def to_grey(image: np.ndarray) -> np.ndarray:
+    """The brightness of an image ``(H, W)`` or ``(H, W, 3)``, uint8 ``(H, W)``."""
+    return image if image.ndim == 2 else cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)
 
 
 def shrink(image: np.ndarray, side: int) -> np.ndarray:

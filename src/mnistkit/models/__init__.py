@@ -7,6 +7,7 @@ from mnistkit.models.cnn import example_cnn as example_cnn
 from mnistkit.models.cnn import handwriting_cnn as handwriting_cnn
 from mnistkit.models.fast import FastCNN as FastCNN
 from mnistkit.models.fast import fast_cnn as fast_cnn
+from mnistkit.models.finder import FinderNet as FinderNet
 from mnistkit.models.layer_table import Summary as Summary
 from mnistkit.models.layer_table import summary as summary
 from mnistkit.models.layers import activation_layer as activation_layer

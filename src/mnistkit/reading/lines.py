@@ -46,11 +46,12 @@ def slope(boxes: np.ndarray) -> float:
     return float(angles[level.argmax()])
 
 
-def order(boxes: np.ndarray | Sequence[tuple[float, float, float, float]], degrees: float) -> list[list[list[int]]]:
+def order(boxes: np.ndarray, anchors: np.ndarray, degrees: float) -> list[list[list[int]]]:
     """Group boxes into lines and those into groups.
 
     Args:
-        boxes: left, top, right and bottom edges, ``(N, 4)``.
+        boxes: left, top, right and bottom edges, float ``(N, 4)``.
+        anchors: which of them are digits, bool ``(N,)``; signs are joined to the digits beside them.
         degrees: the page's slope.
 
     Returns:
@@ -58,19 +59,38 @@ def order(boxes: np.ndarray | Sequence[tuple[float, float, float, float]], degre
     """
     cosine, sine = math.cos(math.radians(degrees)), math.sin(math.radians(degrees))
     spans = []
-    for left, top, right, bottom in np.asarray(boxes, float).reshape(-1, 4).tolist():
+    for left, top, right, bottom in boxes.tolist():
         x, y = (left + right) / 2, (top + bottom) / 2
         u, v = x * cosine + y * sine, y * cosine - x * sine
         spans.append((u - (right - left) / 2, v - (bottom - top) / 2, u + (right - left) / 2, v + (bottom - top) / 2))
     lines: list[list[int]] = []
-    for number in sorted(range(len(spans)), key=lambda n: spans[n][0]):
+    for number in sorted((n for n, anchor in enumerate(anchors) if anchor), key=lambda n: spans[n][0]):
         beside = [line for line in lines if _shared(spans[line[-1]], spans[number]) >= _SHARED]
         if beside:
             min(beside, key=lambda line: abs(_middle(spans[line[-1]]) - _middle(spans[number]))).append(number)
         else:
             lines.append([number])
+    for number, anchor in enumerate(anchors):
+        if not anchor:
+            _join_sign(number, lines, spans)
     lines.sort(key=lambda line: float(np.mean([_middle(spans[number]) for number in line])))
-    return [_groups(sorted(line, key=lambda n: spans[n][0] + spans[n][2]), spans) for line in lines]
+    return [_groups(sorted(line, key=lambda n: spans[n][0] + spans[n][2]), spans, anchors) for line in lines]
+
+
+def _join_sign(number: int, lines: list[list[int]], spans: Sequence[tuple[float, float, float, float]]) -> None:
+    """To the line of the digit next to it; a sign far from every digit is none."""
+    left, top, right, bottom = spans[number]
+    nearest: tuple[float, list[int]] | None = None
+    for line in lines:
+        for other in line:
+            height = spans[other][3] - spans[other][1]
+            gap = max(spans[other][0] - right, left - spans[other][2], 0.0)
+            middle = (top + bottom) / 2
+            beside = spans[other][1] - 0.3 * height < middle < spans[other][3] + 0.4 * height
+            if beside and gap < (height if nearest is None else nearest[0]):
+                nearest = gap, line
+    if nearest is not None:
+        nearest[1].append(number)
 
 
 def _middle(span: tuple[float, float, float, float]) -> float:
@@ -83,8 +103,11 @@ def _shared(first: tuple[float, float, float, float], second: tuple[float, float
     return common / max(min(first[3] - first[1], second[3] - second[1]), 1e-6)
 
 
-def _groups(line: list[int], spans: Sequence[tuple[float, float, float, float]]) -> list[list[int]]:
-    height = float(np.median([spans[number][3] - spans[number][1] for number in line]))
+def _groups(
+    line: list[int], spans: Sequence[tuple[float, float, float, float]], anchors: np.ndarray
+) -> list[list[int]]:
+    digits = [number for number in line if anchors[number]]
+    height = float(np.median([spans[number][3] - spans[number][1] for number in digits]))
     gaps = [spans[after][0] - spans[before][2] for before, after in itertools.pairwise(line)]
     usual = float(np.median(gaps)) if gaps else 0.0
     groups = [[line[0]]]

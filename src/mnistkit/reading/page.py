@@ -1,66 +1,92 @@
-"""A page of digits: the best of its views, in lines and groups."""
+"""A page of digits: in which direction it is read, what stands on it, in lines and groups."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import numpy as np
 
-from mnistkit.imaging import shrink
+from mnistkit.imaging import SIGNS, Finds, Maps, find_characters, shrink, to_grey
+from mnistkit.reading.candidates import Candidates, candidates_of, choose_apart
 from mnistkit.reading.lines import order, slope
 from mnistkit.reading.prediction import Prediction
-from mnistkit.reading.reading import ReadDigit, Reading
+from mnistkit.reading.reading import ReadDigit, Reading, ReadSign
 from mnistkit.reading.single import FrameClassifier
-from mnistkit.reading.views import View, stroke_views
 
 __all__ = ["read_page"]
 
 # Pages are scaled down to this side, in pixels: a digit a hundredth of the page wide still has 16 of them.
 _SIDE = 1600
+# The order in which directions are tried, in quarters: pages on their side are commoner than those upside down.
+_QUARTERS = (1, 3, 2)
 # A page read in another direction has to be better by this factor, most pages are upright; and to have so many digits: fewer
 # have no direction.
-_TURNED, _FEWEST = 1.35, 3
+_TURNED, _FEWEST = 1.3, 3
+# With this score, and this share of one digit's in it, a find says that the page is upright; what share of the finds that do
+# is nearly all: upside down, three of ten digits are still digits.
+_SURE, _NEARLY_ALL = 0.3, 0.75
 
 
-def read_page(pixels: np.ndarray, classifier: FrameClassifier) -> Reading:
-    """Read all digits of a picture.
+def read_page(pixels: np.ndarray, classifier: FrameClassifier, maps: Maps) -> Reading:
+    """Read all digits of a picture, and the signs beside them.
 
-    The page is seen as it is and, unless that is clear, on its side and upside down, and on its sheet alone where it lies
-    on another ground. What speaks most for digits, the sum of their log-odds, decides.
+    The page is seen as it is and, unless that is clear, on its side and upside down. Where the finder sees most digits, it is
+    read.
 
     Args:
         pixels: uint8 ``(H, W)`` or ``(H, W, 3)``.
-        classifier: tells what they are, from frames of MNIST's kind.
+        classifier: tells which digit it is, from frames of MNIST's kind.
+        maps: tell where characters stand.
     """
     picture = shrink(pixels, _SIDE)
-    view = _best(stroke_views(picture, classifier))
-    if view is None:
-        return Reading((), picture, pixels.shape[1] / picture.shape[1])
-    return _reading(view, picture, pixels.shape[1] / picture.shape[1], classifier)
+    grey = to_grey(picture)
+    finds, quarters = _upright_finds(grey, maps)
+    turned = np.ascontiguousarray(np.rot90(picture, quarters))
+    page = np.ascontiguousarray(np.rot90(grey, quarters))
+    chosen = choose_apart(candidates_of(turned, page, finds, classifier), page)
+    return _reading(chosen, quarters, picture, pixels.shape[1] / picture.shape[1], classifier)
 
 
-def _best(views: Iterator[View]) -> View | None:
-    best = next(views, None)
-    if best is None or best.is_clear:
-        return best
-    for view in views:
-        upright = view.quarters == best.quarters
-        if view.worth > best.worth * (1 if upright else _TURNED) and (upright or len(view.boxes) >= _FEWEST):
-            best = view
-    return best
+def _upright_finds(grey: np.ndarray, maps: Maps) -> tuple[Finds, int]:
+    """The finds in the page's best direction, and by how many quarters it was turned counter-clockwise for them."""
+    best, turned = find_characters(grey, maps), 0
+    worth, told = _worth(best)
+    if len(told) and (told >= _NEARLY_ALL).mean() >= _NEARLY_ALL:
+        return best, turned
+    for quarters in _QUARTERS:
+        finds = find_characters(np.ascontiguousarray(np.rot90(grey, quarters)), maps)
+        other, told = _worth(finds)
+        if other > worth * (1 if turned else _TURNED) and len(told) >= _FEWEST:
+            best, worth, turned = finds, other, quarters
+    return best, turned
 
 
-def _reading(view: View, picture: np.ndarray, scale: float, classifier: FrameClassifier) -> Reading:
-    degrees = slope(view.boxes)
-    characters: list[ReadDigit] = []
-    for line, groups in enumerate(order(view.boxes, degrees)):
+def _worth(finds: Finds) -> tuple[float, np.ndarray]:
+    """How much speaks for a direction, and how sure the finder is of which digit each is that it sees."""
+    score, told = finds.scores[:, 0], finds.digits.max(axis=1, initial=0)
+    seen = score >= _SURE
+    return float((score * told)[seen].sum()), told[seen]
+
+
+def _reading(
+    chosen: Candidates, quarters: int, picture: np.ndarray, scale: float, classifier: FrameClassifier
+) -> Reading:
+    digits = chosen.kinds == 0
+    degrees = slope(chosen.boxes[digits])
+    probabilities = classifier.calibration.probabilities(chosen.logits)
+    characters: list[ReadDigit | ReadSign] = []
+    for line, groups in enumerate(order(chosen.boxes, digits, degrees)):
         for group, numbers in enumerate(groups):
             for n in numbers:
-                box = _upright(tuple(view.boxes[n].tolist()), view.quarters, picture.shape, scale)
-                prediction = _prediction(np.exp(view.log_probabilities[n]), view.frames[n], classifier)
-                none = float(1 / (1 + np.exp(view.odds[n])))
-                characters.append(ReadDigit(prediction, box, line, group, none))
-    return Reading(tuple(characters), picture, scale, 90 * view.quarters, degrees)
+                box = _upright(tuple(chosen.boxes[n].tolist()), quarters, picture.shape, scale)
+                sure = float(1 / (1 + np.exp(-chosen.odds[n])))
+                if digits[n]:
+                    characters.append(
+                        ReadDigit(
+                            _prediction(probabilities[n], chosen.frames[n], classifier), box, line, group, 1 - sure
+                        )
+                    )
+                else:
+                    characters.append(ReadSign(SIGNS[chosen.kinds[n] - 1], box, line, group, sure))
+    return Reading(tuple(characters), picture, scale, 90 * quarters, degrees)
 
 
 def _prediction(probabilities: np.ndarray, frame: np.ndarray, classifier: FrameClassifier) -> Prediction:

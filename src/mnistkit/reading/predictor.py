@@ -14,12 +14,13 @@ import PIL.Image
 
 from mnistkit.errors import BlankImageError, ConfigError, ImageError
 from mnistkit.imaging import Preprocessing, frame_image, frame_in_stages, images_in, load_for_frame, load_image
+from mnistkit.reading.again import look_again
 from mnistkit.reading.coverage import cover
 from mnistkit.reading.explanation import Explanation
 from mnistkit.reading.page import read_page
 from mnistkit.reading.prediction import Prediction
 from mnistkit.reading.reading import Reading
-from mnistkit.reading.single import Candidate, look_again, reject
+from mnistkit.reading.single import Candidate, reject
 from mnistkit.types import ImageLike, PathLike
 
 if TYPE_CHECKING:
@@ -240,7 +241,7 @@ class Predictor:
             )
         if coverage is not None:
             self.classifier.calibration.least_evidence(coverage)  # refused before the work
-        reading = read_page(load_image(image, channels=3), self.classifier)
+        reading = read_page(load_image(image, channels=3), self.classifier, _maps)
         return reading if coverage is None else cover(reading, self.classifier, coverage)
 
     def _find(self, image: ImageLike, coverage: float | None) -> Candidate:
@@ -279,8 +280,10 @@ class Predictor:
         chosen = list(candidates)
         logits = self.classifier.logits(np.stack([candidate.frame for candidate in chosen]))
         if self.classifier.calibration.background:
-            for number in np.flatnonzero(self.classifier.calibration.scores(logits) < 0):
-                if (better := look_again(chosen[number], self.classifier)) is not None:
+            scores = self.classifier.calibration.scores(logits)
+            for number in np.flatnonzero(scores < 0):
+                better = look_again(chosen[number], float(scores[number]), self.classifier, _maps)
+                if better is not None:
                     chosen[number], logits[number] = better
         return chosen, logits
 
@@ -293,6 +296,13 @@ class Predictor:
             frame = candidate.frame[0] if len(candidate.frame) == 1 else np.moveaxis(candidate.frame, 0, -1)
             predictions.append(Prediction(label, names[label], row[label], tuple(row), frame, names))
         return predictions
+
+
+def _maps(pages: np.ndarray) -> np.ndarray:
+    # Imported late: most pictures of one digit need no finder.
+    from mnistkit.finder import Finder
+
+    return Finder.pretrained().maps(pages)
 
 
 def _chunks(items: Iterable[_T], size: int) -> Iterator[list[_T]]:

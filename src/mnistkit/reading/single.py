@@ -12,13 +12,11 @@ from typing import Protocol
 import numpy as np
 
 from mnistkit.calibration import Calibration
-from mnistkit.imaging import Preprocessing, propose
+from mnistkit.imaging import Preprocessing
 from mnistkit.reading.prediction import Prediction
 
-__all__ = ["Candidate", "FrameClassifier", "look_again", "reject"]
+__all__ = ["Candidate", "FrameClassifier", "reject"]
 
-# In nats: another candidate is taken in the first one's place only if it is a digit with 95 %; many looks find something.
-_SURE = 3.0
 # A picture of one digit has more of its ink in it than elsewhere.
 _LEAST_SHARE = 0.5
 
@@ -57,23 +55,6 @@ class Candidate:
     share: float = 1.0
     stages: dict[str, np.ndarray] = field(default_factory=dict)
     picture: np.ndarray | None = None
-
-
-def look_again(first: Candidate, classifier: FrameClassifier) -> tuple[Candidate, np.ndarray] | None:
-    """The other candidate of a picture that is likeliest to be a digit, and its logits; ``None`` if none surely is one."""
-    if first.picture is None:
-        return None
-    preprocessing = classifier.preprocessing
-    others = [
-        Candidate(preprocessing.reshape(stages.frame[None, None])[0], stages.share, stages.pictures())
-        for stages in propose(first.picture, size=preprocessing.size)[1:]
-    ]
-    if not others:
-        return None
-    logits = classifier.logits(np.stack([other.frame for other in others]))
-    scores = classifier.calibration.scores(logits)
-    best = int(scores.argmax())
-    return (others[best], logits[best]) if scores[best] > _SURE else None
 
 
 def reject(

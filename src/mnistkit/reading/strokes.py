@@ -1,135 +1,105 @@
-"""Digits of a page from its strokes: pieces of ink, put together in the way that the classifier likes best."""
+"""Strokes of ink that fit finds: whole characters without what they touch, where the ink hangs together as it should."""
 
 from __future__ import annotations
 
-import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
+from mnistkit.errors import BlankImageError
 from mnistkit.imaging import Box, Piece, find_lines, frame_ink, join
-from mnistkit.reading.single import FrameClassifier
 
-__all__ = ["Taken", "read_strokes"]
+__all__ = ["Strokes", "find_strokes", "shared"]
 
-# One digit is at most so many pieces, and no wider than this in units of the line's height.
-_MOST_PIECES, _WIDEST = 10, 1.6
-# To leave a piece out costs this, in nats, on top of what says that it is no digit.
-_LEFT_OUT = 3.0
-# So does a cut through what hangs together: most digits touch no other.
-_CUT = 2.0
-# More candidates than this are a texture, not writing; a page of 500 digits has about 1,500.
-_MOST = 6000
+# Pieces of ink and a find that share this much of both are one character; so many ways to put pieces together are tried for
+# each find.
+_MATCH, _MOST = 0.35, 2
+# A cut through ink that hangs together makes the fit worse by this factor: most digits touch no other.
+_CUT = 0.7
 
 
 @dataclass(frozen=True)
-class Taken:
-    """Pieces that were taken for a digit.
+class Strokes:
+    """Pieces of ink that may be the character of a find.
 
     Attributes:
         box: left, top, right and bottom edge, in pixels of the ink.
-        frame: what the classifier saw, uint8 ``(C, H, W)``.
-        logits: what it said, ``(classes,)``.
-        odds: the log-odds that it is the likeliest of its digits.
+        frame: uint8 ``(1, height, width)``, light ink on black.
+        find: the number of the find.
+        fit: what the two boxes share of both, less where a stroke was cut through.
     """
 
     box: tuple[float, float, float, float]
     frame: np.ndarray
-    logits: np.ndarray
-    odds: float
+    find: int
+    fit: float
 
 
-@dataclass(frozen=True)
-class _Candidate:
-    """Pieces ``start`` to ``end`` of a line taken for one digit."""
-
-    start: int
-    end: int
-    whole: Piece
-
-
-def read_strokes(ink: np.ndarray, classifier: FrameClassifier) -> list[Taken]:
-    """The digits of a page.
+def find_strokes(ink: np.ndarray, boxes: np.ndarray, *, size: tuple[int, int] = (28, 28)) -> list[Strokes]:
+    """The pieces of ink that fit boxes best, none for boxes that no pieces fit.
 
     Args:
         ink: uint8 ``(H, W)``, as :func:`~mnistkit.imaging.find_ink` gives it.
-        classifier: of MNIST's frames.
-
-    Raises:
-        BlankImageError: if there is no ink.
+        boxes: of finds, float ``(N, 4)``, in pixels of the ink.
+        size: height and width of the frames.
     """
-    lines = [(pieces, _candidates(pieces)) for pieces in find_lines(ink)]
-    while sum(len(candidates) for _, candidates in lines) > _MOST:
-        lines.remove(max(lines, key=lambda line: len(line[1])))
-    if not lines:
+    try:
+        lines = find_lines(ink)
+    except BlankImageError:
         return []
-    size = classifier.preprocessing.size
-    frames = np.stack(
-        [
-            frame_ink(ink[candidate.whole.pixels], candidate.whole.mask, size=size)
-            for _, candidates in lines
-            for candidate in candidates
-        ]
-    )
-    frames = classifier.preprocessing.reshape(frames)
-    logits = classifier.logits(frames)
-    scores = classifier.calibration.scores(logits)
-    taken, first = [], 0
-    for pieces, candidates in lines:
-        for number in _best_path(pieces, candidates, scores[first : first + len(candidates)].tolist()):
-            left, top, right, bottom = candidates[number].whole.edges
-            box = float(left), float(top), float(right), float(bottom)
-            place = first + number
-            taken.append(Taken(box, frames[place], logits[place], float(scores[place])))
-        first += len(candidates)
-    return taken
+    fitting: dict[tuple[int, int, int], list[tuple[float, int]]] = {}
+    for number, pieces in enumerate(lines):
+        edges = np.array([piece.edges for piece in pieces], float)
+        for find, (start, end) in _ranges(edges, boxes):
+            fit = _fit(pieces[start:end], boxes[find]) * _CUT ** _cuts(pieces, start, end)
+            if fit >= _MATCH:
+                fitting.setdefault((number, start, end), []).append((fit, find))
+    best: dict[int, list[tuple[float, tuple[int, int, int]]]] = {}
+    for place, finds in fitting.items():
+        fit, find = max(finds)
+        best.setdefault(find, []).append((fit, place))
+    strokes = []
+    for find, ways in best.items():
+        for fit, (number, start, end) in sorted(ways, reverse=True)[:_MOST]:
+            whole = join(lines[number][start:end])
+            left, top, right, bottom = whole.edges
+            frame = frame_ink(ink[whole.pixels], whole.mask, size=size)
+            strokes.append(Strokes((float(left), float(top), float(right), float(bottom)), frame, find, fit))
+    return strokes
 
 
-def _candidates(pieces: Sequence[Piece]) -> list[_Candidate]:
-    """All neighbours that may be one digit together."""
-    height = float(np.median([piece.height for piece in pieces]))
-    candidates = []
-    for start in range(len(pieces)):
-        box: Box = pieces[start]
-        for end in range(start + 1, min(start + _MOST_PIECES, len(pieces)) + 1):
-            box = box.around(pieces[end - 1])
-            if end == start + 1 or box.width <= _WIDEST * max(height, box.height):
-                candidates.append(_Candidate(start, end, join(pieces[start:end])))
-    return candidates
+def shared(first: np.ndarray, second: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """What boxes ``(N, 4)`` and ``(M, 4)`` share of both, and of the smaller, float ``(N, M)``."""
+    low = np.maximum(first[:, None, :2], second[None, :, :2])
+    high = np.minimum(first[:, None, 2:], second[None, :, 2:])
+    common = (high - low).clip(min=0).prod(axis=2)
+    areas, others = ((boxes[:, 2:] - boxes[:, :2]).prod(axis=1).clip(min=1e-9) for boxes in (first, second))
+    both = areas[:, None] + others[None] - common
+    return common / both, common / np.minimum(areas[:, None], others[None])
 
 
-def _best_path(pieces: Sequence[Piece], candidates: Sequence[_Candidate], scores: Sequence[float]) -> list[int]:
-    """The likeliest way to cut a line into digits: numbers of candidates from left to right.
-
-    A Viterbi search over the pieces: every one of them belongs to one digit, at the cost of ``-log p`` of that digit, or
-    is left out.
-    """
-    ending: dict[int, list[int]] = {end: [] for end in range(1, len(pieces) + 1)}
-    for number, candidate in enumerate(candidates):
-        ending[candidate.end].append(number)
-    best: list[tuple[float, tuple[int, int | None]]] = [(0.0, (0, None))]
-    for numbers in ending.values():
-        ways: list[tuple[float, tuple[int, int | None]]] = []
-        for number in numbers:
-            start = candidates[number].start
-            cost = best[start][0]
-            if start and pieces[start].stroke == pieces[start - 1].stroke:
-                cost += _CUT
-            ways.append((cost + _surprise(scores[number]), (start, number)))
-            if candidates[number].end == start + 1:
-                # What is left out is judged by itself: the worse a digit it is alone, the cheaper.
-                ways.append((cost + _surprise(-scores[number]) + _LEFT_OUT, (start, None)))
-        best.append(min(ways, key=lambda way: way[0]))
-    path: list[int] = []
-    end = len(pieces)
-    while end:
-        end, chosen = best[end][1]
-        if chosen is not None:
-            path.append(chosen)
-    return path[::-1]
+def _ranges(edges: np.ndarray, boxes: np.ndarray) -> Iterator[tuple[int, tuple[int, int]]]:
+    """For each box the neighbouring pieces with their middles in it, and one more or less at either end."""
+    middles = (edges[:, :2] + edges[:, 2:]) / 2
+    inside = ((middles[:, None] >= boxes[None, :, :2]) & (middles[:, None] <= boxes[None, :, 2:])).all(axis=2)
+    for find in np.flatnonzero(inside.any(axis=0)).tolist():
+        places = np.flatnonzero(inside[:, find])
+        first, last = int(places[0]), int(places[-1]) + 1
+        for start in range(max(0, first - 1), first + 2):
+            for end in range(max(start + 1, last - 1), min(len(edges), last + 1) + 1):
+                yield find, (start, end)
 
 
-def _surprise(log_odds: float) -> float:
-    """``-log p`` of something with these log-odds, in nats."""
-    return math.log1p(math.exp(-log_odds)) if log_odds > -30 else -log_odds
+def _cuts(pieces: Sequence[Piece], start: int, end: int) -> int:
+    """At how many ends a stroke goes on beyond these pieces."""
+    before = start > 0 and pieces[start - 1].stroke == pieces[start].stroke
+    return before + (end < len(pieces) and pieces[end].stroke == pieces[end - 1].stroke)
+
+
+def _fit(pieces: Sequence[Piece], box: np.ndarray) -> float:
+    whole: Box = pieces[0]
+    for piece in pieces:
+        whole = whole.around(piece)
+    same, _ = shared(np.array([whole.edges], float), box[None])
+    return float(same[0, 0])

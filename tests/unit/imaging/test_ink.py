@@ -253,3 +253,11 @@ def test_shrinking_keeps_the_aspect_and_never_enlarges(shape, side, expected):
     assert shrink(image, side).shape == expected
     assert (shrink(image, side) == 77).all()
     assert shrink(image, 1000) is image
+
+
+@pytest.mark.parametrize(
+    "boxes", [((0, 60, 0, 4),), ((0, 60, 0, 4), (0, 4, 0, 60)), ((0, 60, 57, 60), (56, 60, 5, 55))]
+)
+def test_what_is_left_of_a_table_round_an_empty_cell_is_no_digit(boxes):
+    with pytest.raises(BlankImageError, match="along its border"):
+        find_digit(parts(*boxes)[:60, :60])

@@ -24,6 +24,10 @@ def turned(boxes, degrees):
     return [tuple(box) for box in np.hstack([middles - halves, middles + halves]).tolist()]
 
 
+def of_digits(boxes, degrees):
+    return order(np.array(boxes, float), np.ones(len(boxes), bool), degrees)
+
+
 @given(
     st.integers(1, 5),
     st.integers(4, 9),
@@ -37,7 +41,7 @@ def test_lines_are_read_in_order_however_the_page_is_skewed(rows, columns, degre
     shuffled = [boxes[number] for number in numbers]
     found = slope(np.array(shuffled))
     assert found == pytest.approx(degrees, abs=1.5)
-    lines = order(shuffled, found)
+    lines = of_digits(shuffled, found)
     assert [[numbers[n] for group in line for n in group] for line in lines] == [
         list(range(row * columns, (row + 1) * columns)) for row in range(rows)
     ]
@@ -49,8 +53,21 @@ def test_a_few_digits_have_no_slope():
 
 def test_a_wide_gap_parts_groups():
     boxes = [*grid(1, 3), *((left + 150, top, right + 150, bottom) for left, top, right, bottom in grid(1, 2))]
-    assert order(boxes, 0.0) == [[[0, 1, 2], [3, 4]]]
+    assert of_digits(boxes, 0.0) == [[[0, 1, 2], [3, 4]]]
 
 
 def test_digits_that_stand_wide_apart_are_one_group():
-    assert order(grid(1, 6, pitch=(70, 50)), 0.0) == [[[0, 1, 2, 3, 4, 5]]]
+    assert of_digits(grid(1, 6, pitch=(70, 50)), 0.0) == [[[0, 1, 2, 3, 4, 5]]]
+
+
+def test_signs_are_in_the_group_of_the_digits_beside_them():
+    digits = grid(1, 3)
+    _, _, right, bottom = digits[1]
+    point = (right + 2.0, bottom - 4.0, right + 6.0, bottom)
+    boxes = np.array([*digits, point])
+    assert order(boxes, np.array([True, True, True, False]), 0.0) == [[[0, 1, 3, 2]]]
+
+
+def test_a_sign_far_from_every_digit_is_none():
+    boxes = np.array([*grid(1, 3), (2000.0, 2000.0, 2010.0, 2010.0)])
+    assert order(boxes, np.array([True, True, True, False]), 0.0) == [[[0, 1, 2]]]

@@ -1,0 +1,124 @@
+"""Where digits and the signs of numbers stand on a page: copies of it at several sizes through the finder, and their peaks."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import TypeAlias
+
+import cv2
+import numpy as np
+
+__all__ = ["SIGNS", "Finds", "Maps", "find_characters"]
+
+#: From pages, uint8 ``(N, H, W)`` with sides that are multiples of 32, to maps of logits and boxes, float32
+#: ``(N, 19, H / 4, W / 4)``: see :meth:`mnistkit.Finder.maps`.
+Maps: TypeAlias = Callable[[np.ndarray], np.ndarray]
+
+#: The signs that the finder tells apart, in their order.
+SIGNS = "-.,%"
+# The longer sides of the copies: the finder knows characters of 8 to 150 pixels, so that each of 1/120 to 9/10 of the page is
+# well inside that in one of them.
+_SIDES = (112, 256, 560, 1200)
+# A copy this much larger than the page has nothing to show that the next smaller one has not.
+_ENLARGED = 1.3
+# A digit, or one of four signs; ten digits.
+_KINDS, _DIGITS = 5, 10
+# The finder takes sides that are multiples of this many pixels, and one place of its maps stands for so many.
+_GRID, _STRIDE = 32, 4
+# The least score of what is looked at more closely, and the most finds of one copy: more is a texture.
+_LEAST, _MOST = 0.03, 1000
+# Two boxes that share this much of both, or of the smaller, are one character.
+_SAME, _INSIDE = 0.35, 0.65
+
+
+@dataclass(frozen=True)
+class Finds:
+    """What was found on a page, the surest first.
+
+    Attributes:
+        boxes: left, top, right and bottom edges, in pixels of the page, float ``(N, 4)``.
+        scores: the probability of a digit, and of each of :data:`SIGNS`, to have its middle there, float ``(N, 5)``.
+        digits: the probability of each of the ten, if it is a digit, float ``(N, 10)``.
+    """
+
+    boxes: np.ndarray
+    scores: np.ndarray
+    digits: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.boxes)
+
+    def __getitem__(self, chosen: np.ndarray | slice) -> Finds:
+        return Finds(self.boxes[chosen], self.scores[chosen], self.digits[chosen])
+
+
+def find_characters(page: np.ndarray, maps: Maps) -> Finds:
+    """Find the characters of a page.
+
+    Args:
+        page: uint8 ``(H, W)``, grey.
+        maps: of a trained finder.
+
+    Returns:
+        The finds, no two of them for one character.
+    """
+    found = [_peaks(page, copy, maps) for copy in _copies(page)]
+    return _merged(*(np.concatenate(parts) for parts in zip(*found, strict=True)))
+
+
+def _copies(page: np.ndarray) -> Iterator[np.ndarray]:
+    longer = max(page.shape)
+    for number, side in enumerate(_SIDES):
+        if number > 1 and side > _ENLARGED * longer:
+            return
+        by = side / longer
+        size = max(1, round(page.shape[1] * by)), max(1, round(page.shape[0] * by))
+        yield cv2.resize(page, size, interpolation=cv2.INTER_AREA if by < 1 else cv2.INTER_CUBIC)
+
+
+def _peaks(page: np.ndarray, copy: np.ndarray, maps: Maps) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Boxes, scores and digits of one copy."""
+    scale = np.array([page.shape[1] / copy.shape[1], page.shape[0] / copy.shape[0]])
+    below, right = -copy.shape[0] % _GRID, -copy.shape[1] % _GRID
+    padded = cv2.copyMakeBorder(copy, 0, below, 0, right, cv2.BORDER_REPLICATE)
+    values = maps(padded[None])[0]
+    scores = 1 / (1 + np.exp(-values[:_KINDS]))
+    best = scores.max(axis=0)
+    rows, columns = np.nonzero((best >= _LEAST) & (best == cv2.dilate(best, np.ones((3, 3), np.uint8))))
+    if len(rows) > _MOST:
+        chosen = np.argsort(-best[rows, columns], kind="stable")[:_MOST]
+        rows, columns = rows[chosen], columns[chosen]
+    at = values[:, rows, columns].T.astype(np.float64)
+    digits = np.exp(at[:, _KINDS : _KINDS + _DIGITS])
+    middle = (np.column_stack([columns, rows]) + 0.5 + at[:, -4:-2]) * _STRIDE * scale
+    half = 8 * np.exp(at[:, -2:].clip(-3, 4)) * scale
+    edges = np.tile([page.shape[1], page.shape[0]], 2)
+    boxes = np.hstack([middle - half, middle + half]).clip(0, edges)
+    # What is left of a character at the border may be nothing.
+    seen = (boxes[:, 2:] - boxes[:, :2]).min(axis=1) >= 1
+    digits /= digits.sum(axis=1, keepdims=True)
+    return boxes[seen], scores[:, rows, columns].T[seen], digits[seen]
+
+
+def _merged(boxes: np.ndarray, scores: np.ndarray, digits: np.ndarray) -> Finds:
+    """One find for each character: the surest, with the opinions of the others on what it is."""
+    order = np.argsort(-scores.max(axis=1), kind="stable")
+    boxes, scores, digits = boxes[order], scores[order], digits[order]
+    areas = (boxes[:, 2:] - boxes[:, :2]).prod(axis=1)
+    waiting = np.ones(len(boxes), np.bool_)
+    kept = []
+    for number in range(len(boxes)):
+        if not waiting[number]:
+            continue
+        low = np.maximum(boxes[number, :2], boxes[:, :2])
+        high = np.minimum(boxes[number, 2:], boxes[:, 2:])
+        shared = (high - low).clip(min=0).prod(axis=1)
+        same = shared > _SAME * (areas + areas[number] - shared)
+        inside = shared > _INSIDE * np.minimum(areas, areas[number])
+        weights = np.where(waiting & same, scores[:, 0], 0)
+        if weights.any():
+            digits[number] = weights @ digits / weights.sum()
+        waiting &= ~(same | inside)
+        kept.append(number)
+    return Finds(boxes[kept], scores[kept], digits[kept])

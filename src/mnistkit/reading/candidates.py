@@ -1,0 +1,210 @@
+"""What may be a character of a page, and two opinions on it: the finder's, which sees the page, and the classifier's.
+
+Candidates come from the finder's finds and from strokes of ink. Where both propose the same character, the strokes give the
+cleaner frame; where only one does, its odds decide.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, fields, replace
+
+import numpy as np
+
+from mnistkit.errors import BlankImageError
+from mnistkit.imaging import Finds, find_ink, frame_boxes
+from mnistkit.imaging.sheet import find_sheet
+from mnistkit.reading.single import FrameClassifier
+from mnistkit.reading.strokes import find_strokes, shared
+
+__all__ = ["Candidates", "candidates_of", "choose_apart"]
+
+# The least score of a find that is looked at more closely; weaker ones only speak for strokes.
+_LEAST = 0.2
+# The log-odds that a candidate is a digit, or a sign, are a sum of what speaks for it; the first number by logistic regression on
+# 200 drawn pages, the others close to that, and moved on the real pictures that guide the imaging. In nats, for each of the
+# finder's own log-odds, which are too careful; for each of the classifier's that it is any digit, at most so many either way;
+# and what is left.
+_FOUND, _MEMBER, _MOST, _BIAS = 2.9, 0.5, 4.0, -1.5
+# What is left for a sign, of which only the finder has an opinion.
+_SIGN = 0.5
+# Strokes that fit a find are cleaner than a cut through its box, the worse they fit the less.
+_STROKES, _FIT = 2.0, 1.2
+# What a digit of the same line speaks for another: one of about its height, at about its place, a few heights away.
+_BESIDE, _TALLER, _OFF, _NEAR, _FAR = 3.0, 1.33, 0.3, 0.2, 4.0
+# What has less contrast than this share of the strongest on the page shows through from its other side.
+_FAINTEST = 0.25
+# How much the finder's opinion of which digit it is counts beside the classifier's, and a floor for its probabilities.
+_FINDER, _FLOOR = 1.0, 0.01
+# Two candidates that share this much of the smaller one, or of both, are not both right.
+_INSIDE, _SAME = 0.5, 0.35
+# More than this many characters are a texture.
+_MOST_CHOSEN = 3000
+
+
+@dataclass(frozen=True)
+class Candidates:
+    """What may be characters.
+
+    Attributes:
+        boxes: float ``(N, 4)``: left, top, right and bottom edge, in pixels of the page.
+        kinds: 0 for a digit, 1 to 4 for a sign, int ``(N,)``.
+        odds: the log-odds that it is one, float ``(N,)``.
+        logits: of the classes, as the classifier's calibration reads them, from both opinions, float ``(N, classes)``.
+        frames: what the classifier saw, uint8 ``(N, C, H, W)``.
+    """
+
+    boxes: np.ndarray
+    kinds: np.ndarray
+    odds: np.ndarray
+    logits: np.ndarray
+    frames: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.boxes)
+
+    def __getitem__(self, chosen: np.ndarray | slice) -> Candidates:
+        return Candidates(*(getattr(self, field.name)[chosen] for field in fields(self)))
+
+
+def candidates_of(picture: np.ndarray, page: np.ndarray, finds: Finds, classifier: FrameClassifier) -> Candidates:
+    """All that may be characters of a page.
+
+    Args:
+        picture: uint8 ``(H, W)`` or ``(H, W, 3)``.
+        page: the same in grey, uint8 ``(H, W)``.
+        finds: the finder's.
+        classifier: tells what they are.
+    """
+    parts = [_from_finds(page, finds, classifier), *_from_strokes(picture, finds, classifier)]
+    return Candidates(*(np.concatenate([getattr(part, field.name) for part in parts]) for field in fields(Candidates)))
+
+
+def choose_apart(candidates: Candidates, page: np.ndarray) -> Candidates:
+    """Those that are likelier characters than not, no two of one place, none much fainter than the others.
+
+    Args:
+        candidates: of the page.
+        page: uint8 ``(H, W)``, grey.
+    """
+    first = candidates[_apart(candidates.boxes, candidates.odds)]
+    odds = candidates.odds + _BESIDE * _beside(candidates, first[first.kinds == 0])
+    chosen = replace(candidates, odds=odds)[_apart(candidates.boxes, odds)]
+    if not len(chosen):
+        return chosen
+    contrast = np.array([_contrast(page, box) for box in chosen.boxes.tolist()])
+    return chosen[contrast >= _FAINTEST * np.percentile(contrast, 90)]
+
+
+def _apart(boxes: np.ndarray, odds: np.ndarray) -> np.ndarray:
+    """The numbers of the likeliest of which no two overlap too much, the likeliest first."""
+    order = np.argsort(-odds, kind="stable")
+    order = order[odds[order] > 0][:_MOST_CHOSEN]
+    same, inside = shared(boxes[order], boxes[order])
+    conflicts = (same > _SAME) | (inside > _INSIDE)
+    kept: list[int] = []
+    for number in range(len(order)):
+        if not conflicts[number, kept].any():
+            kept.append(number)
+    return order[kept]
+
+
+def _beside(candidates: Candidates, digits: Candidates) -> np.ndarray:
+    """Which candidates for a digit stand beside a digit of the same line, bool ``(N,)``."""
+    (x, y, height), (others_x, others_y, tall) = (_places(boxes) for boxes in (candidates.boxes, digits.boxes))
+    ratio, across = height[:, None] / tall, np.abs(x[:, None] - others_x) / tall
+    alike = (ratio < _TALLER) & (ratio > 1 / _TALLER) & (np.abs(y[:, None] - others_y) < _OFF * tall)
+    beside: np.ndarray = (alike & (across > _NEAR) & (across < _FAR)).any(axis=1) & (candidates.kinds == 0)
+    return beside
+
+
+def _places(boxes: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """The middles of boxes and their heights, each ``(N,)``."""
+    left, top, right, bottom = boxes.T
+    return (left + right) / 2, (top + bottom) / 2, (bottom - top).clip(min=1e-6)
+
+
+def _contrast(page: np.ndarray, box: Sequence[float]) -> float:
+    left, top, right, bottom = (round(edge) for edge in box)
+    cut = page[top : max(bottom, top + 1), left : max(right, left + 1)]
+    low, high = np.percentile(cut, (5, 95)) if cut.size else (0.0, 0.0)
+    return float(high - low)
+
+
+def _from_finds(page: np.ndarray, finds: Finds, classifier: FrameClassifier) -> Candidates:
+    finds = finds[finds.scores.max(axis=1, initial=0) >= _LEAST]
+    preprocessing = classifier.preprocessing
+    frames = preprocessing.reshape(frame_boxes(page, finds.boxes, size=preprocessing.size))
+    logits = _logits(frames, classifier)
+    kinds = finds.scores.argmax(axis=1)
+    odds = _FOUND * _log_odds(finds.scores.max(axis=1, initial=0))
+    odds = odds + np.where(kinds == 0, _BIAS + _membership(logits, classifier), _SIGN)
+    return Candidates(finds.boxes, kinds, odds, _joined(logits, finds.digits, odds, classifier), frames)
+
+
+def _from_strokes(picture: np.ndarray, finds: Finds, classifier: FrameClassifier) -> list[Candidates]:
+    """From the ink of the picture, and from that of a sheet in it."""
+    finds = finds[finds.scores.argmax(axis=1) == 0]
+    if not len(finds):
+        return []
+    try:
+        ink = find_ink(picture)
+        parts = [_strokes(ink, (0, 0), finds, classifier)]
+        if (sheet := find_sheet(ink)) is not None:
+            # Only what is on the sheet: its own paper is no ink.
+            parts.append(_strokes(find_ink(picture[sheet.pixels]), (sheet.left, sheet.top), finds, classifier))
+    except BlankImageError:
+        return []
+    return [part for part in parts if len(part)]
+
+
+def _strokes(ink: np.ndarray, corner: tuple[int, int], finds: Finds, classifier: FrameClassifier) -> Candidates:
+    preprocessing = classifier.preprocessing
+    strokes = find_strokes(ink, finds.boxes - np.tile(corner, 2), size=preprocessing.size)
+    if not strokes:
+        return _from_finds(ink, finds[:0], classifier)
+    boxes = np.array([one.box for one in strokes]) + np.tile(corner, 2)
+    frames = preprocessing.reshape(np.stack([one.frame for one in strokes]))
+    matched = finds[np.array([one.find for one in strokes])]
+    logits = classifier.logits(frames)
+    fit = np.log([one.fit for one in strokes])
+    odds = _BIAS + _FOUND * _log_odds(matched.scores[:, 0]) + _STROKES + _FIT * fit + _membership(logits, classifier)
+    kinds = np.zeros(len(boxes), int)
+    return Candidates(boxes, kinds, odds, _joined(logits, matched.digits, odds, classifier), frames)
+
+
+def _joined(logits: np.ndarray, digits: np.ndarray, odds: np.ndarray, classifier: FrameClassifier) -> np.ndarray:
+    """Logits from both opinions: the classes' odds together are those of a digit.
+
+    Where the classifier sees no digit in a frame, it has no opinion of which one it is.
+    """
+    calibration = classifier.calibration
+    own = calibration.probabilities(logits)
+    if calibration.background:
+        member = calibration.membership(logits)[:, None]
+        own = member * own + (1 - member) / own.shape[1]
+    told = np.log(own + 1e-12)
+    if classifier.classes == tuple("0123456789") and told.shape[1] == digits.shape[1]:
+        told = told + _FINDER * np.log(digits + _FLOOR)
+    told -= np.logaddexp.reduce(told, axis=1, keepdims=True)
+    joined: np.ndarray = calibration.temperature * (told + odds[:, None])
+    return joined
+
+
+def _logits(frames: np.ndarray, classifier: FrameClassifier) -> np.ndarray:
+    return classifier.logits(frames) if len(frames) else np.zeros((0, len(classifier.classes)))
+
+
+def _membership(logits: np.ndarray, classifier: FrameClassifier) -> np.ndarray:
+    """What the classifier's opinion that it is any digit counts, float ``(N,)``; nothing without a background class."""
+    calibration = classifier.calibration
+    if not calibration.background:
+        return np.zeros(len(logits))
+    counts: np.ndarray = _MEMBER * _log_odds(calibration.membership(logits)).clip(-_MOST, _MOST)
+    return counts
+
+
+def _log_odds(probability: np.ndarray) -> np.ndarray:
+    inside = np.clip(probability, 1e-6, 1 - 1e-6)
+    odds: np.ndarray = np.log(inside / (1 - inside))
+    return odds
