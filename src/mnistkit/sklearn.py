@@ -174,8 +174,7 @@ class DigitClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # 
             float64 ``(n, classes)``, in the order of ``classes_``.
 
         Raises:
-            NotFittedError: before :meth:`fit`.
-            ValueError: as for :meth:`fit`, and for another number of columns.
+            ValueError: as for :meth:`fit`; for another number of columns; before :meth:`fit` (scikit-learn's ``NotFittedError``).
         """
         check_is_fitted(self, "network_")
         samples = validate_data(self, X, dtype=np.float32, allow_nd=not self._takes_rows(), reset=False)
