@@ -6,10 +6,10 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from mnistkit import Prediction
+from mnistkit import Prediction, Predictor
 from mnistkit.calibration import Calibration
 from mnistkit.errors import ConfigError
-from mnistkit.reading.single import Candidate, predictions_from
+from mnistkit.imaging import Preprocessing
 
 FRAMES = np.full((1, 1, 28, 28), 9, np.uint8)
 # Answers are given from a log-odds of 2 on.
@@ -23,13 +23,17 @@ def prediction_of(*probabilities, classes="abcdefgh", rejected=None):
     return Prediction(label, names[label], probabilities[label], probabilities, frame, names, rejected)
 
 
-def told(classes, calibration):
-    return SimpleNamespace(classes=tuple(classes), calibration=calibration)
-
-
 def judged(*logits, calibration=KNOWING, coverage=0.98, frames=FRAMES, classes="abc"):
-    (prediction,) = predictions_from(np.array([logits]), [Candidate(frames[0])], told(classes, calibration), coverage)
-    return prediction
+    """What is said of a picture for which a network has these logits."""
+    channels = frames.shape[1]
+    picture = np.moveaxis(frames[0], 0, -1) if channels > 1 else frames[0, 0]
+    classifier = SimpleNamespace(
+        classes=tuple(classes),
+        calibration=calibration,
+        preprocessing=Preprocessing((0.1,) * channels, (0.3,) * channels, size=frames.shape[2:], framing="resize"),
+        logits=lambda _: np.array([logits]),
+    )
+    return Predictor(classifier).predict(picture, coverage=coverage)
 
 
 def test_the_likeliest_classes_come_best_first():
@@ -143,10 +147,8 @@ def test_classes_without_a_name_are_called_by_their_number():
     assert prediction.classes == ("a", "1", "2")
 
 
-def test_a_coverage_is_checked_even_if_there_is_nothing_to_predict():
-    nothing = np.zeros((0, 10))
+def test_a_coverage_is_checked_before_anything_is_predicted():
     with pytest.raises(ConfigError, match=r"^coverage is 1.5, expected the share of good pictures"):
-        predictions_from(nothing, [], told("ab", KNOWING), 1.5)
+        judged(5.0, 0.0, coverage=1.5)
     with pytest.raises(ConfigError, match=r"^this model does not know how sure it must be"):
-        predictions_from(nothing, [], told("ab", Calibration()), 0.9)
-    assert predictions_from(nothing, [], told("ab", KNOWING), 0.9) == []
+        judged(5.0, 0.0, coverage=0.9, calibration=Calibration())
