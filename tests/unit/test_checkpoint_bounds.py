@@ -130,6 +130,16 @@ def test_a_small_file_cannot_take_much_memory(tmp_path):
     assert float(grown) < 300
 
 
+def test_a_compressed_archive_is_not_unpacked(tmp_path):
+    plain, packed = tmp_path / "plain.pt", tmp_path / "packed.pt"
+    torch.save(create_model("softmax_regression").state_dict(), plain)
+    with zipfile.ZipFile(plain) as source, zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as target:
+        for record in source.infolist():
+            target.writestr(record.filename, source.read(record) + bytes(1000 * (record.filename[-2:] == "/0")))
+    with pytest.raises(CheckpointFormatError, match="is compressed, or its records overlap"):
+        read_checkpoint(packed)
+
+
 @pytest.mark.usefixtures("_own_registry")
 def test_a_model_that_looks_at_numbers_is_built_within_bounds(path):
     @register_model
