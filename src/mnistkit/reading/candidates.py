@@ -38,6 +38,8 @@ _FAINTEST = 0.25
 _FINDER, _FLOOR = 1.0, 0.01
 # Two candidates that share this much of the smaller one, or of both, are not both right.
 _INSIDE, _SAME = 0.5, 0.35
+# Ink that goes on above and below a digit, so far off in shares of its height and this much as strong, is a rule.
+_BEYOND, _AS_STRONG = (0.1, 0.4), 0.7
 # More than this many characters are a texture.
 _MOST_CHOSEN = 3000
 
@@ -81,7 +83,7 @@ def candidates_of(picture: np.ndarray, page: np.ndarray, finds: Finds, classifie
 
 
 def choose_apart(candidates: Candidates, page: np.ndarray) -> Candidates:
-    """Those that are likelier characters than not, no two of one place, none much fainter than the others.
+    """Those that are likelier characters than not, no two of one place, none much fainter than the others, no rule.
 
     Args:
         candidates: of the page.
@@ -93,7 +95,8 @@ def choose_apart(candidates: Candidates, page: np.ndarray) -> Candidates:
     if not len(chosen):
         return chosen
     contrast = np.array([_contrast(page, box) for box in chosen.boxes.tolist()])
-    return chosen[contrast >= _FAINTEST * np.percentile(contrast, 90)]
+    rules = np.array([_goes_on(page, box) for box in chosen.boxes.tolist()])
+    return chosen[(contrast >= _FAINTEST * np.percentile(contrast, 90)) & ~rules]
 
 
 def _apart(boxes: np.ndarray, odds: np.ndarray) -> np.ndarray:
@@ -129,6 +132,21 @@ def _contrast(page: np.ndarray, box: Sequence[float]) -> float:
     cut = page[top : max(bottom, top + 1), left : max(right, left + 1)]
     low, high = np.percentile(cut, (5, 95)) if cut.size else (0.0, 0.0)
     return float(high - low)
+
+
+def _goes_on(page: np.ndarray, box: Sequence[float]) -> bool:
+    """Whether the upright strokes in a box go straight on above and below it, as a table's rules do and no digit's."""
+    left, top, right, bottom = (round(edge) for edge in box)
+    near, far = (round(share * (bottom - top)) for share in _BEYOND)
+    beside = 2 + (right - left) // 2
+    strip = page[:, max(left - beside, 0) : right + beside].astype(np.float64)
+    parts = strip[top:bottom], strip[max(top - far, 0) : max(top - near, 0)], strip[bottom + near : bottom + far]
+    if not all(part.size for part in parts):
+        return False
+    inside, *beyond = (part.mean(axis=0) - np.median(part) for part in parts)
+    strokes = np.abs(inside) > np.abs(inside).max() / 2
+    least = min((part * np.sign(inside))[strokes].mean() for part in beyond)
+    return bool(least > _AS_STRONG * np.abs(inside)[strokes].mean())
 
 
 def _from_finds(page: np.ndarray, finds: Finds, classifier: FrameClassifier) -> Candidates:

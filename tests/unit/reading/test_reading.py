@@ -5,9 +5,13 @@ from decimal import Decimal
 
 import cv2
 import numpy as np
+import PIL.Image
+import PIL.ImageDraw
+import PIL.ImageFont
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from matplotlib.font_manager import findfont
 
 from mnistkit import Classifier, Predictor, create_model
 from mnistkit.data import Preprocessing
@@ -150,6 +154,19 @@ def test_a_scribble_between_digits_is_left_out(reader, mnist):
     cv2.polylines(ink, [points.astype(np.int32)], False, 255, 1)
     reading = reader.read(paper(ink))
     assert (reading.text[0], reading.text[-1]) == ("3", "5")
+
+
+@pytest.mark.parametrize("size", [58, 66])
+def test_a_rule_between_columns_is_no_one(reader, size):
+    picture = PIL.Image.new("L", (420, 260), 255)
+    pen, font = PIL.ImageDraw.Draw(picture), PIL.ImageFont.truetype(findfont("DejaVu Sans"), size)
+    for y in (32, 130, 229):
+        pen.line([(32, y), (390, y)], fill=0, width=4)
+    for x in (32, 212, 390):
+        pen.line([(x, 32), (x, 229)], fill=0, width=4)
+    for text, x, y in (("12", 86, 98), ("34", 265, 98), ("56", 86, 198), ("78", 265, 198)):
+        pen.text((x, y), text, font=font, fill=0, anchor="ls")
+    assert reader.read(picture).lines == ("12 34", "56 78")
 
 
 def test_what_holds_no_digit_gives_an_empty_reading(reader):
