@@ -179,16 +179,8 @@ class Classifier:
 
         Args:
             path: the file. An earlier one stays as it is if anything fails.
-            format: by default what the file's ending says.
-
-                - ``"html"`` (.html): a page to draw digits on, with all that it needs inside
-                  (:func:`mnistkit.export.html_page`).
-                - ``"onnx"`` (.onnx): for ONNX Runtime and what reads its files. Frames, uint8 ``(batch, C, H, W)``, go in, and
-                  ``logits``, calibrated ``probabilities`` and ``labels`` come out; classes, preparation, calibration and card
-                  are in the metadata. :func:`mnistkit.backends.export_onnx` writes the bare network.
-                - ``"int8"`` (.int8.onnx): the same in a quarter of the size, with weights of 8 bits.
-                - ``"torch"`` (.pt2): the same for ``torch.export.load``.
-                - ``"c"`` (.h): a C99 header with ``predict(const uint8_t image[], float probabilities[])``.
+            format: ``"html"``, ``"onnx"``, ``"int8"``, ``"torch"`` or ``"c"``, see :func:`mnistkit.export.write_export`; by
+                default what the file's ending says.
 
         Raises:
             ConfigError: for an unknown format or ending; for a network that the format cannot hold.
