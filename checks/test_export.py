@@ -3,6 +3,7 @@
 import shutil
 import subprocess
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import onnxruntime
@@ -14,23 +15,7 @@ from mnistkit.recipes import get_recipe
 
 pytestmark = pytest.mark.skipif(not shutil.which("gcc"), reason="needs Debian's gcc, which .ci/run installs")
 
-MAIN = """
-#include <stdio.h>
-#include "net.h"
-
-int main(void) {
-    uint8_t image[MNISTKIT_PIXELS];
-    float values[MNISTKIT_CLASSES];
-
-    while (fread(image, 1, MNISTKIT_PIXELS, stdin) == MNISTKIT_PIXELS) {
-        predict_logits(image, values);
-        fwrite(values, sizeof(float), MNISTKIT_CLASSES, stdout);
-        predict(image, values);
-        fwrite(values, sizeof(float), MNISTKIT_CLASSES, stdout);
-    }
-    return 0;
-}
-"""
+MAIN = Path(__file__).parents[1] / "tests" / "unit" / "export" / "main.c"
 
 
 @pytest.fixture(scope="module")
@@ -77,7 +62,7 @@ def test_int8_gives_nearly_all(classifier, frames, tmp_path):
 
 def test_the_header_gives_all_labels_without_a_fault_that_sanitizers_see(small, frames, tmp_path):
     small.export(tmp_path / "net.h")
-    (tmp_path / "main.c").write_text(MAIN, encoding="utf-8")
+    shutil.copy(MAIN, tmp_path)
     strict = ["gcc", "-std=c99", "-Wall", "-Werror", "main.c", "-o", "main", "-lm"]
     for flags, count in (
         (["-O1", "-fsanitize=address,undefined", "-fno-sanitize-recover=all"], 500),

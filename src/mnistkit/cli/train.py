@@ -91,7 +91,7 @@ def train(options: argparse.Namespace) -> None:
     folders = [output if len(options.seed) == 1 else output / f"seed-{seed}" for seed in options.seed]
     for folder in folders:
         # os.path's says no where Path's raises: for a name that no folder can have, or a folder that is not ours.
-        if os.path.exists(folder / "last.safetensors") and not options.resume:  # noqa: PTH110
+        if os.path.exists(folder / "last.safetensors") and not options.resume:  # noqa: PTH110  (as said above)
             raise ConfigError(
                 f"{printable(folder)} holds a run already; add --resume to go on with it, or give another --output"
             )

@@ -4,6 +4,7 @@ import json
 import shutil
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import onnx
@@ -114,29 +115,10 @@ def test_the_header_compiles_and_computes_the_same(classifiers, tmp_path):
     for classifier in classifiers:
         frames = frames_for(classifier)
         (tmp_path / "net.h").write_text(c_header(classifier), encoding="utf-8")
-        (tmp_path / "main.c").write_text(MAIN, encoding="utf-8")
+        shutil.copy(Path(__file__).with_name("main.c"), tmp_path)
         flags = ["-std=c99", "-Wall", "-Werror", "-O1"]
         subprocess.run(["gcc", *flags, "main.c", "-o", "main", "-lm"], cwd=tmp_path, check=True)
         answer = subprocess.run([tmp_path / "main"], input=frames.tobytes(), stdout=subprocess.PIPE, check=True).stdout
         numbers = np.frombuffer(answer, np.float32).reshape(len(frames), 2, -1)
         np.testing.assert_allclose(numbers[:, 0], classifier.logits(frames), atol=1e-5)
         np.testing.assert_allclose(numbers[:, 1], classifier.probabilities(frames), atol=1e-5)
-
-
-MAIN = """
-#include <stdio.h>
-#include "net.h"
-
-int main(void) {
-    uint8_t image[MNISTKIT_PIXELS];
-    float values[MNISTKIT_CLASSES];
-
-    while (fread(image, 1, MNISTKIT_PIXELS, stdin) == MNISTKIT_PIXELS) {
-        predict_logits(image, values);
-        fwrite(values, sizeof(float), MNISTKIT_CLASSES, stdout);
-        predict(image, values);
-        fwrite(values, sizeof(float), MNISTKIT_CLASSES, stdout);
-    }
-    return 0;
-}
-"""
