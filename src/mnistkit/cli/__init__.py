@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from mnistkit import __version__
+from mnistkit._core.signals import interrupt_once
 from mnistkit._core.text import printable
 from mnistkit.cli import export, predict, read, reports, train
 from mnistkit.cli.output import complain, flush, silence
@@ -25,12 +26,14 @@ __all__ = ["main", "run"]
 def run() -> NoReturn:
     """The whole process of `mnistkit`: :func:`main`, and an end without a traceback, however often Ctrl-C is pressed."""
     try:
+        # A shell's background ignores Ctrl-C, and so do we there.
+        if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+            signal.signal(signal.SIGINT, interrupt_once)
         code = main()
-    except KeyboardInterrupt:  # another one, while the first was told of
+        if signal.getsignal(signal.SIGINT) is interrupt_once:
+            signal.signal(signal.SIGINT, signal.SIG_DFL)
+    except KeyboardInterrupt:  # another one, while main told of the first
         code = 130
-    # All is done: from here on Ctrl-C ends the process at once, as it ends any program. A shell's background ignores it.
-    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
-        signal.signal(signal.SIGINT, signal.SIG_DFL)
     sys.exit(code)
 
 

@@ -9,15 +9,19 @@ from collections.abc import Callable
 from types import FrameType, TracebackType
 from typing import Self
 
+from mnistkit._core.signals import interrupt_once
+
 __all__ = ["InterruptGuard"]
 
-# What each does where nobody handles it. Windows has no SIGHUP.
-_DEFAULTS: dict[signal.Signals, Callable[[int, FrameType | None], object] | signal.Handlers] = {
-    signal.SIGINT: signal.default_int_handler,
-    signal.SIGTERM: signal.SIG_DFL,
+_Handler = Callable[[int, FrameType | None], object] | int | None
+
+# The handlers of a signal that nobody else handles. Windows has no SIGHUP.
+_DEFAULTS: dict[signal.Signals, tuple[_Handler, ...]] = {
+    signal.SIGINT: (signal.default_int_handler, interrupt_once),
+    signal.SIGTERM: (signal.SIG_DFL,),
 }
 if hasattr(signal, "SIGHUP"):
-    _DEFAULTS[signal.SIGHUP] = signal.SIG_DFL
+    _DEFAULTS[signal.SIGHUP] = (signal.SIG_DFL,)
 
 
 class InterruptGuard:
@@ -32,11 +36,12 @@ class InterruptGuard:
         self._number = signal.SIGINT
         self._process = os.getpid()
         self._enabled = enabled and threading.current_thread() is threading.main_thread()
-        self._guarded: list[signal.Signals] = []
+        self._guarded: dict[signal.Signals, _Handler] = {}
 
     def __enter__(self) -> Self:
         if self._enabled:
-            self._guarded = [number for number, default in _DEFAULTS.items() if signal.getsignal(number) is default]
+            found = {number: signal.getsignal(number) for number in _DEFAULTS}
+            self._guarded = {number: handler for number, handler in found.items() if handler in _DEFAULTS[number]}
         for number in self._guarded:
             signal.signal(number, self._note)
         return self
@@ -44,8 +49,8 @@ class InterruptGuard:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        for number in self._guarded:
-            signal.signal(number, _DEFAULTS[number])
+        for number, handler in self._guarded.items():
+            signal.signal(number, handler)
         # One that came too late for the loop to see.
         if self.requested and error is None:
             self.end()
@@ -57,10 +62,10 @@ class InterruptGuard:
         raise SystemExit(128 + self._number)
 
     def _note(self, number: int, frame: FrameType | None) -> None:  # noqa: ARG002  (a signal handler's signature)
-        if os.getpid() != self._process:  # a child that was forked inside the run is no run: it ends as it would have
-            signal.signal(number, _DEFAULTS[signal.Signals(number)])
-            signal.raise_signal(number)
-            return
         already, self.requested, self._number = self.requested, True, signal.Signals(number)
-        if already:
+        if os.getpid() != self._process:  # a child that was forked inside the run is no run: it ends as it would have
+            signal.signal(number, self._guarded[self._number])
+            signal.raise_signal(number)
+        elif already:  # and one more finds what was there before us, should this one come too late to be caught
+            signal.signal(number, self._guarded[self._number])
             self.end()
