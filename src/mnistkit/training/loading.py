@@ -19,7 +19,16 @@ from mnistkit.errors import ConfigError, DataError
 from mnistkit.seeding import keeping_generators
 from mnistkit.types import EpochLoader, Loader
 
-__all__ = ["DEFAULT_BATCH", "EVALUATION_BATCH", "Batches", "Data", "as_data", "make_loader", "refuse_unused"]
+__all__ = [
+    "DEFAULT_BATCH",
+    "EVALUATION_BATCH",
+    "Batches",
+    "Data",
+    "as_data",
+    "classes_of",
+    "make_loader",
+    "refuse_unused",
+]
 
 #: What a trainer takes as data: a data set of mnistkit's or of torch's, arrays ``(images, labels)``, or any loader.
 Data: TypeAlias = (
@@ -148,6 +157,11 @@ def refuse_unused(data: Data, batch_size: int | None, augment: Augmentation | No
             f"batch_size={batch_size} has no effect: a {type(data).__name__} makes the batches. Leave batch_size= out, or give "
             "the trainer the data set itself"
         )
+
+
+def classes_of(data: object) -> tuple[str, ...] | None:
+    """The names of a data set's classes; ``None`` for data that does not say them."""
+    return data.classes if isinstance(data, DigitDataset) else None
 
 
 def make_loader(

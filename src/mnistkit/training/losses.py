@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TypeAlias
 
 import torch
@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from mnistkit.errors import ConfigError, DataError
 from mnistkit.metrics import are_probabilities
 
-__all__ = ["Loss", "classification_loss", "compute_loss", "place_loss", "refuse_probabilities"]
+__all__ = ["Loss", "classification_loss", "compute_loss", "place_loss", "require_logits"]
 
 #: From logits and labels to a scalar, the mean over the batch.
 Loss: TypeAlias = Callable[[Tensor, Tensor], Tensor]
@@ -70,24 +70,32 @@ def compute_loss(loss: Loss, logits: Tensor, labels: Tensor) -> Tensor:
     )
 
 
-def refuse_probabilities(outputs: Tensor, loss: Loss) -> None:
-    """Refuse a model that ends in softmax where the loss applies its own: it learns slowly, and is never sure.
+def require_logits(outputs: Tensor, loss: Loss, classes: Sequence[str] | None) -> None:
+    """Refuse a model that cross-entropy would train to no good: one that ends in softmax, or has other classes than its data.
 
     Args:
-        outputs: of a batch; of a single image nothing is concluded.
+        outputs: of a batch; whether they are probabilities is not concluded from a single image.
         loss: what is computed of them; only of cross-entropy it is known what it expects.
+        classes: those of the training data, where it says them.
 
     Raises:
-        DataError: if the outputs of every image are probabilities.
+        DataError: if the outputs of every image are probabilities, or there is not one for each class.
     """
     function = loss.func if isinstance(loss, functools.partial) else loss
     takes_logits = function in (classification_loss, F.cross_entropy) or isinstance(loss, nn.CrossEntropyLoss)
-    of_several = outputs.ndim == 2 and min(outputs.shape) > 1 and not outputs.is_meta
-    if takes_logits and of_several and are_probabilities(outputs):
+    if not takes_logits or outputs.ndim != 2:
+        return
+    if min(outputs.shape) > 1 and not outputs.is_meta and are_probabilities(outputs):
         raise DataError(
             "the model's outputs add up to 1 for every image: it ends in softmax, and the loss expects logits, to which it "
             "applies softmax itself. Leave the softmax out; predictions apply it too. If probabilities are wanted, give the "
             "Trainer a loss= for them, such as lambda p, y: F.nll_loss(p.log(), y)"
+        )
+    if classes is not None and outputs.shape[1] > len(classes):
+        raise DataError(
+            f"the model has {outputs.shape[1]} outputs, the data {len(classes)} classes, {', '.join(map(repr, classes))}: "
+            f"create the model with classes={len(classes)}, or number the labels as the model's classes are, such as "
+            "data.with_classes('0123456789')"
         )
 
 

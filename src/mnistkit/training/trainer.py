@@ -26,13 +26,13 @@ from mnistkit.training.batches import images_and_labels, labels_of, size_of
 from mnistkit.training.callback import Callback
 from mnistkit.training.description import describe
 from mnistkit.training.hooks import Hooks
-from mnistkit.training.loading import DEFAULT_BATCH, Batches, Data, as_data, make_loader, refuse_unused
+from mnistkit.training.loading import DEFAULT_BATCH, Batches, Data, as_data, classes_of, make_loader, refuse_unused
 from mnistkit.training.losses import (
     Loss,
     classification_loss,
     compute_loss,
     place_loss,
-    refuse_probabilities,
+    require_logits,
     require_loss,
 )
 from mnistkit.training.optimizers import OptimizerFactory, OptimizerName, make_optimizer
@@ -217,7 +217,7 @@ class Trainer(OwnHooks, Generic[M_co]):
         images, labels = images_and_labels(batch)
         logits = forward(self.model, images)
         if self.state.step == 0:
-            refuse_probabilities(logits, self.__loss)
+            require_logits(logits, self.__loss, classes_of(self.train_data))
         return StepOutput(self.loss(logits.float(), labels), logits)
 
     def loss(self, logits: Tensor, labels: Tensor) -> Tensor:

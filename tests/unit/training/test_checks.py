@@ -104,6 +104,17 @@ def test_a_loss_for_probabilities_may_have_a_model_that_ends_in_softmax(small):
     assert trainer.fit(small.train, epochs=3).last["train_accuracy"] > 0.2
 
 
+def test_a_model_of_ten_outputs_for_data_without_one_digit_is_told_of_both_ways_out(small):
+    without_zero = small.train.only(*range(1, 10)).with_classes("123456789")
+    with pytest.raises(
+        DataError, match=r"10 outputs, the data 9 classes, '1', .*classes=9.*with_classes\('0123456789'\)"
+    ):
+        Trainer(create_model("softmax_regression"), progress=False).fit(without_zero, epochs=1)
+    ten = Trainer(create_model("softmax_regression"), progress=False)
+    ten.fit(without_zero.with_classes("0123456789"), epochs=1)
+    assert ten.classifier().classes == tuple("0123456789")
+
+
 @pytest.mark.parametrize("form", [lambda data: data, lambda data: Subset(data, range(len(data)))])
 def test_validation_images_are_numbered_by_the_classes_of_the_training_data(small, form):
     part = small.train[:200]
