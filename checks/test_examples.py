@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
-PICTURES = sorted(map(str, (EXAMPLES / "pictures").glob("*.png")))
+PICTURES = sorted((EXAMPLES.parent / "src" / "mnistkit" / "imaging" / "samples").glob("*.png"))
 ARGUMENTS = {
     "adversarial_training": ["--epochs", "1", "--images", "320"],
     "draw_pictures": [],
@@ -25,11 +25,11 @@ def test_an_example_runs(name, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "argv", [name, *ARGUMENTS[name]])
     if name == "draw_pictures":
-        before = [Path(picture).read_bytes() for picture in PICTURES]
+        before = [picture.read_bytes() for picture in PICTURES]
     runpy.run_path(str(EXAMPLES / f"{name}.py"), run_name="__main__")
     printed = capsys.readouterr().out
     if name == "draw_pictures":
-        assert [Path(picture).read_bytes() for picture in PICTURES] == before
+        assert [picture.read_bytes() for picture in PICTURES] == before
     elif name == "gan":
         assert (tmp_path / "gan.png").stat().st_size > 1000
     elif name == "train_finder":

@@ -16,6 +16,7 @@ from PIL import Image
 
 import mnistkit
 from mnistkit.data import Splits, write_idx
+from mnistkit.imaging import sample_picture
 from mnistkit.synthetic import draw_digits
 
 ROOT = Path(__file__).parents[1]
@@ -80,8 +81,7 @@ def hundreds(mnist):
 def shelf(tmp_path_factory, hundreds):
     """A folder with all that the pages speak of."""
     folder = tmp_path_factory.mktemp("shelf")
-    shutil.copytree(ROOT / "examples" / "pictures", folder / "examples" / "pictures")
-    seven = Image.open(folder / "examples/pictures/seven.png")
+    seven = sample_picture("seven")
     for name in ("my_seven.jpg", "a.png", "b.png"):
         seven.save(folder / name)
     number = np.concatenate([image[0] for image in hundreds.test.images[:3].numpy()], axis=1)

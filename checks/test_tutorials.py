@@ -1,25 +1,69 @@
-"""The tutorials of the documentation run to their end, unchanged, on a few thousand images."""
+"""The tutorials' notebooks, as the pages offer them for download, run to their end in a kernel, on a few thousand images.
 
-import dataclasses
-import runpy
-import shutil
+In a folder of their own, first in English, then in Chinese, so that the second run finds what the first has left there.
+"""
+
+import ast
+import itertools
+import json
+import re
 from pathlib import Path
 
+import nbformat
 import pytest
+from nbclient import NotebookClient
+from notebooks import notebook
+from sphinx_gallery.gen_gallery import DEFAULT_GALLERY_CONF
 
+ROOT = Path(__file__).parents[1]
+
+TUTORIALS = sorted((ROOT / "examples" / "tutorials").glob("tutorial_*.py"))
+# Splits of a few thousand images, with 30 of each class where a tutorial takes hundreds.
+FEW = """
+import dataclasses
 import mnistkit
 from mnistkit.data import DigitDataset, Splits
+take, splits = DigitDataset.take_per_class, mnistkit.load_mnist()
+few = Splits(take(splits.train, 250), splits.validation[:500], splits.test[:1000])
+fashion = Splits(*(dataclasses.replace(part, name="fashion-mnist") for part in few))
+DigitDataset.take_per_class = lambda data, count, seed=0: take(data, min(count, 30), seed)
+mnistkit.load_mnist = lambda validation=5000: few
+mnistkit.load_dataset = lambda name, validation=5000: fashion
+"""
+CHINESE = re.compile(r"[\u4e00-\u9fff]")
 
-EXAMPLES = Path(__file__).parents[1] / "examples"
-TUTORIALS = sorted((EXAMPLES / "tutorials").glob("tutorial_*.py"))
+
+def cells(language, tutorial):
+    made = notebook(tutorial, ROOT / "docs", language, DEFAULT_GALLERY_CONF | {"pypandoc": False})
+    return nbformat.reads(json.dumps(made), as_version=4)
+
+
+def sources(made, kind):
+    return [cell.source for cell in made.cells if cell.cell_type == kind]
 
 
 @pytest.fixture
-def few(mnist, monkeypatch):
-    """Splits of a few thousand images, which give 30 of each class where a tutorial takes hundreds."""
-    take = DigitDataset.take_per_class
-    monkeypatch.setattr(DigitDataset, "take_per_class", lambda data, count, seed=0: take(data, min(count, 30), seed))
-    return Splits(take(mnist.train, 250), mnist.validation[:500], mnist.test[:1000])
+def run(tmp_path, monkeypatch):
+    """Run a notebook, after a cell that makes the data small, in a folder that is empty at first."""
+    monkeypatch.setenv("IPYTHONDIR", str(tmp_path / "ipython"))
+    (tmp_path / "work").mkdir()
+
+    def execute(made):
+        prepared = nbformat.NotebookNode(made | {"cells": [nbformat.v4.new_code_cell(FEW), *made.cells]})
+        place = {"metadata": {"path": str(tmp_path / "work")}}
+        NotebookClient(prepared, startup_timeout=300, timeout=300, resources=place).execute()
+
+    return execute
+
+
+def outputs(made):
+    return [output for cell in made.cells if cell.cell_type == "code" for output in cell.outputs]
+
+
+def is_a_picture(source):
+    """Whether a cell ends in a figure."""
+    last = ast.parse(source).body[-1]
+    return (isinstance(last, ast.Expr) and ast.unparse(last).startswith("plots.")) or source.endswith(".figure()")
 
 
 def test_there_are_five():
@@ -27,15 +71,41 @@ def test_there_are_five():
 
 
 @pytest.mark.parametrize("tutorial", TUTORIALS, ids=lambda path: path.stem)
-def test_a_tutorial_runs(tutorial, few, tmp_path, monkeypatch, capsys):
-    fashion = Splits(*(dataclasses.replace(part, name="fashion-mnist") for part in few))
-    monkeypatch.setattr(mnistkit, "load_mnist", lambda validation=5000: few)
-    monkeypatch.setattr(mnistkit, "load_dataset", lambda name, validation=5000: fashion)
-    shutil.copytree(EXAMPLES / "pictures", tmp_path / "pictures")
-    (tmp_path / "tutorials").mkdir()
-    monkeypatch.chdir(tmp_path / "tutorials")
-    runpy.run_path(str(tutorial))
-    printed = capsys.readouterr().out
-    assert "accuracy" in printed
-    # Nothing was measured as "not a number" but the softmax that is meant to be.
-    assert printed.lower().count("nan") == (2 if "2_dense" in tutorial.name else 0)
+def test_a_notebook_is_written_in_the_language_of_its_page_without_sphinx(tutorial):
+    english, chinese = cells("en", tutorial), cells("zh_CN", tutorial)
+    assert sources(english, "code") == sources(chinese, "code")
+    texts = sources(english, "markdown"), sources(chinese, "markdown")
+    assert not any(CHINESE.search(text) for text in texts[0])
+    assert all(CHINESE.search(text) for text in texts[1])
+    for text in itertools.chain(*texts):
+        assert not re.search(r":\w+:`|^\s*\.\. \w+::", text, re.MULTILINE), text
+
+
+@pytest.mark.parametrize("tutorial", TUTORIALS, ids=lambda path: path.stem)
+def test_a_notebook_runs_and_shows_its_figures_in_both_languages(tutorial, run):
+    for language in ("en", "zh_CN"):
+        made = cells(language, tutorial)
+        run(made)
+        for cell in made.cells:
+            if cell.cell_type == "code" and is_a_picture(cell.source):
+                assert "image/png" in cell.outputs[-1].data, cell.source
+        streams = [output for output in outputs(made) if output.output_type == "stream"]
+        assert {output.name for output in streams} == {"stdout"}
+        printed = "".join(output.text for output in streams)
+        assert "accuracy" in printed
+        # Nothing was measured as "not a number" but the softmax that is meant to be.
+        assert printed.lower().count("nan") == (2 if "2_dense" in tutorial.name else 0)
+
+
+def test_a_run_leaves_one_line_of_progress_in_a_saved_notebook(run):
+    made = nbformat.v4.new_notebook()
+    program = """
+from mnistkit import *
+train, validation, _ = load_mnist()
+Trainer(create_model("softmax_regression"), batch_size=25).fit(train, validation, epochs=3)
+"""
+    made.cells = [nbformat.v4.new_code_cell(program)]
+    run(made)
+    progress, history = outputs(made)
+    assert re.fullmatch(r"epoch 3/3  train_loss .*  val_accuracy \d+\.\d\d%  \d+\.\d s", progress.data["text/plain"])
+    assert "val_accuracy" in history.data["text/html"]

@@ -25,6 +25,7 @@ extensions = [
     "sphinx_gallery.gen_gallery",
     "draw",
     "measured",
+    "notebooks",
     "pictures",
     "tables",
 ]
@@ -98,7 +99,7 @@ sphinx_gallery_conf = {
     "filename_pattern": "tutorial_",
     "image_scrapers": ("gallery_figures.scrape",),
     "reset_modules": (),
-    "ignore_repr_types": r"matplotlib|pathlib",
+    "ignore_repr_types": r"matplotlib|NotebookFigure|pathlib",
     "capture_repr": ("_repr_html_",),
     "within_subsection_order": "FileNameSortKey",
     "show_signature": False,

@@ -1,4 +1,4 @@
-"""Draws the pictures in examples/pictures: digits as strokes of a pen on paper, off-centre, none of them from a data set.
+"""Draws the sample pictures of the package: digits as strokes of a pen on paper, off-centre, none of them from a data set.
 
 python examples/draw_pictures.py
 """
@@ -18,25 +18,28 @@ STROKES = {
 PAPER, INK = (247, 243, 232), (38, 46, 92)
 
 
-def draw(
-    strokes: list[list[tuple[int, int]]], size: tuple[int, int], corner: tuple[int, int], scale: float
-) -> Image.Image:
+def draw(size: tuple[int, int], *digits: tuple[str, tuple[int, int], float]) -> Image.Image:
+    """A sheet with digits: the name of each, its upper left corner, and its scale."""
     picture = Image.new("RGB", (4 * size[0], 4 * size[1]), PAPER)
-    pen, width = ImageDraw.Draw(picture), int(scale * 36)
-    for stroke in strokes:
-        points = [(4 * (corner[0] + scale * x), 4 * (corner[1] + scale * y)) for x, y in stroke]
-        pen.line(points, fill=INK, width=width, joint="curve")
-        for x, y in points:
-            pen.ellipse((x - width / 2, y - width / 2, x + width / 2, y + width / 2), fill=INK)
+    pen = ImageDraw.Draw(picture)
+    for name, corner, scale in digits:
+        width = int(scale * 36)
+        for stroke in STROKES[name]:
+            points = [(4 * (corner[0] + scale * x), 4 * (corner[1] + scale * y)) for x, y in stroke]
+            pen.line(points, fill=INK, width=width, joint="curve")
+            for x, y in points:
+                pen.ellipse((x - width / 2, y - width / 2, x + width / 2, y + width / 2), fill=INK)
     return picture.filter(ImageFilter.GaussianBlur(4)).resize(size, Image.Resampling.LANCZOS)
 
 
 def main() -> None:
-    folder = Path(__file__).parent / "pictures"
-    folder.mkdir(exist_ok=True)
-    draw(STROKES["seven"], (320, 240), (170, 40), 1.2).save(folder / "seven.png")
-    draw(STROKES["two"], (240, 320), (30, 150), 1.3).save(folder / "two.png")
-    draw(STROKES["four"], (300, 300), (60, 30), 1.1).save(folder / "four.png")
+    folder = Path(__file__).parents[1] / "src" / "mnistkit" / "imaging" / "samples"
+    draw((320, 240), ("seven", (170, 40), 1.2)).save(folder / "seven.png")
+    draw((240, 320), ("two", (30, 150), 1.3)).save(folder / "two.png")
+    draw((300, 300), ("four", (60, 30), 1.1)).save(folder / "four.png")
+    first = [("two", (50, 40), 0.7), ("four", (130, 36), 0.7), ("seven", (212, 42), 0.7)]
+    second = [("seven", (48, 170), 0.7), ("four", (134, 166), 0.7)]
+    draw((340, 280), *first, *second).save(folder / "numbers.png")
 
 
 if __name__ == "__main__":

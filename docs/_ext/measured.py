@@ -21,12 +21,16 @@ def figure(runs):
     return f"{mean:.2%} [{low:.2%}, {high:.2%}], n = {len(runs)}"
 
 
+def shown(name):
+    """The figure of this name; an ellipsis while there is none."""
+    results = json.loads(RESULTS.read_text(encoding="utf-8"))["results"]
+    return figure(results[name]) if name in results else "…"
+
+
 class Measured(SphinxRole):
     def run(self):
         self.env.note_dependency(str(RESULTS))
-        results = json.loads(RESULTS.read_text(encoding="utf-8"))["results"]
-        shown = figure(results[self.text]) if self.text in results else "…"
-        return [nodes.strong(self.rawtext, shown)], []
+        return [nodes.strong(self.rawtext, shown(self.text))], []
 
 
 def setup(app):

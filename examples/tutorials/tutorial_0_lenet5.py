@@ -15,7 +15,6 @@ most first projects fail: "the digits I wrote myself come out wrong, and I don't
 # end.
 
 import sys
-from pathlib import Path
 
 import numpy as np
 import torch
@@ -23,6 +22,7 @@ from PIL import Image
 
 from mnistkit import Checkpoint, Predictor, Trainer, create_model, evaluate, load_mnist, plots, seed_everything, summary
 from mnistkit.callbacks import ProgressBar
+from mnistkit.imaging import sample_picture
 from mnistkit.models import lenet5
 
 seed_everything(0)
@@ -88,15 +88,15 @@ plots.prediction_grid(test, report.predictions, rows=4, columns=8, wrong_only=Tr
 # Three pictures that are nothing like MNIST: dark ink on cream-coloured paper, in colour, of any size, the digit
 # anywhere. ``predict`` takes a path, bytes, a PIL image, an array or a tensor.
 
-pictures = sorted(Path("../pictures").glob("*.png"))
-for picture in pictures:
-    print(picture.name, predictor.predict(picture))
+pictures = {name: sample_picture(name) for name in ("two", "four", "seven")}
+for name, picture in pictures.items():
+    print(name, predictor.predict(picture))
 
 # %%
 # ``explain`` keeps every stage on the way from the picture to what the network saw. When an answer is wrong, look here
 # first.
 
-predictor.explain(pictures[1]).figure()
+predictor.explain(pictures["seven"]).figure()
 
 # %%
 # :doc:`/frames` goes through the stages one by one.

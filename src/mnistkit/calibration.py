@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass
 
 import numpy as np
 
+from mnistkit._core.json import plain
 from mnistkit._core.statistics import wilson_interval
 from mnistkit.errors import ConfigError, DataError
 from mnistkit.types import JsonValue
@@ -229,6 +230,10 @@ class Reliability:
         filled = [part for part in self.bins if part.count]
         count = sum(part.count for part in filled)
         return sum(part.count * abs(part.accuracy - part.confidence) for part in filled) / count
+
+    def to_json(self) -> dict[str, JsonValue]:
+        """As JSON can hold it; figures that an empty bin does not have are ``None``."""
+        return {"error": self.error, "bins": [plain(asdict(part)) for part in self.bins]}
 
 
 def reliability(confidences: np.ndarray, correct: np.ndarray, bins: int = 15) -> Reliability:

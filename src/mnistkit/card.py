@@ -56,6 +56,23 @@ class Card:
             "limits": self.limits,
         }
 
+    def summary(self) -> dict[str, str]:
+        """The main of it, in words: what it was trained on, its accuracies, licence and limits; ``""`` where nobody knows."""
+        accuracies = {
+            name: figures["accuracy"]
+            for name, figures in self.figures.items()
+            if isinstance(figures, dict) and "accuracy" in figures
+        }
+        name, count = self.data.get("name", ""), self.data.get("count")
+        return {
+            "trained on": f"{name}, {count:,} images" if isinstance(count, int) else str(name),
+            "accuracy": ", ".join(
+                f"{value:.2%} on {name}" for name, value in accuracies.items() if isinstance(value, float)
+            ),
+            "licence": self.licence,
+            "limits": self.limits,
+        }
+
     @classmethod
     def from_file(cls, content: CheckpointFile) -> Card:
         """What a checkpoint file says.

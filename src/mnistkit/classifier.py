@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from mnistkit._core import html
 from mnistkit.backends import BackendName, CompiledModel, compile_model
 from mnistkit.calibration import Calibration, fit_calibration
 from mnistkit.card import Card
@@ -203,6 +204,18 @@ class Classifier:
     def backend(self) -> BackendName:
         """What computes the network."""
         return "torch" if self.program is None else self.program.backend
+
+    def _repr_html_(self) -> str:
+        count, card = sum(p.numel() for p in self.network.parameters()), self.card
+        known = {
+            "network": f"{self.spec.name if self.spec else type(self.network).__name__}, {count:,} parameters",
+            "classes": f"{len(self.classes)}: {', '.join(self.classes)}",
+            "pictures": f"{'x'.join(map(str, self.preprocessing.input_shape))}, framing {self.preprocessing.framing!r}",
+            "calibrated": "yes" if self.calibration.acceptance else "no",
+            "on": f"{self.device}, {self.backend}",
+            **card.summary(),
+        }
+        return html.panel(type(self).__name__, html.facts(known))
 
     def on(self, device: str | torch.device | None = None, backend: BackendName | None = None) -> Classifier:
         """The same classifier on another device, or computed by another program.

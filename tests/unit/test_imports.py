@@ -35,7 +35,7 @@ FORBIDDEN = {"reading": {"training"}, "__main__": {"callbacks"}}
 PACKAGES = {
     "errors": set(),
     "types": set(),
-    "_core": {"numpy", "tqdm", "matplotlib"},
+    "_core": {"numpy", "PIL", "tqdm", "matplotlib", "IPython"},
     "imaging": {"numpy", "PIL", "cv2", "pillow_heif", "pypdfium2"},
     "calibration": {"numpy"},
     "reading": {"numpy", "PIL", "matplotlib", "pandas"},

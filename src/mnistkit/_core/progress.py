@@ -1,22 +1,51 @@
-"""How far long work is, on standard error: a bar in a terminal or a notebook, plain lines in a log or a pipe."""
+"""How far long work is: a bar in a terminal, one line below a notebook's cell, plain lines in a log or a pipe."""
 
 from __future__ import annotations
 
+import io
+import re
 import sys
 import time
 from types import TracebackType
-from typing import Self, TextIO
+from typing import TYPE_CHECKING, Self, TextIO
 
-from tqdm.auto import tqdm
+from tqdm import tqdm
 
-__all__ = ["Progress", "draws_bars", "write_line"]
+if TYPE_CHECKING:
+    from IPython.display import DisplayHandle
+
+__all__ = ["Progress", "progress_stream", "write_line"]
 
 _SECONDS_BETWEEN_LINES = 10.0
 
 
-def draws_bars(file: TextIO) -> bool:
-    """Whether a bar can be drawn there again and again."""
-    return file.isatty() or "ipykernel" in sys.modules
+class CellLine(io.StringIO):
+    """A terminal of one line below a notebook's cell; a notebook that is saved has the last that it showed."""
+
+    _handle: DisplayHandle | None = None
+
+    def isatty(self) -> bool:
+        """It can be drawn over again and again."""
+        return True
+
+    def write(self, text: str) -> int:
+        """Show the last line of the text; what is blank leaves the one that is there."""
+        from IPython.display import display
+
+        lines = [line for line in re.split(r"[\r\n]", text) if line.strip()]
+        if lines:
+            shown = {"text/plain": lines[-1]}
+            if self._handle is None:
+                self._handle = display(shown, raw=True, display_id=True)
+            else:
+                self._handle.update(shown, raw=True)
+        return len(text)
+
+
+def progress_stream() -> TextIO:
+    """Where progress goes unless somebody says so: a line of its own in a notebook, else standard error."""
+    shell = sys.modules["IPython"].get_ipython() if "ipykernel" in sys.modules else None
+    return sys.stderr if shell is None else CellLine()
 
 
 def write_line(line: str, file: TextIO) -> None:
@@ -35,8 +64,9 @@ class Progress:
     """
 
     def __init__(self, total: int, unit: str, *, shown: bool = True) -> None:
-        bar = shown and draws_bars(sys.stderr)
-        self._bar: tqdm[None] = tqdm(total=total, unit=f" {unit}", leave=False, file=sys.stderr, disable=not bar)
+        self._file = progress_stream()
+        bar = shown and self._file.isatty()
+        self._bar: tqdm[None] = tqdm(total=total, unit=f" {unit}", leave=False, file=self._file, disable=not bar)
         self._lines = shown and not bar
         self._total = total
         self._unit = unit

@@ -120,6 +120,8 @@ def several_axes(
     look = look_of(theme)
     try:
         from matplotlib.figure import Figure
+
+        from mnistkit._core.figure import NotebookFigure
     except ImportError as error:
         raise MissingExtraError("matplotlib", "plot", user) from error
     if axes is not None:
@@ -130,7 +132,7 @@ def several_axes(
         figure = given[0].figure.figure
         assert isinstance(figure, Figure)
         return figure, given[:count]
-    figure = Figure(figsize=size, dpi=_DPI, layout="constrained", facecolor=look.paper)
+    figure = NotebookFigure(figsize=size, dpi=_DPI, layout="constrained", facecolor=look.paper)
     rows = -(-count // columns)
     grid = np.ravel(figure.subplots(rows, columns, squeeze=False))
     for unused in grid[count:]:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import string
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Literal
 
+from mnistkit._core.json import plain
 from mnistkit.errors import ConfigError, unknown_name
 from mnistkit.imaging import Framing
+from mnistkit.types import JsonValue
 
 __all__ = ["DatasetInfo", "dataset_info", "list_datasets"]
 
@@ -57,6 +59,10 @@ class DatasetInfo:
     def folder(self) -> str:
         """The folder in which torchvision keeps the files."""
         return self.torchvision or "MNIST"
+
+    def to_json(self) -> dict[str, JsonValue]:
+        """As JSON can hold it."""
+        return {name: plain(value) for name, value in asdict(self).items()}
 
 
 def _emnist(part: str, title: str, classes: tuple[str, ...], first_label: int = 0) -> DatasetInfo:

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
+from mnistkit._core import html
 from mnistkit.data.arrays import as_images, as_labels, mean_and_std
 from mnistkit.data.labels import draw, renumber, stratified_counts
 from mnistkit.data.marks import image_marks
@@ -24,6 +25,9 @@ from mnistkit.types import SplitName
 __all__ = ["DIGITS", "DigitDataset", "Splits"]
 
 DIGITS = tuple("0123456789")
+
+# Classes of which a notebook sees an image.
+_SHOWN = 12
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -163,6 +167,20 @@ class DigitDataset(Dataset[tuple[Tensor, int]]):
     def __repr__(self) -> str:
         shape = "x".join(map(str, self.preprocessing.input_shape))
         return f"DigitDataset({self.name} {self.split}: {len(self):,} images of {shape}, {len(self.classes)} classes)"
+
+    def _repr_html_(self) -> str:
+        counts = np.bincount(self.labels.numpy(force=True), minlength=len(self.classes)).tolist()
+        first = [int((self.labels == label).nonzero()[0]) for label, count in enumerate(counts) if count][:_SHOWN]
+        pictures = (
+            html.picture(
+                self.images[at].permute(1, 2, 0).numpy(force=True),
+                f"an image of {self.classes[self.labels[at]]}",
+                side=48,
+                caption=f"{self.classes[self.labels[at]]:.12}: {counts[self.labels[at]]:,}",
+            )
+            for at in first
+        )
+        return html.panel(repr(self), html.facts({"source": self.source}), html.row(*pictures))
 
     @property
     def mean(self) -> tuple[float, ...]:

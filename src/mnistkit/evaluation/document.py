@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import base64
 from html import escape
 from importlib import resources
-from typing import Literal
 
-__all__ = ["cards", "document", "image_source"]
+__all__ = ["cards", "document"]
 
 
 def document(title: str, body: str) -> str:
@@ -40,8 +38,3 @@ def cards(*figures: tuple[str, str, str]) -> str:
         f'<div class="card"><span>{name}</span><b>{value}</b><span>{note}</span></div>' for value, name, note in figures
     ]
     return f'<div class="cards">{"".join(parts)}</div>'
-
-
-def image_source(file: bytes, kind: Literal["png", "jpeg"]) -> str:
-    """The content of a picture's file as an address."""
-    return f"data:image/{kind};base64,{base64.b64encode(file).decode()}"

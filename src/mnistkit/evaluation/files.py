@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Callable, Mapping
 from typing import TypeVar
 
@@ -13,7 +12,7 @@ from mnistkit._core.files import open_regular, write_atomically
 from mnistkit.errors import DataError
 from mnistkit.types import JsonValue, PathLike
 
-__all__ = ["plain", "read_json", "shortest", "write_json"]
+__all__ = ["read_json", "shortest", "write_json"]
 
 _VERSION = 1
 _T = TypeVar("_T")
@@ -58,17 +57,6 @@ def read_json(path: PathLike, kind: str, parse: Callable[[dict[str, JsonValue]],
 def _refuse_constant(name: str) -> None:
     # NaN and Infinity are no JSON, though Python reads them.
     raise ValueError(f"{name} is no number")
-
-
-def plain(value: object) -> JsonValue:
-    """As JSON can hold it; NaN, which it cannot, is null."""
-    if isinstance(value, Mapping):
-        return {str(name): plain(item) for name, item in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [plain(item) for item in value]
-    if isinstance(value, float):
-        return None if math.isnan(value) else value
-    return value  # type: ignore[return-value]  # a number, a string or nothing
 
 
 def shortest(values: np.ndarray) -> JsonValue:

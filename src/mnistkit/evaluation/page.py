@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING
 
 import PIL.Image
 
+from mnistkit._core.html import image_source
 from mnistkit.calibration import Reliability
 from mnistkit.data import DigitDataset
-from mnistkit.evaluation.document import cards, document, image_source
+from mnistkit.evaluation.document import cards, document
 from mnistkit.evaluation.figures import ClassFigures, ConfusedPair, Outcome, percent
 
 if TYPE_CHECKING:

@@ -12,9 +12,10 @@ import numpy as np
 import PIL.Image
 
 from mnistkit._core.files import write_atomically
+from mnistkit._core.json import plain
 from mnistkit._core.statistics import bootstrap_interval, wilson_interval
 from mnistkit.errors import DataError, ImageError
-from mnistkit.evaluation.files import plain, write_json
+from mnistkit.evaluation.files import write_json
 from mnistkit.imaging import load_image, shrink
 from mnistkit.reading import Predictor, Reading
 from mnistkit.types import ImageLike, JsonValue, PathLike

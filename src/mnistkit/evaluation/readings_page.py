@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 import PIL.Image
 
-from mnistkit.evaluation.document import cards, document, image_source
+from mnistkit._core.html import image_source
+from mnistkit.evaluation.document import cards, document
 from mnistkit.evaluation.figures import percent
 
 if TYPE_CHECKING:

@@ -7,18 +7,23 @@ from dataclasses import asdict, dataclass, field, replace
 
 import numpy as np
 
+from mnistkit._core import html
 from mnistkit._core.files import write_atomically
+from mnistkit._core.json import plain
 from mnistkit.calibration import Reliability
 from mnistkit.calibration import reliability as sort_into_bins
 from mnistkit.data import DigitDataset
 from mnistkit.errors import ConfigError, DataError
 from mnistkit.evaluation import figures
 from mnistkit.evaluation.figures import ClassFigures, ConfusedPair, Outcome, percent
-from mnistkit.evaluation.files import plain, read_json, shortest, write_json
+from mnistkit.evaluation.files import read_json, shortest, write_json
 from mnistkit.metrics import wilson_interval
 from mnistkit.types import JsonValue, PathLike
 
 __all__ = ["Report"]
+
+# Mistakes that a notebook sees.
+_SHOWN = 8
 
 
 @dataclass(frozen=True, eq=False)
@@ -166,11 +171,46 @@ class Report:
             f"{row.support:>7,}"
             for row in (*self.per_class, self.macro)
         ]
-        pairs = [
+        return "\n".join([*lines, "", f"most confused: {', '.join(self._confused()) or 'nothing'}"])
+
+    def _repr_html_(self) -> str:
+        low, high = self.interval
+        known = {
+            "accuracy": f"{self.accuracy:.2%}, 95 % interval {low:.2%} to {high:.2%}",
+            "wrong": f"{self.count - self.correct:,} of {self.count:,} images",
+            "loss": f"{self.loss:.4f}",
+            "calibration error": f"{self.reliability.error:.2%}",
+            "most confused": ", ".join(self._confused()),
+        }
+        head = ("class", "precision", "recall", "F1", "images")
+        rows = [
+            (row.name, percent(row.precision), percent(row.recall), percent(row.f1), f"{row.support:,}")
+            for row in (*self.per_class, self.macro)
+        ]
+        return html.panel(f"{self.model} on {self.data_name}", html.facts(known), self._worst(), html.table(head, rows))
+
+    def _worst(self) -> str:
+        """The mistakes that cost most, as pictures, where the data set is here."""
+        if self.data is None:
+            return ""
+        return html.row(
+            *(
+                html.picture(
+                    self.data.images[one.index].permute(1, 2, 0).numpy(force=True),
+                    f"image {one.index}",
+                    side=56,
+                    caption=f"{self.classes[one.label]:.12} as {self.classes[one.prediction]:.12}",
+                )
+                for one in self.mistakes[:_SHOWN]
+            )
+        )
+
+    def _confused(self) -> list[str]:
+        """The pairs that occur most often, in words."""
+        return [
             f"{self.classes[pair.label]} as {self.classes[pair.prediction]} ({pair.count:,})"
             for pair in self.confused_pairs[:5]
         ]
-        return "\n".join([*lines, "", f"most confused: {', '.join(pairs) or 'nothing'}"])
 
     def to_json(self) -> dict[str, JsonValue]:
         """Every figure as JSON can hold it, without those of each image; what does not exist is ``None``."""

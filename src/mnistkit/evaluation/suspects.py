@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 from mnistkit.errors import ConfigError, unknown_name
+from mnistkit.types import JsonValue
 
 __all__ = ["SuspectLabel", "suspect_labels"]
 
@@ -33,6 +34,10 @@ class SuspectLabel:
     def suggestion(self) -> int | None:
         """The guess where most people agree with it; ``None`` where they disagree with both or are divided."""
         return self.guess if self.votes_for_guess >= 3 else None
+
+    def to_json(self) -> dict[str, JsonValue]:
+        """As JSON can hold it."""
+        return {**asdict(self), "suggestion": self.suggestion}
 
 
 # The images of mturk/mnist_mturk.json (https://github.com/cleanlab/label-errors, commit 5457895e) with fewer than three

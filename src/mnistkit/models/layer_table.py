@@ -8,11 +8,15 @@ from dataclasses import asdict, dataclass
 import torch
 from torch import Tensor, nn
 
+from mnistkit._core import html
 from mnistkit.errors import ConfigError
 from mnistkit.models.network import evaluating
 from mnistkit.types import JsonValue
 
 __all__ = ["LayerSummary", "Summary", "summary"]
+
+
+_COLUMNS = ("layer", "output shape", "parameters", "MACs")
 
 
 @dataclass(frozen=True)
@@ -60,20 +64,28 @@ class Summary:
             "layers": [asdict(layer) | {"output_shape": list(layer.output_shape)} for layer in self.layers],
         }
 
-    def __str__(self) -> str:
-        rows = [("layer", "output shape", "parameters", "MACs")]
-        rows += [
+    def _rows(self) -> list[tuple[str, str, str, str]]:
+        rows = [
             (f"{layer.name} ({layer.kind})", _shape(layer.output_shape), f"{layer.parameters:,}", f"{layer.macs:,}")
             for layer in self.layers
         ]
-        rows.append(("total", "", f"{self.parameters:,}", f"{self.macs:,}"))
+        return [*rows, ("total", "", f"{self.parameters:,}", f"{self.macs:,}")]
+
+    @property
+    def _title(self) -> str:
+        return f"{self.model}, input {_shape(self.input_shape)}, {self.trainable:,} trainable parameters"
+
+    def _repr_html_(self) -> str:
+        return html.panel(self._title, html.table(_COLUMNS, self._rows()))
+
+    def __str__(self) -> str:
+        rows = [_COLUMNS, *self._rows()]
         widths = [max(len(row[column]) for row in rows) for column in range(4)]
         lines = [
             f"{a:<{widths[0]}}  {b:<{widths[1]}}  {c:>{widths[2]}}  {d:>{widths[3]}}".rstrip() for a, b, c, d in rows
         ]
         rule = "-" * max(map(len, lines))
-        title = f"{self.model}, input {_shape(self.input_shape)}, {self.trainable:,} trainable parameters"
-        return "\n".join([title, rule, lines[0], rule, *lines[1:-1], rule, lines[-1]])
+        return "\n".join([self._title, rule, lines[0], rule, *lines[1:-1], rule, lines[-1]])
 
 
 def summary(model: nn.Module, input_shape: tuple[int, ...] | None = None) -> Summary:

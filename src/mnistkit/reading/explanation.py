@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from mnistkit._core import html
 from mnistkit._core.style import Theme, dress, look_of, several_axes
 from mnistkit.reading.prediction import Prediction
+from mnistkit.types import JsonValue
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -38,6 +40,17 @@ class Explanation:
 
     prediction: Prediction
     stages: Mapping[str, np.ndarray] = field(repr=False)
+
+    def to_json(self) -> dict[str, JsonValue]:
+        """As JSON can hold it: the prediction, and the names of the stages without their pictures."""
+        return {"prediction": self.prediction.to_json(), "stages": list(self.stages)}
+
+    def _repr_html_(self) -> str:
+        pictures = (
+            html.picture(pixels, _TITLES[name], side=128, caption=" ".join(_TITLES[name].split()))
+            for name, pixels in self.stages.items()
+        )
+        return html.row(*pictures) + self.prediction._repr_html_()
 
     def figure(self, *, theme: Theme = "light") -> Figure:
         """The stages in a row, and the probabilities.

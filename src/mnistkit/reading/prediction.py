@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from mnistkit._core import html
 from mnistkit.types import JsonValue
 
 __all__ = ["Prediction"]
@@ -49,6 +50,11 @@ class Prediction:
             "classes": list(self.classes),
             "rejected": self.rejected,
         }
+
+    def _repr_html_(self) -> str:
+        answer = f"{self.name} ({self.confidence:.1%})" if self.rejected is None else f"rejected: {self.rejected}"
+        frame = html.picture(self.frame, f"what the model saw, read as {self.name}")
+        return html.panel(answer, html.row(frame, html.shares(self.top(5))))
 
     def __str__(self) -> str:
         if self.rejected is not None:

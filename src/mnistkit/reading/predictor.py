@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, BinaryIO, TypeVar, overload
 import numpy as np
 import PIL.Image
 
+from mnistkit._core import html
 from mnistkit.errors import BlankImageError, ConfigError, ImageError
 from mnistkit.imaging import Preprocessing, frame_image, frame_in_stages, images_in, load_for_frame, load_image
 from mnistkit.reading.again import look_again
@@ -89,6 +90,9 @@ class Predictor:
                 "'mnist' makes 1 (grey), 'resize' 1 or 3 (colour): give preprocessing= with the framing of training"
             )
         self.classifier = classifier
+
+    def _repr_html_(self) -> str:
+        return html.panel("Predictor", self.classifier._repr_html_())
 
     @classmethod
     def from_checkpoint(

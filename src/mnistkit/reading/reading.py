@@ -9,7 +9,10 @@ from decimal import Decimal
 from typing import TYPE_CHECKING
 
 import numpy as np
+import PIL.Image
+import PIL.ImageDraw
 
+from mnistkit._core import html
 from mnistkit._core.style import Theme, dress, look_of, one_axes
 from mnistkit.errors import MissingExtraError
 from mnistkit.reading.prediction import Prediction
@@ -208,6 +211,23 @@ class Reading:
             for one in self.characters
         ]
         return pd.DataFrame(rows, columns=columns)
+
+    def _repr_html_(self) -> str:
+        unsure = sum(digit.prediction.rejected is not None for digit in self.digits)
+        title = f"{len(self.digits):,} digits in {len(self.lines):,} lines"
+        known = {
+            "not sure enough": f"{unsure:,}, each a {UNSURE}" if unsure else "",
+            "turned": f"{self.turned}°" if self.turned else "",
+        }
+        page = PIL.Image.fromarray(self.picture).convert("RGB")
+        pen = PIL.ImageDraw.Draw(page)
+        for character in self.characters:
+            box = [edge / self.scale for edge in character.box]
+            pen.rectangle(box, outline=look_of("light").lines[0], width=max(1, round(max(page.size) / 400)))
+        picture = html.picture(np.asarray(page), str(self), side=400)
+        return html.panel(
+            title, html.row(picture, html.table(["lines"], [[line] for line in self.lines])), html.facts(known)
+        )
 
     def __str__(self) -> str:
         return "\n".join(self.lines)

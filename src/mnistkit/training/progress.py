@@ -1,16 +1,16 @@
-"""Progress on standard error: a bar in a terminal or a notebook, plain lines in a log or a pipe."""
+"""Progress of training: a bar in a terminal, one line below a notebook's cell, plain lines in a log or a pipe."""
 
 from __future__ import annotations
 
-import sys
 from typing import TYPE_CHECKING, TextIO
 
-from tqdm.auto import tqdm
+from tqdm import tqdm
 
-from mnistkit._core.progress import draws_bars, write_line
+from mnistkit._core.progress import progress_stream, write_line
 from mnistkit.errors import ConfigError
 from mnistkit.metrics import Evaluation, Sums
 from mnistkit.training.callback import Callback
+from mnistkit.training.state import figure_text
 
 if TYPE_CHECKING:
     from mnistkit.training.trainer import Trainer
@@ -23,8 +23,8 @@ class ProgressBar(Callback):
 
     Args:
         every: also write a line every so many steps, with the mean loss and the accuracy of those steps.
-        bar: whether to draw a bar; by default in a terminal or a notebook only.
-        file: where to; by default standard error.
+        bar: whether to draw a bar; by default in a terminal or below a notebook's cell only.
+        file: where to; by default standard error, and in a notebook one line, which takes the place of the one before it.
 
     Raises:
         ConfigError: if ``every`` is less than 1.
@@ -36,12 +36,14 @@ class ProgressBar(Callback):
         self.every = every
         self._wanted = bar
         self._file = file
+        self._stream: TextIO | None = None
         self._bar: tqdm[None] | None = None
         self._seconds = 0.0
         self._seen: Sums = {}
 
     def on_fit_start(self, trainer: Trainer) -> None:
         """Begin to count the time."""
+        self._stream = self._file or progress_stream()
         self._seconds = trainer.seconds
         self._seen = trainer.state.sums.state_dict()
         if trainer.precision.reason is not None:
@@ -78,11 +80,14 @@ class ProgressBar(Callback):
         self._close()
         if trainer.state.stop_reason is not None:
             self._write(trainer, f"stopped after {trainer.state.step} steps: {trainer.state.stop_reason}")
+        self._stream = None
 
     def _open(self, trainer: Trainer) -> None:
         self._close()
-        file, state = self._file or sys.stderr, trainer.state
-        wanted = self._wanted if self._wanted is not None else draws_bars(file)
+        state, stream = trainer.state, self._stream
+        if stream is None:
+            return
+        wanted = self._wanted if self._wanted is not None else stream.isatty()
         if wanted and trainer.world.is_main and state.epoch < state.epochs:
             self._bar = tqdm(
                 total=state.steps_in_epoch,
@@ -90,7 +95,7 @@ class ProgressBar(Callback):
                 desc=f"epoch {state.epoch + 1}/{state.epochs}",
                 unit="step",
                 leave=False,
-                file=file,
+                file=stream,
                 dynamic_ncols=True,
             )
 
@@ -100,8 +105,8 @@ class ProgressBar(Callback):
             self._bar = None
 
     def _write(self, trainer: Trainer, line: str) -> None:
-        if trainer.world.is_main:
-            write_line(line, self._file or sys.stderr)
+        if trainer.world.is_main and self._stream is not None:
+            write_line(line, self._stream)
 
 
 def _figures(result: Evaluation) -> str:
@@ -111,4 +116,4 @@ def _figures(result: Evaluation) -> str:
 
 
 def _figure(name: str, value: float) -> str:
-    return f"{name} {value:.2%}" if name.endswith("accuracy") else f"{name} {value:.4f}"
+    return f"{name} {figure_text(name, value)}"

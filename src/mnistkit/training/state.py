@@ -8,11 +8,24 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from mnistkit._core import html
+from mnistkit._core.json import plain
 from mnistkit.errors import ConfigError, DataError, unknown_name
 from mnistkit.metrics import Evaluation, MetricSums
-from mnistkit.types import PathLike
+from mnistkit.types import JsonValue, PathLike
 
-__all__ = ["History", "TrainState", "count_steps"]
+__all__ = ["History", "TrainState", "count_steps", "figure_text"]
+
+
+def figure_text(name: str, value: float) -> str:
+    """A figure of a run as text.
+
+    >>> figure_text("val_accuracy", 0.98765), figure_text("val_loss", 0.0434), figure_text("lr", 0.001), figure_text("step", 859)
+    ('98.77%', '0.0434', '0.001', '859')
+    """
+    if name.endswith("accuracy"):
+        return f"{value:.2%}"
+    return f"{value:g}" if name in {"epoch", "step", "lr"} else f"{value:.4f}"
 
 
 class History:
@@ -78,6 +91,14 @@ class History:
         if name not in self.columns:
             raise ConfigError(unknown_name("metric", name, self.columns))
         return [row[name] for row in self.rows if name in row]
+
+    def to_json(self) -> dict[str, JsonValue]:
+        """As JSON can hold it: a row for each epoch; NaN is ``None``."""
+        return {"epochs": plain(self.rows)}
+
+    def _repr_html_(self) -> str:
+        rows = [[figure_text(name, row[name]) if name in row else "" for name in self.columns] for row in self.rows]
+        return html.panel(f"{len(self):,} epochs", html.table(self.columns, rows))
 
     def __len__(self) -> int:
         return len(self.rows)

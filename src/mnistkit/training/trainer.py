@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from torch.optim.lr_scheduler import LRScheduler
 from typing_extensions import TypeVar  # typing's own has no default= before Python 3.13
 
+from mnistkit._core import html
 from mnistkit.classifier import Classifier
 from mnistkit.data import Augmentation, refuse_test_images
 from mnistkit.device import resolve_device
@@ -470,6 +471,21 @@ class Trainer(OwnHooks, Generic[M_co]):
         if not self.optimizers:
             raise ConfigError("there is no optimizer yet: fit() makes it, with the model in place")
         return next(iter(self.optimizers.values()))
+
+    def _repr_html_(self) -> str:
+        state, model = self.state, self.model
+        known = {
+            "model": f"{type(model).__name__}, {sum(p.numel() for p in model.parameters()):,} parameters",
+            "optimizer": ", ".join(type(one).__name__ for one in self.optimizers.values()),
+            "batch": f"{self.batch_size * self.accumulate:,} images",
+            "on": f"{self.device}, {self.precision.name}",
+            "trained": f"{state.epoch:,} of {state.epochs:,} epochs in {self.seconds:.0f} s"
+            if state.step
+            else "not yet",
+            "ended early": state.stop_reason,
+        }
+        history = state.history._repr_html_() if len(state.history) else ""
+        return html.panel(type(self).__name__, html.facts(known), history)
 
     @property
     def seconds(self) -> float:

@@ -2,8 +2,6 @@
 
 import io
 import re
-import sys
-import types
 
 import pytest
 
@@ -75,13 +73,6 @@ def test_whether_there_is_a_bar_can_be_said(train, file, bar, drawn):
     file = file()
     fit(train, None, ProgressBar(bar=bar, file=file), epochs=1)
     assert ("\r" in file.getvalue()) == drawn
-
-
-def test_a_notebook_gets_a_bar(train, monkeypatch):
-    monkeypatch.setitem(sys.modules, "ipykernel", types.ModuleType("ipykernel"))
-    file = io.StringIO()
-    fit(train, None, ProgressBar(file=file), epochs=1)
-    assert "\repoch 1/1:" in file.getvalue()
 
 
 def test_progress_goes_to_standard_error(train, capsys):
