@@ -56,7 +56,7 @@ plots.architecture(model)
 # original trains 20 epochs; for this page it is three. ``Checkpoint`` keeps the weights of the epoch that was best on the
 # *validation* images.
 
-checkpoint = Checkpoint("runs/tutorial-0")
+checkpoint = Checkpoint("runs/tutorial-0", overwrite=True)
 trainer = Trainer(model, lr=1e-3, batch_size=100, callbacks=[checkpoint, ProgressBar(every=100, file=sys.stdout)])
 history = trainer.fit(train, validation, epochs=3)
 

@@ -130,7 +130,11 @@ plots.prediction_grid(test, report.predictions, rows=4, columns=8, wrong_only=Tr
 # ``runs/tutorial-2/board``.
 
 train, validation, test = load_mnist()
-callbacks = [Checkpoint("runs/tutorial-2"), TensorBoardLogger("runs/tutorial-2/board"), ProgressBar(file=sys.stdout)]
+callbacks = [
+    Checkpoint("runs/tutorial-2", overwrite=True),
+    TensorBoardLogger("runs/tutorial-2/board"),
+    ProgressBar(file=sys.stdout),
+]
 first = Trainer(create_model("mlp"), lr=1e-3, batch_size=64, callbacks=callbacks)
 first.fit(train, validation, epochs=5)
 

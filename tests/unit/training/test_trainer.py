@@ -590,7 +590,9 @@ def test_what_belongs_to_a_step_says_so_outside_of_one(train):
 
 def test_a_subclass_takes_no_name_of_the_loop_s_own_by_chance(train):
     """Whatever it calls its own methods and attributes: the trainer has no private names to be met but those of notebooks."""
-    assert [name for name in vars(Trainer) if name.startswith("_") and not name.startswith(("__", "_Trainer__", "_repr_"))] == []
+    assert [
+        name for name in vars(Trainer) if name.startswith("_") and not name.startswith(("__", "_Trainer__", "_repr_"))
+    ] == []
     names = ["_step", "_loss", "_run", "_call", "_seed", "_group", "_loader", "_optimizer", "_batches", "_backward"]
     own = type("Own", (Trainer,), dict.fromkeys(names[::2], "a method"))(
         create_model("softmax_regression"), batch_size=10, progress=False
