@@ -10,6 +10,8 @@ import urllib.parse
 from collections.abc import Mapping
 from typing import cast
 
+import numpy as np
+
 from mnistkit.errors import ImageError
 from mnistkit.types import ImageLike
 
@@ -18,10 +20,18 @@ __all__ = ["image_in_bytes", "image_in_text", "picture_in", "shortened"]
 # Where a dictionary has its picture.
 _PICTURE_KEYS = ("composite", "image", "bytes", "path")
 # Two letters and more: "C:" is a disk.
-_ADDRESS = re.compile(r"[a-z][a-z0-9+.-]+://", re.IGNORECASE)
+_ADDRESS = re.compile(r"blob:|[a-z][a-z0-9+.-]+://", re.IGNORECASE)
+_OF_THE_WEB = (
+    "an address, and nothing is downloaded: give its content, as of urllib.request.urlopen(address).read(), or a path"
+)
+_INSTEAD = {
+    "blob:": "an address inside a browser, which alone can read it: send the content, such as canvas.toDataURL()",
+    "file://": "the address of a file: give its path, without file://",
+}
 _BASE64 = re.compile(r"[A-Za-z0-9+/_\s-]+={0,2}\s*")
 # Shorter text is a path; the smallest PNG has 90 letters.
 _SHORTEST = 64
+_IMAGE_DATA = {"width", "height", "data"}
 _LONGEST_SHOWN = 200
 # A data URL, and how base64 of PNG, JPEG, GIF, WebP, BMP and TIFF begins.
 _BEGINNINGS = (b"data:", b"iVBOR", b"/9j/", b"R0lGOD", b"UklGR", b"Qk", b"SUkq", b"TU0A")
@@ -52,22 +62,23 @@ def image_in_text(text: str) -> bytes | None:
             problem = "is empty, as that of a canvas without a size" if comma and not packed else "holds no image"
             raise ImageError(f"the data URL {shortened(text)} {problem}")
         return content
-    if _ADDRESS.match(text):
-        raise ImageError(
-            f"{shortened(text)} is an address, and nothing is downloaded: give its content, as in "
-            "urllib.request.urlopen(address).read(), or the path of a file"
-        )
+    if not text:
+        raise ImageError("got an empty text, expected the path of a file, a data URL or base64")
+    if address := _ADDRESS.match(text):
+        raise ImageError(f"{shortened(text)} is {_INSTEAD.get(address[0].lower(), _OF_THE_WEB)}")
     if len(text) < _SHORTEST or "\0" in text or os.path.lexists(text) or not _BASE64.fullmatch(text):
         return None
     return _decoded(text)
 
 
 def picture_in(fields: Mapping[str, object]) -> ImageLike:
-    """The picture in a dictionary, as Gradio's editor and Hugging Face's data sets give one.
+    """The picture in a dictionary, as Gradio's editor, Hugging Face's data sets and a canvas's ``getImageData`` give one.
 
     Raises:
-        ImageError: if there is none, or one and a mask drawn on it.
+        ImageError: if there is none, or one and a mask drawn on it, or not as many numbers as its size says.
     """
+    if fields.keys() >= _IMAGE_DATA:
+        return _image_data(fields)
     if fields.get("image") is not None and fields.get("mask") is not None:
         raise ImageError('the dictionary has an "image" and a "mask" that was drawn on it; give one of the two')
     found = next((fields[key] for key in _PICTURE_KEYS if fields.get(key) is not None), None)
@@ -79,6 +90,20 @@ def picture_in(fields: Mapping[str, object]) -> ImageLike:
         f"a dictionary with {', '.join(map(repr, fields)) or 'nothing in it'} holds no picture; expected one as "
         f"{', '.join(map(repr, _PICTURE_KEYS))}"
     )
+
+
+def _image_data(fields: Mapping[str, object]) -> np.ndarray:
+    """What ``getImageData`` gives: four numbers for each pixel, which JSON turns into a dictionary by place."""
+    data = fields["data"]
+    values = list(data.values()) if isinstance(data, Mapping) else data
+    try:
+        numbers = np.frombuffer(values, np.uint8) if isinstance(values, bytes) else np.asarray(values)
+        return numbers.reshape(int(str(fields["height"])), int(str(fields["width"])), 4)
+    except (TypeError, ValueError) as error:
+        raise ImageError(
+            f"a dictionary of {shortened(str(fields['width']))} x {shortened(str(fields['height']))} pixels does not hold four "
+            "numbers (red, green, blue, opacity) for each in its data"
+        ) from error
 
 
 def shortened(text: str) -> str:

@@ -6,6 +6,7 @@ import contextlib
 import io
 import math
 import os
+import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import BinaryIO, Literal, TypeVar, cast
 
@@ -19,7 +20,8 @@ from mnistkit.imaging.canonical import WORK_SIDE
 from mnistkit.imaging.encoded import image_in_bytes, image_in_text, picture_in, shortened
 from mnistkit.imaging.exif import hide_exif, turn_upright
 from mnistkit.imaging.folders import image_files
-from mnistkit.imaging.pixels import as_array, holds_numbers, pictures_in, to_numpy, to_uint8, white_of_integers
+from mnistkit.imaging.modes import to_8_bits, without_alpha
+from mnistkit.imaging.pixels import as_array, holds_numbers, pictures_in, to_numpy, to_uint8
 from mnistkit.types import ImageLike
 
 __all__ = ["MAX_PIXELS", "MAX_SIDE", "count_pages", "images_in", "load_for_frame", "load_image"]
@@ -34,10 +36,13 @@ MAX_SIDE = 40_000
 
 # A file object that cannot go back is read whole.
 _MAX_FILE = 2**28
-_ROWS = 256
 # Where Pillow keeps EXIF and XMP.
 _TURNED = frozenset({"exif", "Raw profile type exif", "xmp", "XML:com.adobe.xmp"})
 _JPEG = b"\xff\xd8\xff"
+_HEAD = 2000
+_SVG = re.compile(
+    rb"\s*(<\?xml[^>]*>\s*)?(<!--.*?-->\s*)*(<!DOCTYPE svg[^>]*>\s*)?<svg[\s>]", re.IGNORECASE | re.DOTALL
+)
 # The brands of HEIC files: the first box of ISO 23008-12, annex B.
 _HEIF_BRANDS = frozenset({b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1"})
 
@@ -105,7 +110,7 @@ def load_image(
             picture = picture.point([0, 255] * 128)
         # A PNG has nothing to turn it by but these entries.
         upright = picture if picture.format == "PNG" and _TURNED.isdisjoint(picture.info) else turn_upright(picture)
-        opaque = _without_alpha(_to_8_bits(upright))
+        opaque = without_alpha(to_8_bits(upright))
         return np.asarray(opaque.convert("L" if channels == 1 else "RGB"))
     except Exception as error:  # a PIL image may be decoded only here; see _opened
         raise ImageError(f"the image is damaged, or its file is closed: {_reason(error)}") from error
@@ -160,9 +165,10 @@ def _open(image: ImageLike, side: int | None, white: float | None, page: int | N
     numbers: object = as_array(image) if isinstance(image, (list, tuple)) else image  # of JSON
     if isinstance(numbers, np.ndarray) or hasattr(numbers, "detach"):
         return _from_array(to_numpy(numbers), tuple(getattr(numbers, "shape", ())), white)
+    hint = "; its numbers are those of .to_numpy()" if hasattr(image, "to_numpy") else ""
     raise ImageError(
         f"{type(image).__name__} is not a kind of image; expected a path, bytes, a binary file, a PIL image, an array or a "
-        "tensor"
+        f"tensor{hint}"
     )
 
 
@@ -173,7 +179,7 @@ def _encoded(image: ImageLike) -> tuple[str | os.PathLike[str] | BinaryIO, str] 
         content = None if os.path.lexists(image) else image_in_text(image)
         return (image if content is None else io.BytesIO(content)), image
     if isinstance(image, (bytes, bytearray, memoryview)):
-        return io.BytesIO(image_in_bytes(bytes(image))), f"this {type(image).__name__}"
+        return io.BytesIO(image_in_bytes(bytes(image))), "this content"
     if isinstance(image, os.PathLike):
         return image, os.fsdecode(image)
     if hasattr(image, "read"):
@@ -209,7 +215,7 @@ def _problem(error: Exception, name: str) -> str:
 
 
 def _decode_file(file: BinaryIO, side: int | None, page: int | None) -> PIL.Image.Image:
-    head = file.read(12)
+    head = file.read(_HEAD)
     file.seek(0)
     if head.startswith(documents.HEADS):
         picture = documents.open_page(file, page)
@@ -218,6 +224,8 @@ def _decode_file(file: BinaryIO, side: int | None, page: int | None) -> PIL.Imag
         return picture
     if page:
         documents.choose(1, page)
+    if _SVG.match(head):
+        raise ImageError("it is SVG, a drawing without pixels; save it as PNG, in a browser or with CairoSVG")
     if head[4:8] == b"ftyp" and head[8:12] in _HEIF_BRANDS:
         return _decode_heif(file)
     exif = None
@@ -292,40 +300,3 @@ def _from_array(array: np.ndarray, shape: tuple[int, ...], white: float | None) 
     _require_size(array.shape[1], array.shape[0])
     pixels = to_uint8(array, white)
     return PIL.Image.fromarray(pixels[:, :, 0] if pixels.ndim == 3 and pixels.shape[2] == 1 else pixels)
-
-
-def _to_8_bits(picture: PIL.Image.Image) -> PIL.Image.Image:
-    """Palette, 16-bit and float images in a form that has 8 bits a channel, alpha included."""
-    if picture.mode in {"P", "PA"}:
-        return picture.convert("RGBA")
-    if picture.mode.startswith("I") or picture.mode == "F":
-        values = np.asarray(picture)
-        low, high = float(values.min()), float(values.max())
-        if not math.isfinite(low) or not math.isfinite(high):
-            raise ValueError("it has pixels that are not numbers")
-        # TIFF has floats of every range.
-        white = white_of_integers(high) if picture.mode != "F" or high > 1 else 1
-        # A few rows at a time: in 64 bits a large picture takes a gigabyte.
-        rows = np.array_split(values, range(_ROWS, len(values), _ROWS))
-        scaled = [np.clip(part.astype(np.float64) * (255 / white), 0, 255).astype(np.uint8) for part in rows]
-        return PIL.Image.fromarray(np.concatenate(scaled))
-    if picture.mode not in {"1", "L", "LA", "RGB", "RGBA"}:
-        # A small "a" stands for colours multiplied by their opacity.
-        return picture.convert({"La": "LA", "RGBa": "RGBA"}.get(picture.mode, "RGB"))
-    if picture.mode in {"L", "RGB", "1"} and "transparency" in picture.info:
-        return picture.convert("RGBA")
-    return picture
-
-
-def _without_alpha(picture: PIL.Image.Image) -> PIL.Image.Image:
-    """On a background that the visible pixels stand out from: white under dark ink, black under light."""
-    if "A" not in picture.getbands():
-        return picture
-    alpha = np.asarray(picture.getchannel("A"))
-    if alpha.min() == 255:
-        return picture.convert("RGB")
-    grey = np.asarray(picture.convert("LA").getchannel("L"))
-    # einsum needs no room for the products.
-    visible = int(np.einsum("ij,ij->", grey, alpha, dtype=np.int64)) / max(int(alpha.sum(dtype=np.int64)), 1)
-    background = PIL.Image.new("RGBA", picture.size, (255, 255, 255, 255) if visible < 128 else (0, 0, 0, 255))
-    return PIL.Image.alpha_composite(background, picture.convert("RGBA")).convert("RGB")

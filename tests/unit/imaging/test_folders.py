@@ -2,6 +2,7 @@
 
 import base64
 import io
+import json
 import os
 import socket
 import urllib.parse
@@ -155,6 +156,8 @@ def test_which_number_is_white_can_be_said():
 
 def test_what_the_web_sends(png, digits):
     text = base64.b64encode(png).decode()
+    # As getImageData gives it: red, green, blue and opacity of each pixel.
+    canvas = np.dstack([digits[0]] * 3 + [np.full_like(digits[0], 255)]).ravel().tolist()
     for sent in (
         f"data:image/png;base64,{text}",
         f"data:image/png;base64,{urllib.parse.quote(text)}",
@@ -170,6 +173,9 @@ def test_what_the_web_sends(png, digits):
         {"image": PIL.Image.fromarray(digits[0])},
         {"bytes": png, "path": None},
         {"image": {"bytes": png, "path": "gone.png"}, "label": 7},
+        {"width": 28, "height": 28, "data": canvas},
+        {"width": 28, "height": 28, "data": bytes(canvas)},
+        json.loads(json.dumps({"width": 28, "height": 28, "data": dict(enumerate(canvas))})),
     ):
         np.testing.assert_array_equal(load_image(sent), digits[0])
 
@@ -177,8 +183,11 @@ def test_what_the_web_sends(png, digits):
 @pytest.mark.parametrize(
     ("sent", "message"),
     [
-        ("https://example.com/seven.png", r"is an address, and nothing is downloaded: give its content, as in urllib"),
-        ("file:///tmp/seven.png", "is an address"),
+        ("https://example.com/seven.png", r"is an address, and nothing is downloaded: give its content, as of urllib"),
+        ("file:///tmp/seven.png", "is the address of a file: give its path"),
+        ("blob:http://localhost/1a2b", r"inside a browser.*canvas\.toDataURL"),
+        ("", "an empty text"),
+        ("data:image/svg+xml,%3Csvg xmlns=%22http://www.w3.org/2000/svg%22/%3E", "it is SVG, a drawing without pixels"),
         ("s3://bucket/seven.png", "is an address"),
         ("data:,", "the data URL data:, is empty, as that of a canvas"),
         ("data:image/png;base64,###", "the data URL .* holds no image"),
@@ -186,6 +195,8 @@ def test_what_the_web_sends(png, digits):
         ({}, "a dictionary with nothing in it holds no picture; expected one as 'composite'"),
         ({"composite": None, "label": 3}, "a dictionary with 'composite', 'label' holds no picture"),
         ({"image": {"image": {"image": 3}}}, "holds no picture"),
+        ({"width": 28, "height": 28, "data": [0, 0, 0, 255]}, "28 x 28 pixels does not hold four numbers"),
+        ({"width": None, "height": -1, "data": None}, "None x -1 pixels does not hold four numbers"),
         ({"image": np.zeros((3, 3)), "mask": np.zeros((3, 3))}, 'an "image" and a "mask"'),
     ],
 )

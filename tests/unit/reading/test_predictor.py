@@ -206,9 +206,9 @@ def test_a_blank_image_is_refused_as_such(reader, seven):
     [
         (None, "NoneType is not a kind of image"),
         (7, "int is not a kind of image"),
-        (memoryview(b"abc"), "this memoryview is not an image"),
+        (memoryview(b"abc"), "this content is not an image"),
         ("missing.png", "there is no image file missing.png"),
-        (b"seven", "this bytes is not an image"),
+        (b"seven", "this content is not an image"),
         (
             torch.zeros(3, 28, 28),
             r"shape \(3, 28, 28\) may be 3 pictures, or one of 3 channels; write tensor\[:, None\]",
