@@ -8,7 +8,7 @@ from sphinx.util.docutils import SphinxDirective
 
 from mnistkit import Classifier, create_model, summary
 from mnistkit.data import dataset_info, list_datasets
-from mnistkit.models import list_models, model_factory
+from mnistkit.models import list_models, model_factory, model_spec
 from mnistkit.training import Callback
 from mnistkit.training.callback import HOOKS
 
@@ -36,8 +36,9 @@ class ModelTable(Table):
         shipped = map(Classifier.pretrained, Classifier.list_pretrained())
         measured = {model: figure(results[row]) for model, row in MEASURED.items() if row in results}
         for classifier in shipped:
-            test = classifier.card.figures["mnist test"]
-            measured[classifier.spec.name] = figure([[test["correct"], test["count"]]])
+            if classifier.spec == model_spec(create_model(classifier.spec.name)):
+                test = classifier.card.figures["mnist test"]
+                measured.setdefault(classifier.spec.name, figure([[test["correct"], test["count"]]]))
         rows = []
         for name in list_models():
             layers = inspect.getdoc(model_factory(name)).splitlines()[0].rstrip(".")

@@ -101,6 +101,7 @@ _MODULES = {
     "synthetic",
     "training",
     "types",
+    "zoo",
 }
 
 __all__ = sorted(_HOMES)

@@ -18,20 +18,14 @@ from mnistkit.card import Card
 from mnistkit.checkpoint import CheckpointFile, read_checkpoint, write_checkpoint
 from mnistkit.data import DIGITS, Augmentation, DigitDataset, TensorLoader, refuse_test_images, require_dataset
 from mnistkit.device import resolve_device
-from mnistkit.errors import (
-    CheckpointMismatchError,
-    ConfigError,
-    unknown_name,
-)
+from mnistkit.errors import CheckpointMismatchError, ConfigError
 from mnistkit.export import write_export
 from mnistkit.imaging import Preprocessing
-from mnistkit.models import ModelSpec, model_spec
+from mnistkit.models import ModelSpec, list_pretrained, model_spec, pretrained_file
 from mnistkit.models.network import BATCH, as_frames, forward, model_device, require_logits
 from mnistkit.types import ExportFormat, PathLike
 
 __all__ = ["Classifier"]
-
-_PRETRAINED = resources.files("mnistkit.models") / "weights"
 
 
 @dataclass(frozen=True, eq=False)
@@ -137,7 +131,8 @@ class Classifier:
         """A classifier from the package.
 
         Args:
-            name: ``"handwriting"``: pictures of digits as people write, draw, scan and photograph them.
+            name: ``"handwriting"``: pictures of digits as people write, draw, scan and photograph them; or one of the
+                :doc:`model zoo </zoo>`, which have seen MNIST's images only, see :meth:`list_pretrained`.
             device: see :func:`mnistkit.resolve_device`.
             backend: as for :meth:`on`.
 
@@ -145,9 +140,7 @@ class Classifier:
             ConfigError: for an unknown name, device or backend.
             MissingExtraError: for a backend that is not installed.
         """
-        if name not in cls.list_pretrained():
-            raise ConfigError(unknown_name("weights", name, cls.list_pretrained()))
-        with resources.as_file(_PRETRAINED / f"{name}.safetensors") as path:
+        with resources.as_file(pretrained_file(name)) as path:
             return cls.load(path, device=device, backend=backend)
 
     @staticmethod
@@ -157,14 +150,27 @@ class Classifier:
         >>> Classifier.list_pretrained()
         ['handwriting']
         """
-        files = (file.name for file in _PRETRAINED.iterdir())
-        return sorted(name.removesuffix(".safetensors") for name in files if name.endswith(".safetensors"))
+        return list_pretrained()
 
-    def save(self, path: PathLike) -> None:
-        """Write a model file, from which :meth:`load` makes the same again; a WriteError leaves an earlier one intact."""
-        card = self.card
+    def save(self, path: PathLike, *, half: bool = False) -> None:
+        """Write a model file, from which :meth:`load` makes the same again; a WriteError leaves an earlier one intact.
+
+        Args:
+            path: the file.
+            half: write the weights as 16-bit floats, in half the room. What is loaded from there computes in 32 bits as
+                before, with weights rounded to three digits: measure that, before a card says what it can.
+
+        Raises:
+            CheckpointFormatError: for weights that are not finite, or too large for 16 bits (65,504).
+            WriteError: if the file cannot be written.
+        """
+        card, weights = self.card, self.network.state_dict()
+        if half:
+            weights = {
+                name: tensor.half() if tensor.is_floating_point() else tensor for name, tensor in weights.items()
+            }
         content = CheckpointFile(
-            weights=self.network.state_dict(),
+            weights=weights,
             spec=self.spec,
             preprocessing=self.preprocessing,
             classes=self.classes,

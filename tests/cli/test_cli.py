@@ -675,6 +675,20 @@ def test_a_missing_picture_is_named(run, trained, tmp_path):
 # ---- models, datasets, info -------------------------------------------------------------------------------------------
 
 
+def test_models_zoo_says_of_the_weights_that_ship_what_they_can_and_what_they_cost(run, run_json):
+    rows = {row["name"]: row for row in run_json("models", "--zoo")["zoo"]}
+    assert rows.keys() == set(mnistkit.Classifier.list_pretrained())
+    assert (rows["handwriting"]["parameters"], rows["handwriting"]["correct"]) == (194_042, 9_953)
+    assert all(row["microseconds"] > 0 for row in rows.values())
+    code, output, _ = run("models", "hand*", "--zoo")
+    assert code == 0
+    assert len(output.splitlines()) == 2
+    assert output.splitlines()[1].split()[:6] == ["handwriting", "99.53%", "99.38%", "to", "99.65%", "194,042"]
+    code, _, error = run("models", "--zoo", "handwritting")
+    assert code == 2
+    assert "unknown weights 'handwritting'; did you mean 'handwriting'?" in error
+
+
 def test_models_shows_parameters_and_multiplications(run, run_json):
     rows = run_json("models", "lenet*")["models"]
     assert [(row["name"], row["parameters"]) for row in rows] == [

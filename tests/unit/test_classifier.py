@@ -74,6 +74,30 @@ def same(one, other):
 # ---- files -------------------------------------------------------------------------------------------------------------
 
 
+def test_half_a_file_holds_the_same_but_for_rounded_weights(trained, mnist, tmp_path):
+    trained.save(tmp_path / "whole.safetensors")
+    trained.save(tmp_path / "half.safetensors", half=True)
+    sizes = [(tmp_path / f"{name}.safetensors").stat().st_size for name in ("whole", "half")]
+    assert sizes[0] - sizes[1] == pytest.approx(2 * 61_706, abs=1000)
+    loaded = Classifier.load(tmp_path / "half.safetensors", device="cpu")
+    for weight, rounded in zip(trained.network.parameters(), loaded.network.parameters(), strict=True):
+        assert rounded.dtype == torch.float32
+        assert torch.equal(rounded, weight.half().float())
+    assert same(dataclasses.replace(loaded, network=trained.network), trained)
+    images = mnist.test.images[:300]
+    np.testing.assert_allclose(loaded.logits(images), trained.logits(images), atol=0.05)
+
+
+def test_weights_too_large_for_half_a_file_are_refused(trained, tmp_path):
+    large = copy.deepcopy(trained)
+    with torch.no_grad():
+        large.network.fc[0].bias[0] = 70_000.0
+    large.save(tmp_path / "large.safetensors")
+    with pytest.raises(CheckpointFormatError, match=r"NaN or infinity in fc\.0\.bias"):
+        large.save(tmp_path / "half.safetensors", half=True)
+    assert not (tmp_path / "half.safetensors").exists()
+
+
 def test_load_calibrate_save_load_loses_nothing(trained, mnist, tmp_path):
     trained.save(tmp_path / "trained.safetensors")
     loaded = Classifier.load(tmp_path / "trained.safetensors", device="cpu")

@@ -23,7 +23,7 @@ LEVELS = [
     {"classifier", "finder"},
     {"training"},
     {"callbacks", "reading"},
-    {"interpret", "evaluation", "recipes", "sklearn"},
+    {"interpret", "evaluation", "recipes", "sklearn", "zoo"},
     {"plots"},
     {"cli"},
     {"__main__"},

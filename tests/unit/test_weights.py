@@ -5,9 +5,10 @@ import pytest
 
 from mnistkit import Augment, Classifier, Predictor, evaluate
 from mnistkit.calibration import expected_calibration_error
-from mnistkit.classifier import _PRETRAINED as WEIGHTS
 from mnistkit.errors import ConfigError, SplitLeakError
 from mnistkit.metrics import wilson_interval
+from mnistkit.models import list_pretrained, pretrained_file
+from mnistkit.recipes import get_recipe
 from mnistkit.synthetic import draw_distractors
 
 
@@ -21,16 +22,32 @@ def card(shipped):
     return shipped.card
 
 
-def test_the_weights_take_less_than_4_megabytes():
-    files = [file for file in WEIGHTS.iterdir() if file.is_file()]
-    assert [file.name for file in files] == ["handwriting.safetensors"]
-    assert sum(len(file.read_bytes()) for file in files) < 4_000_000
+def test_the_weights_take_less_than_4_megabytes_and_those_of_the_zoo_less_than_2():
+    sizes = {name: len(pretrained_file(name).read_bytes()) for name in list_pretrained()}
+    assert sum(sizes.values()) < 4_000_000
+    assert sum(sizes.values()) - sizes["handwriting"] < 2_000_000
 
 
-def test_every_name_can_be_loaded():
-    assert Classifier.list_pretrained() == ["handwriting"]
-    for name in Classifier.list_pretrained():
-        assert Classifier.pretrained(name).classes == tuple("0123456789")
+ZOO = [name for name in list_pretrained() if name != "handwriting"]  # whose figure is a check of the second tier
+
+
+@pytest.mark.parametrize("name", ZOO)
+def test_a_network_of_the_zoo_gets_as_many_test_images_right_as_its_card_says(name, mnist):
+    classifier = Classifier.pretrained(name, device="cpu")
+    figures = classifier.card.figures["mnist test"]
+    assert evaluate(classifier, mnist.test).correct == figures["correct"]
+    assert figures["interval"] == list(wilson_interval(figures["correct"], len(mnist.test)))
+
+
+@pytest.mark.parametrize("name", ZOO)
+def test_the_card_of_a_network_of_the_zoo_says_how_to_make_it_again(name):
+    card = Classifier.pretrained(name, device="cpu").card
+    assert card.recipe["command"] == f"mnistkit train --recipe {name} --seed 0"
+    assert get_recipe(name).model == Classifier.pretrained(name, device="cpu").spec.name
+    assert (card.data["name"], card.data["count"], card.data["split"]) == ("mnist", 55_000, "train")
+    assert card.seconds > 0
+    assert card.limits
+    assert "MIT" in card.licence
 
 
 def test_unknown_weights_get_a_suggestion():

@@ -102,6 +102,9 @@ def _parser() -> argparse.ArgumentParser:
 
     models = _add(commands, "models", reports.models, "list the models")
     models.add_argument("pattern", nargs="?", default="*", help="such as 'lenet*'")
+    models.add_argument(
+        "--zoo", action="store_true", help="the trained networks that ship: how good, how large, how fast"
+    )
     _add(commands, "datasets", reports.datasets, "list the data sets")
     _add(commands, "recipes", reports.recipes, "list the recipes of `mnistkit train`")
     info = _add(commands, "info", reports.info, "say what a checkpoint holds")

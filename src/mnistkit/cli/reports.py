@@ -119,7 +119,10 @@ def _refuse_seen_images(
 
 
 def models(options: argparse.Namespace) -> None:
-    """List the models."""
+    """List the models, or the trained networks that ship."""
+    if options.zoo:
+        _zoo(options)
+        return
     from mnistkit.models import create_model, list_models, model_factory, summary
 
     rows: list[dict[str, object]] = []
@@ -134,6 +137,22 @@ def models(options: argparse.Namespace) -> None:
         say(f"{'name':<20}{'parameters':>12}{'MACs':>12}")
         for row in rows:
             say(f"{row['name']:<20}{row['parameters']:>12,}{row['macs']:>12,}\n    {row['description']}")
+
+
+def _zoo(options: argparse.Namespace) -> None:
+    from mnistkit.zoo import list_zoo
+
+    entries = list_zoo(options.pattern)
+    print_json(options, {"zoo": [entry.to_json() for entry in entries]})
+    if not options.json:
+        titles = ("name", "accuracy", "95 % interval", "parameters", "MACs", "microseconds", "kB")
+        say("{:<16}{:>9}{:>20}{:>12}{:>12}{:>14}{:>8}".format(*titles))
+        for entry in entries:
+            low, high = entry.interval
+            say(
+                f"{entry.name:<16}{entry.accuracy:>9.2%}{f'{low:.2%} to {high:.2%}':>20}{entry.parameters:>12,}"
+                f"{entry.macs:>12,}{entry.microseconds:>14.0f}{entry.kilobytes:>8.0f}"
+            )
 
 
 def datasets(options: argparse.Namespace) -> None:
@@ -169,9 +188,9 @@ def recipes(options: argparse.Namespace) -> None:
     known = [get_recipe(name) for name in list_recipes()]
     print_json(options, {"recipes": [recipe.describe() for recipe in known]})
     if not options.json:
-        say(f"{'name':<12}{'model':<12}{'data set':<16}{'epochs':>6}")
+        say(f"{'name':<16}{'model':<20}{'data set':<16}{'epochs':>6}")
         for recipe in known:
-            say(f"{recipe.name:<12}{recipe.model:<12}{recipe.dataset:<16}{recipe.epochs:>6g}\n    {recipe.title}")
+            say(f"{recipe.name:<16}{recipe.model:<20}{recipe.dataset:<16}{recipe.epochs:>6g}\n    {recipe.title}")
 
 
 def info(options: argparse.Namespace) -> None:

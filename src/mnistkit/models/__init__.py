@@ -25,9 +25,12 @@ from mnistkit.models.network import evaluating as evaluating
 from mnistkit.models.network import forward as forward
 from mnistkit.models.network import model_device as model_device
 from mnistkit.models.network import require_logits as require_logits
+from mnistkit.models.pretrained import list_pretrained as list_pretrained
+from mnistkit.models.pretrained import pretrained_file as pretrained_file
 from mnistkit.models.registry import ModelSpec as ModelSpec
 from mnistkit.models.registry import create_model as create_model
 from mnistkit.models.registry import list_models as list_models
 from mnistkit.models.registry import model_factory as model_factory
 from mnistkit.models.registry import model_spec as model_spec
 from mnistkit.models.registry import register_model as register_model
+from mnistkit.models.separable import separable_cnn as separable_cnn

@@ -21,6 +21,7 @@ from mnistkit.models import (
     lenet5,
     list_models,
     mlp,
+    separable_cnn,
     softmax_regression,
 )
 
@@ -72,6 +73,9 @@ def test_a_maximum_is_taken_before_an_activation_that_never_decreases_and_after_
         (lambda: fast_cnn(maps=(32, 64), hidden=512), 32 * 38 + 64 * 290 + 512 * 1026 + 5130),
         (lambda: fast_cnn(channels=3, image_size=32), 105_498 + 2 * 576),
         (lambda: handwriting_cnn(channels=3, image_size=32), 194_042 + 2 * 400 + 7 * 960),
+        (lambda: separable_cnn(), 958),
+        (lambda: separable_cnn(channels=3, image_size=32), 958 + 2 * 150 + 16 * (4 * 4 - 3 * 3)),
+        (lambda: separable_cnn(first=16, stages=((24,), (40, 48, 64))), 9_498),
         (lambda: handwriting_cnn(width=2), 25 + 4 * 9 + 4 * 4 * 9 + 6 * 4 * 9 + 6 * 6 * 9 + 2 * 21 + 54 * 10 + 10),
     ],
 )
@@ -86,6 +90,8 @@ def test_no_two_linear_maps_collapse_into_one_and_no_softmax_ends_it(name):
         for module in create_model(name).modules()
         if not any(module.children())
         and not isinstance(module, (nn.Dropout, nn.AvgPool2d, nn.MaxPool2d, nn.BatchNorm1d, nn.BatchNorm2d))
+        # With what mixes the maps that it filters it is one linear map, of fewer weights than that has in one piece.
+        and not (isinstance(module, nn.Conv2d) and module.groups == module.out_channels > 1)
     ]
     linear = [isinstance(module, (nn.Linear, nn.Conv2d)) for module in kinds]
     assert linear[0]
@@ -195,6 +201,22 @@ def test_handwriting_cnn_normalises_before_each_activation_and_after_the_first_p
     torch.testing.assert_close(model(images), model.fc[-1](x.flatten(1)))
 
 
+def test_separable_cnn_filters_each_map_mixes_them_and_weighs_what_is_left_place_by_place():
+    model = separable_cnn(first=4, stages=((6, 5), (7,))).eval()
+    (first, *pairs, last), norms = _layers(model, nn.Conv2d), _layers(model, nn.BatchNorm2d)
+    for norm in norms:
+        norm.running_mean.normal_()
+        norm.running_var.uniform_(0.5, 2)
+    images = torch.randn(3, 1, 28, 28)
+    x = F.relu(norms[0](F.conv2d(images, first.weight, stride=2, padding=2)))
+    for number in range(3):
+        alone, mixing = pairs[2 * number : 2 * number + 2]
+        x = F.relu(norms[number + 1](F.conv2d(F.conv2d(x, alone.weight, padding=1, groups=x.shape[1]), mixing.weight)))
+        x = F.max_pool2d(x, 2) if number > 0 else x
+    assert x.shape == (3, 7, 3, 3)
+    torch.testing.assert_close(model(images), model.fc[0]((x * last.weight[:, 0]).sum((2, 3))))
+
+
 def test_fast_cnn_sees_the_middle_of_the_image_only():
     model = fast_cnn().eval()
     images = torch.randn(3, 1, 28, 28)
@@ -263,6 +285,16 @@ def test_factories_return_the_class_that_they_promise():
         ("fast_cnn", {"maps": (16, 0)}, r"^maps\[1\] is 0, expected a whole number from 1$"),
         ("fast_cnn", {"hidden": 0}, r"^hidden is 0, expected a whole number from 1$"),
         ("fast_cnn", {"image_size": 11}, r"^images of shape \(1, 11, 11\) are too small for these layers"),
+        ("separable_cnn", {"stages": (12, 16, 20)}, r"^stages is \(12, 16, 20\), expected a tuple of two$"),
+        (
+            "separable_cnn",
+            {"stages": (12, 16)},
+            r"^stages\[0\] is 12, expected a tuple of at least one number of maps$",
+        ),
+        ("separable_cnn", {"stages": ((12,), ())}, r"^stages\[1\] is \(\), expected a tuple of at least one number"),
+        ("separable_cnn", {"stages": ((12,), (8, 0))}, r"^stages\[1\] is 0, expected a whole number from 1$"),
+        ("separable_cnn", {"first": 0}, r"^first is 0, expected a whole number from 1$"),
+        ("separable_cnn", {"image_size": 6}, r"^images of shape \(1, 6, 6\) are too small for these layers"),
         ("handwriting_cnn", {"width": 31}, r"^width is 31, expected an even number: the first convolution has half"),
         ("handwriting_cnn", {"width": 0}, r"^width is 0, expected a whole number from 1$"),
         ("handwriting_cnn", {"dropout": 1.1}, r"^dropout is 1\.1, expected a number from 0 to 1$"),

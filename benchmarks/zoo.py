@@ -1,0 +1,254 @@
+"""Trains the networks of the model zoo, measures them, puts them into the package, and writes docs/zoo.md.
+
+    python benchmarks/zoo.py train FOLDER --seeds 3
+    python benchmarks/zoo.py test FOLDER
+    python benchmarks/zoo.py page
+
+`train` trains each recipe of the zoo with each seed on 55,000 images, without reading the test images, and keeps what it gets
+of 5,000 validation images in benchmarks/results/zoo.json, which is committed then. It goes on with runs that are in FOLDER.
+`test` rounds the weights of each run to 16 bits, as they ship, and looks at the test images once: a run that was looked at is
+not looked at again, and the file says when that was. The weights of seed 0 go into the package, calibrated on the validation
+images. `harder` measures these on changed images, and `--wild FOLDER` on photos and drawings; nothing is chosen by it. `page`
+compares every two neighbours image by image, and writes the tables. `--only NAME ...` does any of it for some recipes.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import datetime
+import statistics
+import tempfile
+from collections.abc import Iterator
+from dataclasses import replace
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+
+import kept as keeping
+from kept import ROOT
+from mnistkit import Classifier, DigitDataset, Predictor, compare, evaluate, load_mnist, robustness
+from mnistkit.data import Splits
+from mnistkit.evaluation import Report
+from mnistkit.metrics import wilson_interval
+from mnistkit.models import pretrained_file
+from mnistkit.recipes import get_recipe
+from mnistkit.zoo import list_zoo
+
+FILE = "zoo.json"
+PAGE = ROOT / "docs" / "zoo.md"
+WEIGHTS = ROOT / "src" / "mnistkit" / "models" / "weights"
+NAMES = ["separable-1k", "separable-10k", "lenet5", "fast-99.0", "fast-99.4"]
+SHIPPED_SEED = 0
+LICENCE = "MIT; MNIST's images are CC BY-SA 3.0"
+LIMITS = (
+    "Made for MNIST's own images: 28x28, one digit, upright, in the middle. Of photos, scans and drawings it reads fewer than "
+    "the weights called handwriting do, and it was never taught what is no digit."
+)
+EPSILON = 0.1
+
+
+def train(kept: dict[str, Any], names: list[str], seeds: int, folder: Path) -> None:
+    """Train what is not kept yet."""
+    for seed in range(seeds):
+        for name in names:
+            runs = kept["results"].setdefault(name, {})
+            if str(seed) in runs:
+                continue
+            data = load_mnist()
+            # Without test images the validation images judge.
+            blind = Splits(data.train, data.validation, data.test[:0])
+            result = get_recipe(name).run(seed, data=blind, folder=folder / f"{name}-{seed}", resume=True)
+            print(result, flush=True)
+            runs[str(seed)] = {
+                "validation": [result.evaluation.correct, result.evaluation.count],
+                "seconds": result.seconds,
+                "machine": f"{keeping.processor()}, {result.machine}",
+            }
+            keeping.write(FILE, kept)
+
+
+def test(kept: dict[str, Any], names: list[str], folder: Path) -> None:
+    """Look at the test images, once for each run, and put the weights of one seed into the package."""
+    data = load_mnist()
+    for name in names:
+        for seed, run in kept["results"].get(name, {}).items():
+            if "test" in run:
+                continue
+            recipe = get_recipe(name)
+            file = "best" if recipe.keep == "best" else "model"
+            rounded = as_shipped(Classifier.load(folder / f"{name}-{seed}" / f"{file}.safetensors", device="cpu"))
+            classifier = rounded.calibrate(data.validation)
+            report = evaluate(classifier, data.test)
+            run |= {
+                "test": [report.correct, report.count],
+                "looked": datetime.datetime.now(datetime.UTC).date().isoformat(),
+            }
+            keeping.write(FILE, kept)
+            print(f"{name} seed {seed}: {report.correct} of {report.count}", flush=True)
+            if int(seed) == SHIPPED_SEED:
+                ship(
+                    name,
+                    classifier,
+                    run,
+                    [other["test"] for other in kept["results"][name].values() if "test" in other],
+                )
+
+
+def as_shipped(classifier: Classifier) -> Classifier:
+    """The classifier with its weights rounded to 16 bits."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, "half.safetensors")
+        classifier.save(path, half=True)
+        return Classifier.load(path, device="cpu")
+
+
+def ship(name: str, classifier: Classifier, run: dict[str, Any], tests: list[list[int]]) -> None:
+    """Put a classifier into the package, with a card of what was measured."""
+    figures: dict[str, Any] = {f"mnist {split}": figure(*run[split]) for split in ("test", "validation")}
+    figures["mnist test, each seed"] = "; ".join(f"{correct} of {count}" for correct, count in tests)
+    about = {
+        **classifier.card.recipe,
+        "command": f"mnistkit train --recipe {name} --seed {SHIPPED_SEED}",
+        "machine": run["machine"],
+    }
+    card = replace(classifier.card, recipe=about, figures=figures, licence=LICENCE, limits=LIMITS)
+    replace(classifier, card=card).save(WEIGHTS / f"{name}.safetensors", half=True)
+
+
+def figure(correct: int, count: int) -> dict[str, Any]:
+    """An accuracy as a card holds it."""
+    interval = list(wilson_interval(correct, count))
+    return {"accuracy": correct / count, "correct": correct, "count": count, "interval": interval}
+
+
+def harder(kept: dict[str, Any], names: list[str], wild: Path | None) -> None:
+    """Measure the weights in the package on images that are not MNIST's own."""
+    test = load_mnist().test
+    some = test.take_per_class(100)
+    for name in names:
+        classifier = Classifier.pretrained(name, device="cpu")
+        figures = kept.setdefault("harder", {}).setdefault(name, {})
+        corrupted = robustness(classifier, some, curves=[], progress=False).corruptions.values()
+        figures["corrupted"] = [sum(score.correct for score in corrupted), sum(score.count for score in corrupted)]
+        figures["calibration error"] = evaluate(classifier, test).reliability.error
+        figures["attacked"] = [attacked(classifier, some), len(some)]
+        if wild is not None:
+            figures["wild"] = read_wild(classifier, wild)
+        print(name, figures, flush=True)
+        keeping.write(FILE, kept)
+
+
+def attacked(classifier: Classifier, images: DigitDataset) -> int:
+    """How many are right after one step of the gradient's sign, 0.1 of a pixel's range (Goodfellow et al. 2015, equation 1)."""
+    pixels = images.images.float() / 255
+    normalize = images.preprocessing.normalize_unit
+    pixels.requires_grad_()
+    (gradient,) = torch.autograd.grad(F.cross_entropy(classifier.network(normalize(pixels)), images.labels), pixels)
+    moved = (pixels.detach() + EPSILON * gradient.sign()).clamp(0, 1)
+    with torch.no_grad():
+        return int((classifier.network(normalize(moved)).argmax(1) == images.labels).sum())
+
+
+def read_wild(classifier: Classifier, folder: Path) -> list[int]:
+    """How many pictures of one digit each a predictor reads with it; the labels are in FOLDER.csv."""
+    predictor = Predictor(classifier)
+    with folder.with_suffix(".csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    right = sum(predictor.predict(folder / row["file"]).label == int(row["label"]) for row in rows)
+    return [right, len(rows)]
+
+
+def page(kept: dict[str, Any]) -> None:
+    """Compare every two neighbours, and write the tables of the page."""
+    entries = sorted(list_zoo(), key=lambda entry: entry.accuracy, reverse=True)
+    test = load_mnist().test
+    reports = {entry.name: evaluate(Classifier.pretrained(entry.name, device="cpu"), test) for entry in entries}
+    kept["networks"] = {
+        entry.name: {"parameters": entry.parameters, "macs": entry.macs, "correct": entry.correct, "count": entry.count}
+        for entry in entries
+    }
+    keeping.write(FILE, kept)
+    text = "\n".join([*accuracies(kept, entries), "", *harder_table(kept, entries), "", *neighbours(reports)])
+    keeping.replace_between(
+        PAGE, "<!-- zoo: begin, written by benchmarks/zoo.py -->\n", "<!-- zoo: end -->", text + "\n"
+    )
+
+
+def accuracies(kept: dict[str, Any], entries: list[Any]) -> Iterator[str]:
+    """A line for each network."""
+    yield "| name | parameters | MACs | kB | test images, mean of the seeds | each seed | 95 % interval | validation | seconds |"
+    yield "|---|---|---|---|---|---|---|---|---|"
+    for entry in entries:
+        runs = [run for run in kept["results"].get(entry.name, {}).values() if "test" in run]
+        tests = [run["test"] for run in runs] or [[entry.correct, entry.count]]
+        accuracies = [correct / count for correct, count in tests]
+        mean, count = statistics.mean(accuracies), tests[0][1]
+        # The same test images every time: more seeds do not make the interval narrower.
+        low, high = wilson_interval(round(mean * count), count)
+        each = ", ".join(f"{accuracy:.2%}" for accuracy in accuracies)
+        validation = ", ".join("{:.2%}".format(run["validation"][0] / run["validation"][1]) for run in runs) or "-"
+        seconds = f"{statistics.median(run['seconds'] for run in runs):,.0f}" if runs else "-"
+        size = f"{len(pretrained_file(entry.name).read_bytes()) / 1000:,.0f}"
+        yield (
+            f"| `{entry.name}` | {entry.parameters:,} | {entry.macs:,} | {size} | **{mean:.2%}** | {each} "
+            f"| {low:.2%} to {high:.2%} | {validation} | {seconds} |"
+        )
+
+
+def harder_table(kept: dict[str, Any], entries: list[Any]) -> Iterator[str]:
+    """A line for each network on harder images."""
+    yield "| name | corrupted | attacked | calibration error | pictures |"
+    yield "|---|---|---|---|---|"
+    for entry in entries:
+        figures = kept.get("harder", {}).get(entry.name)
+        if figures:
+            scores = [share(figures.get(kind)) for kind in ("corrupted", "attacked", "wild")]
+            error = f"{figures['calibration error']:.2%}"
+            yield f"| `{entry.name}` | {scores[0]} | {scores[1]} | {error} | {scores[2]} |"
+
+
+def share(score: list[int] | None) -> str:
+    """A share with its interval."""
+    if score is None:
+        return "-"
+    low, high = wilson_interval(*score)
+    return f"{score[0] / score[1]:.1%} ({low:.1%} to {high:.1%})"
+
+
+def neighbours(reports: dict[str, Report]) -> Iterator[str]:
+    """A line for every two that follow each other."""
+    yield "| better | next | only the first is right | only the second | p | verdict |"
+    yield "|---|---|---|---|---|---|"
+    for (first, report), (second, other) in pairwise(reports.items()):
+        found = compare(report, other)
+        verdict = "better" if found.significant else "a tie"
+        yield f"| `{first}` | `{second}` | {found.only_first} | {found.only_second} | {found.p_value:.2g} | {verdict} |"
+
+
+def main() -> None:
+    """Train, measure or write."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("what", choices=["train", "test", "harder", "page"])
+    parser.add_argument("folder", type=Path, nargs="?", default=Path("runs", "zoo"))
+    parser.add_argument("--seeds", type=int, default=1)
+    parser.add_argument("--only", nargs="+", choices=NAMES, default=NAMES)
+    parser.add_argument("--wild", type=Path, metavar="FOLDER", help="pictures, with their labels in FOLDER.csv")
+    options = parser.parse_args()
+    kept = keeping.read(FILE)
+    match options.what:
+        case "train":
+            train(kept, options.only, options.seeds, options.folder)
+        case "test":
+            test(kept, options.only, options.folder)
+        case "harder":
+            harder(kept, options.only, options.wild)
+        case _:
+            page(kept)
+
+
+if __name__ == "__main__":
+    main()
