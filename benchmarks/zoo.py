@@ -51,7 +51,7 @@ LIMITS = (
 EPSILON = 0.1
 
 
-def train(kept: dict[str, Any], names: list[str], seeds: int, folder: Path) -> None:
+def train(kept: dict[str, Any], names: list[str], seeds: int, folder: Path, *, busy: bool) -> None:
     """Train what is not kept yet."""
     for seed in range(seeds):
         for name in names:
@@ -66,7 +66,7 @@ def train(kept: dict[str, Any], names: list[str], seeds: int, folder: Path) -> N
             runs[str(seed)] = {
                 "validation": [result.evaluation.correct, result.evaluation.count],
                 "seconds": result.seconds,
-                "machine": f"{keeping.processor()}, {result.machine}",
+                "machine": f"{keeping.processor()}, {result.machine}" + ", busy with other work" * busy,
             }
             keeping.write(FILE, kept)
 
@@ -236,12 +236,13 @@ def main() -> None:
     parser.add_argument("folder", type=Path, nargs="?", default=Path("runs", "zoo"))
     parser.add_argument("--seeds", type=int, default=1)
     parser.add_argument("--only", nargs="+", choices=NAMES, default=NAMES)
+    parser.add_argument("--busy", action="store_true", help="something else runs: say so of the seconds")
     parser.add_argument("--wild", type=Path, metavar="FOLDER", help="pictures, with their labels in FOLDER.csv")
     options = parser.parse_args()
     kept = keeping.read(FILE)
     match options.what:
         case "train":
-            train(kept, options.only, options.seeds, options.folder)
+            train(kept, options.only, options.seeds, options.folder, busy=options.busy)
         case "test":
             test(kept, options.only, options.folder)
         case "harder":
