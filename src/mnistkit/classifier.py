@@ -147,8 +147,8 @@ class Classifier:
     def list_pretrained() -> list[str]:
         """The names that :meth:`pretrained` knows.
 
-        >>> Classifier.list_pretrained()
-        ['handwriting']
+        >>> "handwriting" in Classifier.list_pretrained()
+        True
         """
         return list_pretrained()
 

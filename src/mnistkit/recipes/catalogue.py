@@ -25,18 +25,6 @@ _fast = functools.partial(
     precision="auto",
 )
 
-# The rate falls to zero, and the mean of the weights over the last steps is the result: nothing is chosen during a run.
-_small = functools.partial(
-    Recipe,
-    model="separable_cnn",
-    optimizer="adamw",
-    optimizer_options={"weight_decay": 0.02},
-    schedule=OneCycle,
-    batch_size=128,
-    callbacks=(functools.partial(EMA, 0.999),),
-    keep="last",
-)
-
 _RECIPES = {
     recipe.name: recipe
     for recipe in (
@@ -146,20 +134,27 @@ _RECIPES = {
             keep="last",
             trainer_class=DigitOrNot,
         ),
-        _small(
+        _fast(
+            name="fast-10k",
+            title="Under 10,000 parameters",
+            arguments={"maps": (12, 16), "hidden": 28},
+            lr=0.02,
+            epochs=12,
+            augment=PixelShift(1),
+        ),
+        Recipe(
             name="separable-1k",
             title="Under 1,000 parameters",
+            model="separable_cnn",
+            optimizer="adamw",
+            optimizer_options={"weight_decay": 0.02},
             lr=0.03,
+            schedule=OneCycle,
             epochs=16,
+            batch_size=128,
             augment=Augment(rotate=6, scale=0.06, shear=5, shift=1),
-        ),
-        _small(
-            name="separable-10k",
-            title="Under 10,000 parameters",
-            arguments={"first": 16, "stages": ((24,), (40, 48, 64))},
-            lr=0.015,
-            epochs=12,
-            augment=Augment(rotate=10, scale=0.1, shear=10, shift=2),
+            callbacks=(functools.partial(EMA, 0.999),),
+            keep="last",
         ),
     )
 }
