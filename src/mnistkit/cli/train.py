@@ -115,13 +115,14 @@ def train(options: argparse.Namespace) -> None:
 
 def _train_one(recipe: Recipe, options: argparse.Namespace, seed: int, folder: Path) -> Result:
     from mnistkit.cli.data import load_for_training
+    from mnistkit.distributed import World
 
     data = load_for_training(recipe.dataset, options.root, recipe.validation, of_folder=options.validation)
     try:
         return recipe.run(seed, folder=folder, data=data, device=options.device, resume=options.resume)
     except (KeyboardInterrupt, SystemExit):
         last = folder / "last.safetensors"
-        if last.exists():
+        if last.exists() and World.current().is_main:
             print(f"saved {printable(last)}; the same command with --resume goes on from there", file=sys.stderr)
         raise
 

@@ -10,6 +10,7 @@ from types import FrameType, TracebackType
 from typing import Self
 
 from mnistkit._core.signals import interrupt_once
+from mnistkit.distributed import World
 
 __all__ = ["InterruptGuard"]
 
@@ -25,21 +26,20 @@ if hasattr(signal, "SIGHUP"):
 
 
 class InterruptGuard:
-    """Notes the first SIGINT, SIGTERM or SIGHUP in ``requested`` instead of ending an update in its middle; a second ends it.
+    """Notes the first SIGINT, SIGTERM or SIGHUP instead of ending an update in its middle; a second ends it.
 
     SIGINT ends in a KeyboardInterrupt, the others in a SystemExit of 128 and their number, as shells count. Does nothing
     outside the main thread, or for a signal that somebody else handles.
     """
 
-    def __init__(self, *, enabled: bool = True) -> None:
-        self.requested = False
-        self._number = signal.SIGINT
+    def __init__(self) -> None:
+        self._came = False  # to this process
+        self._number = 0  # to any process, as far as is known here
         self._process = os.getpid()
-        self._enabled = enabled and threading.current_thread() is threading.main_thread()
         self._guarded: dict[signal.Signals, _Handler] = {}
 
     def __enter__(self) -> Self:
-        if self._enabled:
+        if threading.current_thread() is threading.main_thread():
             found = {number: signal.getsignal(number) for number in _DEFAULTS}
             self._guarded = {number: handler for number, handler in found.items() if handler in _DEFAULTS[number]}
         for number in self._guarded:
@@ -52,8 +52,13 @@ class InterruptGuard:
         for number, handler in self._guarded.items():
             signal.signal(number, handler)
         # One that came too late for the loop to see.
-        if self.requested and error is None:
+        if self._number and error is None:
             self.end()
+
+    def came(self, world: World) -> bool:
+        """Whether a signal came to any process of a run; they all ask at the same step, so that none stops alone."""
+        self._number = -world.min(-self._number)
+        return self._number > 0
 
     def end(self) -> None:
         """Raise what the signal that came stands for."""
@@ -62,10 +67,10 @@ class InterruptGuard:
         raise SystemExit(128 + self._number)
 
     def _note(self, number: int, frame: FrameType | None) -> None:  # noqa: ARG002  (a signal handler's signature)
-        already, self.requested, self._number = self.requested, True, signal.Signals(number)
+        already, self._came, self._number = self._came, True, number
         if os.getpid() != self._process:  # a child that was forked inside the run is no run: it ends as it would have
-            signal.signal(number, self._guarded[self._number])
+            signal.signal(number, self._guarded[signal.Signals(number)])
             signal.raise_signal(number)
         elif already:  # and one more finds what was there before us, should this one come too late to be caught
-            signal.signal(number, self._guarded[self._number])
+            signal.signal(number, self._guarded[signal.Signals(number)])
             self.end()

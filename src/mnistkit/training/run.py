@@ -63,7 +63,7 @@ class Run:
         Args:
             generators: as they were when the run that is resumed was saved.
         """
-        with InterruptGuard(enabled=self._trainer.world.size == 1) as interrupt, self._hooks.running():
+        with InterruptGuard() as interrupt, self._hooks.running():
             self._loop(generators, interrupt)
 
     def _loop(self, generators: Generators | None, interrupt: InterruptGuard) -> None:
@@ -90,7 +90,7 @@ class Run:
                 state.step += 1
                 state.batch += len(group)
                 call("on_step_end")
-                if interrupt.requested:
+                if self._is_interrupted(interrupt):
                     trainer.stop("interrupted")
                 call("on_checkpoint")
                 if state.is_stopping():
@@ -98,14 +98,14 @@ class Run:
             else:
                 self._end_epoch()
                 call("on_epoch_end")
-                if interrupt.requested:
+                if interrupt.came(trainer.world):
                     trainer.stop("interrupted")
                 call("on_checkpoint")
         self._share_buffers()
-        if interrupt.requested:
+        if interrupt.came(trainer.world):
             interrupt.end()
 
-    def gradients(self) -> Tensor:
+    def gradients(self) -> float:
         """What :meth:`mnistkit.Trainer.gradients` does."""
         # What was scaled, and perhaps has overflowed, is given up.
         self._trainer.precision.update()
@@ -121,8 +121,7 @@ class Run:
         images = self.updates.images
         sums = torch.stack([torch.stack(losses).mean() * images, losses[0].new_tensor(images)])
         loss, weights = self._trainer.world.sum(sums)
-        mean: Tensor = loss / weights
-        return mean
+        return float(loss / weights)
 
     def step_optimizer(self, name: str, loss: Tensor) -> None:
         """What :meth:`mnistkit.Trainer.step_optimizer` does."""
@@ -183,6 +182,12 @@ class Run:
         state.sums.update(output, labels_of(batch), size_of(batch))
         if self._trainer.device.type == "cpu" or state.step % _STEPS_BETWEEN_LOOKS == 0:
             self._trainer.require_finite()
+
+    def _is_interrupted(self, interrupt: InterruptGuard) -> bool:
+        trainer = self._trainer
+        # Several GPUs would wait for each other in every step, only to hear that nothing has come.
+        seldom = trainer.world.size > 1 and trainer.device.type != "cpu"
+        return not (seldom and trainer.state.step % _STEPS_BETWEEN_LOOKS) and interrupt.came(trainer.world)
 
     def _share_buffers(self) -> None:
         """Batch norm's statistics are each process's own while it trains; between epochs they are those of rank 0."""

@@ -375,14 +375,14 @@ class Trainer(OwnHooks, Generic[M_co]):
         self.state.stop_reason = self.state.stop_reason or reason
 
     @final
-    def gradients(self) -> Tensor:
+    def gradients(self) -> float:
         """Compute this step's gradients again, with the weights as they are now: for an :meth:`optimizer_step`.
 
         Clears the gradients; then, for each batch of the step, ``training_step`` and ``backward``; averages them over the
         processes, unscales and clips them. What the steps return is not counted a second time.
 
         Returns:
-            The loss, a scalar; over all processes, so that each decides alike.
+            The loss; over all processes, so that each decides alike.
 
         Raises:
             ConfigError: if the step steps an optimizer itself, or outside ``fit``.

@@ -10,7 +10,6 @@ from torch import nn
 from mnistkit import Checkpoint, Trainer, create_model
 from mnistkit.checkpoint import read_checkpoint
 from mnistkit.training import Callback
-from mnistkit.training.interrupt import InterruptGuard
 
 
 def interrupting(hook, *, at=1, times=1):
@@ -145,13 +144,6 @@ def test_fit_works_in_a_thread_that_cannot_handle_signals(train):
     thread.start()
     thread.join(timeout=60)
     assert [len(history) for history in results] == [2]
-
-
-def test_a_disabled_guard_does_nothing():
-    """As on several processes, where one must not stop alone."""
-    with pytest.raises(KeyboardInterrupt), InterruptGuard(enabled=False) as guard:
-        signal.raise_signal(signal.SIGINT)
-    assert not guard.requested
 
 
 def test_the_interrupt_of_a_fit_inside_a_fit_belongs_to_the_outer_one(train):
