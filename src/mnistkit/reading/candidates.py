@@ -15,7 +15,7 @@ from mnistkit.errors import BlankImageError
 from mnistkit.imaging import Finds, find_ink, frame_boxes
 from mnistkit.imaging.sheet import find_sheet
 from mnistkit.reading.single import FrameClassifier
-from mnistkit.reading.strokes import find_strokes, shared
+from mnistkit.reading.strokes import UNSEEN, find_strokes, shared
 
 __all__ = ["Candidates", "candidates_of", "choose_apart"]
 
@@ -30,6 +30,8 @@ _FOUND, _MEMBER, _MOST, _BIAS = 2.9, 0.5, 4.0, -1.5
 _SIGN = 0.5
 # Strokes that fit a find are cleaner than a cut through its box, the worse they fit the less.
 _STROKES, _FIT = 2.0, 1.2
+# Strokes in which the finder saw no digit, but beside which it did; no ones, which an upright stroke of any letter may be.
+_UNSEEN = -3.0
 # What a digit of the same line speaks for another: one of about its height, at about its place, a few heights away.
 _BESIDE, _TALLER, _OFF, _NEAR, _FAR = 3.0, 1.33, 0.3, 0.2, 4.0
 # What has less contrast than this share of the strongest on the page shows through from its other side.
@@ -38,6 +40,8 @@ _FAINTEST = 0.25
 _FINDER, _FLOOR = 1.0, 0.01
 # Two candidates that share this much of the smaller one, or of both, are not both right.
 _INSIDE, _SAME = 0.5, 0.35
+# So much are the boxes of signs grown at each side, in shares of theirs.
+_GROWN = 0.5
 # Ink that goes on above and below a digit, so far off in shares of its height and this much as strong, is a rule.
 _BEYOND, _AS_STRONG = (0.1, 0.4), 0.7
 # More than this many characters are a texture.
@@ -89,9 +93,10 @@ def choose_apart(candidates: Candidates, page: np.ndarray) -> Candidates:
         candidates: of the page.
         page: uint8 ``(H, W)``, grey.
     """
-    first = candidates[_apart(candidates.boxes, candidates.odds)]
-    odds = candidates.odds + _BESIDE * _beside(candidates, first[first.kinds == 0])
-    chosen = replace(candidates, odds=odds)[_apart(candidates.boxes, odds)]
+    first = candidates[_apart(candidates)]
+    beside = _beside(candidates, first[first.kinds == 0])
+    weighed = replace(candidates, odds=candidates.odds + _BESIDE * beside)
+    chosen = weighed[_apart(weighed)]
     if not len(chosen):
         return chosen
     contrast = np.array([_contrast(page, box) for box in chosen.boxes.tolist()])
@@ -99,17 +104,26 @@ def choose_apart(candidates: Candidates, page: np.ndarray) -> Candidates:
     return chosen[(contrast >= _FAINTEST * np.percentile(contrast, 90)) & ~rules]
 
 
-def _apart(boxes: np.ndarray, odds: np.ndarray) -> np.ndarray:
+def _apart(candidates: Candidates) -> np.ndarray:
     """The numbers of the likeliest of which no two overlap too much, the likeliest first."""
-    order = np.argsort(-odds, kind="stable")
-    order = order[odds[order] > 0][:_MOST_CHOSEN]
-    same, inside = shared(boxes[order], boxes[order])
-    conflicts = (same > _SAME) | (inside > _INSIDE)
+    order = np.argsort(-candidates.odds, kind="stable")
+    order = order[candidates.odds[order] > 0][:_MOST_CHOSEN]
+    boxes, signs = candidates.boxes[order], candidates.kinds[order] > 0
+    same, inside = shared(boxes, boxes)
+    conflicts = (same > _SAME) | (inside > _INSIDE) | (_touching(boxes) & signs & signs[:, None])
     kept: list[int] = []
     for number in range(len(order)):
         if not conflicts[number, kept].any():
             kept.append(number)
     return order[kept]
+
+
+def _touching(boxes: np.ndarray) -> np.ndarray:
+    """Which of some boxes touch or nearly do, bool ``(N, N)``: no two signs stand so close, but their sizes are little known."""
+    grown = boxes + _GROWN * (boxes[:, 2:] - boxes[:, :2])[:, [0, 1, 0, 1]] * (-1, -1, 1, 1)
+    low, high = np.maximum(grown[:, None, :2], grown[:, :2]), np.minimum(grown[:, None, 2:], grown[:, 2:])
+    touching: np.ndarray = (low < high).all(axis=2)
+    return touching
 
 
 def _beside(candidates: Candidates, digits: Candidates) -> np.ndarray:
@@ -183,12 +197,17 @@ def _strokes(ink: np.ndarray, corner: tuple[int, int], finds: Finds, classifier:
         return _from_finds(ink, finds[:0], classifier)
     boxes = np.array([one.box for one in strokes]) + np.tile(corner, 2)
     frames = preprocessing.reshape(np.stack([one.frame for one in strokes]))
-    matched = finds[np.array([one.find for one in strokes])]
+    number = np.array([one.find for one in strokes])
+    seen, matched = number != UNSEEN, finds[np.maximum(number, 0)]
     logits = classifier.logits(frames)
-    fit = np.log([one.fit for one in strokes])
-    odds = _BIAS + _FOUND * _log_odds(matched.scores[:, 0]) + _STROKES + _FIT * fit + _membership(logits, classifier)
+    member = _membership(logits, classifier)
+    fit = np.log(np.maximum([one.fit for one in strokes], 1e-3))
+    odds = np.where(seen, _BIAS + _FOUND * _log_odds(matched.scores[:, 0]) + _STROKES + _FIT * fit, _UNSEEN) + member
+    digits = np.where(seen[:, None], matched.digits, 1 / matched.digits.shape[1])
     kinds = np.zeros(len(boxes), int)
-    return Candidates(boxes, kinds, odds, _joined(logits, matched.digits, odds, classifier), frames)
+    both = Candidates(boxes, kinds, odds, _joined(logits, digits, odds, classifier), frames)
+    ones = logits.argmax(axis=1) == classifier.classes.index("1") if "1" in classifier.classes else False
+    return both[seen | np.logical_not(ones)]
 
 
 def _joined(logits: np.ndarray, digits: np.ndarray, odds: np.ndarray, classifier: FrameClassifier) -> np.ndarray:

@@ -15,11 +15,11 @@ __all__ = ["read_page"]
 
 # Pages are scaled down to this side, in pixels: a digit a hundredth of the page wide still has 16 of them.
 _SIDE = 1600
-# The order in which directions are tried, in quarters: pages on their side are commoner than those upside down.
-_QUARTERS = (1, 3, 2)
+# For the page's direction a glance is enough: at a copy in which its digits are about so many pixels high.
+_GLANCE = 24
 # A page read in another direction has to be better by this factor, most pages are upright; and to have so many digits: fewer
-# have no direction.
-_TURNED, _FEWEST = 1.3, 3
+# have no direction. Of 24 drawn pages each was best upright, by a factor of 1.2 to 3.
+_TURNED, _FEWEST = 1.1, 5
 # With this score, and this share of one digit's in it, a find says that the page is upright; what share of the finds that do
 # is nearly all: upside down, three of ten digits are still digits.
 _SURE, _NEARLY_ALL = 0.3, 0.75
@@ -47,23 +47,35 @@ def read_page(pixels: np.ndarray, classifier: FrameClassifier, maps: Maps) -> Re
 
 def _upright_finds(grey: np.ndarray, maps: Maps) -> tuple[Finds, int]:
     """The finds in the page's best direction, and by how many quarters it was turned counter-clockwise for them."""
-    best, turned = find_characters(grey, maps), 0
-    worth, told = _worth(best)
+    finds = find_characters(grey, maps)
+    told = _told(finds)
     if len(told) and (told >= _NEARLY_ALL).mean() >= _NEARLY_ALL:
-        return best, turned
-    for quarters in _QUARTERS:
-        finds = find_characters(np.ascontiguousarray(np.rot90(grey, quarters)), maps)
-        other, told = _worth(finds)
-        if other > worth * (1 if turned else _TURNED) and len(told) >= _FEWEST:
-            best, worth, turned = finds, other, quarters
-    return best, turned
+        return finds, 0
+    glance = shrink(grey, round(_GLANCE / _height(finds, grey) * max(grey.shape)))
+    looks = [find_characters(np.ascontiguousarray(np.rot90(glance, quarters)), maps) for quarters in range(4)]
+    worth = [_worth(look) if len(_told(look)) >= _FEWEST else 0.0 for look in looks]
+    quarters = int(np.argmax(worth))
+    if worth[quarters] <= _TURNED * _worth(looks[0]):
+        return finds, 0
+    return find_characters(np.ascontiguousarray(np.rot90(grey, quarters)), maps), quarters
 
 
-def _worth(finds: Finds) -> tuple[float, np.ndarray]:
-    """How much speaks for a direction, and how sure the finder is of which digit each is that it sees."""
-    score, told = finds.scores[:, 0], finds.digits.max(axis=1, initial=0)
-    seen = score >= _SURE
-    return float((score * told)[seen].sum()), told[seen]
+def _told(finds: Finds) -> np.ndarray:
+    """How sure the finder is of which digit each is that it sees."""
+    told: np.ndarray = finds.digits.max(axis=1, initial=0)[finds.scores[:, 0] >= _SURE]
+    return told
+
+
+def _height(finds: Finds, grey: np.ndarray) -> float:
+    """Of a digit on the page, in pixels, as far as the finds tell."""
+    seen = finds.boxes[finds.scores[:, 0] >= _SURE]
+    # Without any, digits as small as those that a copy of the usual size shows.
+    return float(np.median(seen[:, 3] - seen[:, 1])) if len(seen) else _GLANCE * max(grey.shape) / _SIDE
+
+
+def _worth(finds: Finds) -> float:
+    """How much speaks for a direction: digits that are surely there, and surely one of ten."""
+    return float((finds.scores[:, 0] ** 3 * finds.digits.max(axis=1, initial=0) ** 2).sum())
 
 
 def _reading(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -10,13 +11,18 @@ import numpy as np
 from mnistkit.errors import BlankImageError
 from mnistkit.imaging import Box, Piece, find_lines, frame_ink, join
 
-__all__ = ["Strokes", "find_strokes", "shared"]
+__all__ = ["UNSEEN", "Strokes", "find_strokes", "shared"]
+
+#: The number of no find.
+UNSEEN = -1
 
 # Pieces of ink and a find that share this much of both are one character; so many ways to put pieces together are tried for
 # each find.
 _MATCH, _MOST = 0.35, 2
 # A cut through ink that hangs together makes the fit worse by this factor: most digits touch no other.
 _CUT = 0.7
+# No digit is cut into more pieces than the first; what is cut into more than the second is no row of digits.
+_MOST_PIECES, _TANGLE = 4, 60
 
 
 @dataclass(frozen=True)
@@ -26,8 +32,8 @@ class Strokes:
     Attributes:
         box: left, top, right and bottom edge, in pixels of the ink.
         frame: uint8 ``(1, height, width)``, light ink on black.
-        find: the number of the find.
-        fit: what the two boxes share of both, less where a stroke was cut through.
+        find: the number of the find; :data:`UNSEEN` for a part of ink that hangs together in which the finder saw others only.
+        fit: what the two boxes share of both, less where a stroke was cut through; 0 without a find.
     """
 
     box: tuple[float, float, float, float]
@@ -37,7 +43,7 @@ class Strokes:
 
 
 def find_strokes(ink: np.ndarray, boxes: np.ndarray, *, size: tuple[int, int] = (28, 28)) -> list[Strokes]:
-    """The pieces of ink that fit boxes best, none for boxes that no pieces fit.
+    """The pieces of ink that fit boxes best, none for boxes that no pieces fit; and what touches these and fits no box.
 
     Args:
         ink: uint8 ``(H, W)``, as :func:`~mnistkit.imaging.find_ink` gives it.
@@ -59,14 +65,29 @@ def find_strokes(ink: np.ndarray, boxes: np.ndarray, *, size: tuple[int, int] = 
     for place, finds in fitting.items():
         fit, find = max(finds)
         best.setdefault(find, []).append((fit, place))
+    ways_to_join = [(find, *way) for find, ways in best.items() for way in sorted(ways, reverse=True)[:_MOST]]
+    ways_to_join += [(UNSEEN, 0.0, place) for place in _unseen(lines, boxes) if place not in fitting]
     strokes = []
-    for find, ways in best.items():
-        for fit, (number, start, end) in sorted(ways, reverse=True)[:_MOST]:
-            whole = join(lines[number][start:end])
-            left, top, right, bottom = whole.edges
-            frame = frame_ink(ink[whole.pixels], whole.mask, size=size)
-            strokes.append(Strokes((float(left), float(top), float(right), float(bottom)), frame, find, fit))
+    for find, fit, (number, start, end) in ways_to_join:
+        whole = join(lines[number][start:end])
+        left, top, right, bottom = whole.edges
+        frame = frame_ink(ink[whole.pixels], whole.mask, size=size)
+        strokes.append(Strokes((float(left), float(top), float(right), float(bottom)), frame, find, fit))
     return strokes
+
+
+def _unseen(lines: Sequence[Sequence[Piece]], boxes: np.ndarray) -> Iterator[tuple[int, int, int]]:
+    """Ways to put pieces of one stroke together, if a find is in it: where the finder sees one digit, another may touch it."""
+    middles = (boxes[:, :2] + boxes[:, 2:]) / 2
+    for number, pieces in enumerate(lines):
+        for _, same in itertools.groupby(range(len(pieces)), key=lambda place: pieces[place].stroke):
+            places = list(same)
+            left, top, right, bottom = join([pieces[place] for place in places]).edges
+            inside = ((middles >= (left, top)) & (middles <= (right, bottom))).all(axis=1)
+            if 1 < len(places) <= _TANGLE and inside.any():
+                for start in places:
+                    for end in range(start + 1, min(start + _MOST_PIECES, places[-1] + 1) + 1):
+                        yield number, start, end
 
 
 def shared(first: np.ndarray, second: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

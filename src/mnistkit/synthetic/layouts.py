@@ -195,13 +195,13 @@ def empty(canvas: Canvas, writer: Writer) -> None:
 
 #: By name: what fills the page, and how often it is drawn.
 LAYOUTS: dict[str, tuple[Callable[[Canvas, Writer], None], float]] = {
-    "lines": (lines, 0.3),
-    "string": (string, 0.18),
+    "lines": (lines, 0.28),
+    "string": (string, 0.2),
     "single": (single, 0.09),
     "scattered": (scattered, 0.08),
     "table": (table, 0.13),
     "form": (form, 0.07),
     "display": (display, 0.06),
-    "prose": (prose, 0.06),
+    "prose": (prose, 0.14),
     "empty": (empty, 0.03),
 }

@@ -101,11 +101,13 @@ class PagePainter:
         tall = math.exp(draw.uniform(math.log(low), math.log(max(high, low + 1))))
         hand, printed = self._hand(draw)
         spacing = draw.uniform(0.02, 0.3) if draw.random() < 0.7 else draw.uniform(0.3, 1.5)
+        close = not printed and draw.random() < 0.35
+        pushed = close and draw.random() < 0.6
         if printed:
             spacing = draw.uniform(0.08, 0.3) if draw.random() < 0.8 else draw.uniform(0.3, 1.5)
-        elif draw.random() < 0.3:
-            # Neighbours that touch or overlap.
-            spacing = draw.uniform(-0.12, 0.03)
+        elif close:
+            # Neighbours that touch or overlap: their inks, or the boxes around them.
+            spacing = draw.uniform(-0.08, 0.03) if pushed else draw.uniform(-0.12, 0.03)
         return Writer(
             hand,
             draw,
@@ -113,6 +115,7 @@ class PagePainter:
             slant=draw.normal(0, 0.04) if printed else draw.normal(0.05, 0.15),
             stretch=math.exp(draw.normal(0, 0.12)),
             spacing=spacing,
+            pushed=pushed,
             unsteady=0.0 if printed else draw.uniform(0.02, 0.12),
             strength=int(draw.integers(150, 256)),
         )

@@ -8,12 +8,14 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from mnistkit.synthetic.canvas import CHARACTERS, Canvas
-from mnistkit.synthetic.glyphs import Display, Hand
+from mnistkit.synthetic.glyphs import Display, Glyph, Hand
 
 __all__ = ["Writer", "amount", "number", "phrase", "word"]
 
 _LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 _VOWELS = "aeiouy"
+# In how many rows of a digit's height neighbours are pushed together, and what counts as ink there.
+_ROWS, _INK = 56, 100
 
 
 @dataclass
@@ -24,6 +26,8 @@ class Writer:
         hand: forms the characters.
         generator: draws everything.
         height: of a digit, in pixels.
+        spacing: from one character to the next, in units of the height: from edge to edge, or from ink to ink if ``pushed``.
+        pushed: whether neighbours are pushed together until their inks touch; ``spacing`` is added to that.
     """
 
     hand: Hand
@@ -32,6 +36,7 @@ class Writer:
     slant: float = 0.0
     stretch: float = 1.0
     spacing: float = 0.2
+    pushed: bool = False
     unsteady: float = 0.05
     strength: int = 255
     lines: int = field(default=0, init=False)
@@ -44,12 +49,17 @@ class Writer:
         draw = self.generator
         tall = height or self.height
         x = left
+        before: Glyph | None = None
         for character in text:
             if character == " ":
                 x += tall * draw.uniform(0.5, 0.9)
                 self.groups += marked
+                before = None
                 continue
             glyph = self.hand.glyph(character, draw)
+            if self.pushed and before is not None:
+                x -= _room(before, glyph) * tall * self.stretch
+            before = glyph
             sized = tall * math.exp(draw.normal(0, self.unsteady)) if self.unsteady else tall
             top = middle - sized / 2 + draw.normal(0, self.unsteady / 2) * tall
             label = CHARACTERS.index(character) if marked and character in CHARACTERS else None
@@ -78,6 +88,23 @@ class Writer:
     def measure(self, text: str) -> float:
         """About how wide a text becomes."""
         return len(text) * self.height * (0.6 * self.stretch + self.spacing)
+
+
+def _room(before: Glyph, after: Glyph) -> float:
+    """How much closer than edge to edge two glyphs stand when their inks touch, in units of a digit's height."""
+    apart = _profile(before.pixels[:, ::-1], before) + _profile(after.pixels, after)
+    least = float(apart.min())
+    return least if math.isfinite(least) else 0.0
+
+
+def _profile(pixels: np.ndarray, glyph: Glyph) -> np.ndarray:
+    """How far the ink is from the left edge in each row of a digit's height, infinity where there is none."""
+    ink = pixels > _INK
+    offsets = np.where(ink.any(axis=1), ink.argmax(axis=1) * glyph.height / len(ink), math.inf)
+    rows = ((np.arange(_ROWS) + 0.5) / _ROWS - glyph.top) / max(glyph.height, 1e-6) * len(ink)
+    within = (rows >= 0) & (rows < len(ink))
+    profile: np.ndarray = np.where(within, offsets[rows.astype(int).clip(0, len(ink) - 1)], math.inf)
+    return profile
 
 
 def number(draw: np.random.Generator, most: int = 8) -> str:

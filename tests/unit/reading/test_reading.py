@@ -171,7 +171,7 @@ def test_a_rule_between_columns_is_no_one(reader, size):
 
 def test_what_holds_no_digit_gives_an_empty_reading(reader):
     picture = np.full((200, 300), 230, np.uint8)
-    for stroke in LETTERS["K"]:
+    for stroke in LETTERS["E"]:
         points = np.array(stroke.points) * (0.8, 1) + (80, 50)
         cv2.polylines(picture, [points.astype(np.int32)], False, 30, 7, cv2.LINE_AA)
     reading = reader.read(picture)
