@@ -18,7 +18,8 @@ from mnistkit import errors
 from mnistkit.checkpoint import read_checkpoint, write_checkpoint
 from mnistkit.cli import main
 from mnistkit.data import list_datasets
-from mnistkit.recipes import get_recipe, list_recipes
+from mnistkit.finder import Finder
+from mnistkit.recipes import DrawnPages, FinderRecipe, get_recipe, list_recipes
 
 
 @pytest.fixture
@@ -204,8 +205,31 @@ def test_an_option_changes_its_part_of_a_recipe_only(run_json, train_command, tm
 def test_recipes_are_listed(run, run_json):
     code, output, _ = run("recipes")
     assert code == 0
-    assert [line.split()[0] for line in output.splitlines()[1::2]] == list_recipes()
-    assert run_json("recipes")["recipes"] == [get_recipe(name).describe() for name in list_recipes()]
+    assert [line.split()[0] for line in output.splitlines()[1::2]] == [*list_recipes(), "finder"]
+    described = [*(get_recipe(name).describe() for name in list_recipes()), FinderRecipe().describe()]
+    assert run_json("recipes")["recipes"] == described
+
+
+def few_pages(recipe, seed=0):
+    pages = DrawnPages(mnistkit.load_mnist().train, (), 8, seed=seed, side=64)
+    return pages, pages
+
+
+def test_the_finders_recipe_trains_a_finder(run_json, tmp_path, monkeypatch):
+    monkeypatch.setattr(FinderRecipe, "draw", few_pages)
+    arguments = ("train", "--recipe", "finder", "--device", "cpu", "--output", tmp_path / "run", "--batch-size", 4)
+    report = run_json(*arguments, "--seed", 4)
+    card = Finder.load(tmp_path / "run" / "finder.safetensors").card
+    assert report == {**card.to_json(), "versions": {}}
+    assert (card.recipe["name"], card.recipe["seed"]) == ("finder with other batch_size", 4)
+
+
+@pytest.mark.parametrize("other", [("--model", "lenet1"), ("--seed", 1, 2), ("--no-augment",)], ids=str)
+def test_the_finders_recipe_has_fewer_options(other, run, tmp_path):
+    code, _, error = run("train", "--recipe", "finder", "--output", tmp_path / "run", *other)
+    assert code == 2
+    assert "--recipe finder takes --epochs, --batch-size" in error
+    assert not (tmp_path / "run").exists()
 
 
 def test_an_unknown_recipe_is_told_the_likeliest_one(run, train_command, capsys):

@@ -183,9 +183,9 @@ def datasets(options: argparse.Namespace) -> None:
 
 def recipes(options: argparse.Namespace) -> None:
     """List the recipes."""
-    from mnistkit.recipes import get_recipe, list_recipes
+    from mnistkit.recipes import FinderRecipe, Recipe, get_recipe, list_recipes
 
-    known = [get_recipe(name) for name in list_recipes()]
+    known: list[Recipe | FinderRecipe] = [*map(get_recipe, list_recipes()), FinderRecipe()]
     print_json(options, {"recipes": [recipe.describe() for recipe in known]})
     if not options.json:
         say(f"{'name':<16}{'model':<20}{'data set':<16}{'epochs':>6}")

@@ -84,6 +84,9 @@ def train(options: argparse.Namespace) -> None:
     """Train one model for each seed, and report their test accuracy."""
     from mnistkit.evaluation import Repetition
 
+    if options.recipe == "finder":
+        _train_finder(options)
+        return
     recipe = _recipe(options)
     output = user_path(options.output or Path("runs") / _run_name(options))
     if len(set(options.seed)) < len(options.seed):
@@ -125,6 +128,27 @@ def _train_one(recipe: Recipe, options: argparse.Namespace, seed: int, folder: P
         if last.exists() and World.current().is_main:
             print(f"saved {printable(last)}; the same command with --resume goes on from there", file=sys.stderr)
         raise
+
+
+def _train_finder(options: argparse.Namespace) -> None:
+    """Train a finder, and report its card: it is no classifier, and knows fewer options."""
+    from mnistkit.recipes import FinderRecipe
+
+    others = ("model", "set", "dataset", "root", "validation", "schedule", "no_augment", "precision")
+    if len(options.seed) > 1 or any(getattr(options, name) for name in others):
+        raise ConfigError(
+            "--recipe finder takes --epochs, --batch-size, --lr, --optimizer, --device, one --seed, --output and --resume, and "
+            "no other option"
+        )
+    settings = ("optimizer", "lr", "epochs", "batch_size")
+    changes: dict[str, Any] = {name: getattr(options, name) for name in settings if getattr(options, name) is not None}
+    if changes:
+        changes["name"] = f"finder with other {', '.join(changes)}"
+    folder = user_path(options.output or Path("runs") / "finder")
+    recipe = dataclasses.replace(FinderRecipe(), **changes)
+    finder = recipe.run(options.seed[0], folder=folder, device=options.device, resume=options.resume)
+    print_json(options, dict(finder.card.to_json()))
+    print_text(options, printable(folder / "finder.safetensors"))
 
 
 def _run_name(options: argparse.Namespace) -> str:

@@ -1,0 +1,120 @@
+"""What a finder learns by: whether it sees the middles of characters, and knows there what they are and how large."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from mnistkit.synthetic.canvas import IGNORED
+
+__all__ = ["NOTHING", "detection_losses"]
+
+#: The label in a row of marks in which there is none.
+NOTHING = -2
+# Pixels to a place of the maps; a digit and four signs; ten digits.
+_STRIDE, _KINDS, _DIGITS = 4, 5, 10
+# A character smaller than this, in pixels, is not read by anyone; one larger than the second is found in a smaller copy of the
+# page, and one between the second and the third in either.
+_SMALLEST, _LARGEST, _TOO_LARGE = 10, 150, 190
+# How wide the hill around a middle is, in shares of the character's size, and in places at least.
+_SPREAD, _LEAST_SPREAD = 0.09, 0.45
+# The places that know a character's box and which digit it is: its middle and those beside it.
+_AROUND = ((0, 0), (1, 0), (-1, 0), (0, 1), (0, -1))
+
+
+def detection_losses(maps: Tensor, marks: Tensor) -> dict[str, Tensor]:
+    """How far maps are from what stands on the pages (Zhou et al. 2019, *Objects as Points*, equations 1 to 4).
+
+    Args:
+        maps: of a :class:`~mnistkit.models.FinderNet`, ``(N, 19, H, W)``.
+        marks: of the pages, float ``(N, M, 5)``: a place in ``0123456789-.,%``, ``IGNORED`` or :data:`NOTHING`; the middle, to
+            the right and down; width and height, in pixels.
+
+    Returns:
+        ``found``, a focal loss on the middles; ``told``, the cross-entropy of the digits there; ``placed``, the mean absolute
+        error of the four values of the boxes; and ``right``, the share of the digits that were told.
+    """
+    scores, digits, boxes = maps[:, :_KINDS], maps[:, _KINDS:-4], maps[:, -4:]
+    wanted, weights, places = _targets(marks, scores.shape)
+    told, right = _digit_loss(digits, places)
+    return {
+        "found": _focal_loss(scores, wanted, weights),
+        "told": told,
+        "placed": _box_loss(boxes, places),
+        "right": right,
+    }
+
+
+def _targets(marks: Tensor, shape: torch.Size) -> tuple[Tensor, Tensor, Tensor]:
+    """What the maps should be.
+
+    Args:
+        marks: of a batch, ``(N, M, 5)``.
+        shape: of the scores: ``(N, kinds, H, W)``.
+
+    Returns:
+        The scores, 1 at each middle and less around it; the weights of places, 0 where it does not matter; and ``(K, 8)``, for
+        each place that knows a character: the number of the page, row, column, label, and the four values of the box.
+    """
+    count, _, height, width = shape
+    most = marks.shape[1]
+    pages = torch.arange(count)[:, None].expand(count, most)
+    label, middle, size = marks[..., 0], marks[..., 1:3], marks[..., 3:5]
+    longer = size.amax(-1)
+    # Signs are small.
+    tiny = (longer < _SMALLEST) & (label < _DIGITS) | (longer < 2)
+    wanted = (label >= 0) & ~tiny & (longer <= _LARGEST)
+    ignored = (label == IGNORED) | ((label >= 0) & ~wanted & (longer < _TOO_LARGE))
+
+    weights = torch.ones(count, 1, height, width)
+    edges = torch.cat([middle - size / 2, middle + size / 2], dim=-1)[ignored] / _STRIDE
+    for page, (left, top, right, bottom) in zip(
+        pages[ignored].tolist(), edges.long().clamp(min=0).tolist(), strict=True
+    ):
+        weights[page, :, top : bottom + 1, left : right + 1] = 0
+
+    page, kept, middle, size = pages[wanted], label[wanted].long(), middle[wanted] / _STRIDE, size[wanted]
+    last = torch.tensor([width - 1, height - 1])
+    place = torch.minimum(middle.floor().long().clamp(min=0), last)
+    spread = (_SPREAD * size / _STRIDE).clamp(min=_LEAST_SPREAD)[:, :, None, None]
+    rows, columns = torch.meshgrid(torch.arange(height), torch.arange(width), indexing="ij")
+    distance = (torch.stack([columns, rows]) - place[:, :, None, None]) / spread
+    scores = torch.zeros(count * _KINDS, height, width)
+    kind = (kept - (_DIGITS - 1)).clamp(min=0)
+    for row, hill in zip((page * _KINDS + kind).tolist(), torch.exp(-distance.square().sum(dim=1) / 2), strict=True):
+        scores[row] = torch.maximum(scores[row], hill)
+
+    near = torch.minimum((place[:, None] + torch.tensor(_AROUND)).clamp(min=0), last)
+    offset = middle[:, None] - near - 0.5
+    sizes = (size.clamp(min=1) / 16).log()[:, None].expand(-1, len(_AROUND), -1)
+    page, kept = (values[:, None, None].expand(-1, len(_AROUND), 1) for values in (page, kept))
+    known = torch.cat([page, near.flip(-1), kept, offset, sizes], dim=-1).reshape(-1, 8)
+    return scores.view(shape), weights, known
+
+
+def _focal_loss(logits: Tensor, wanted: Tensor, weights: Tensor) -> Tensor:
+    """Of scores, the sum over the places by the number of characters; the closer to a middle, the less a wrong place costs."""
+    probability = logits.sigmoid().clamp(1e-5, 1 - 1e-5)
+    middle = wanted == 1
+    hit = (1 - probability) ** 2 * F.logsigmoid(logits)
+    miss = (1 - wanted) ** 4 * probability**2 * F.logsigmoid(-logits)
+    return -(torch.where(middle, hit, miss) * weights).sum() / middle.sum().clamp(min=1)
+
+
+def _digit_loss(digits: Tensor, places: Tensor) -> tuple[Tensor, Tensor]:
+    """Cross-entropy of which digit it is, and the share that is right."""
+    places = places[places[:, 3] < _DIGITS]
+    if not len(places):
+        return digits.sum() * 0, digits.new_ones(())
+    page, row, column, label = places[:, :4].long().unbind(1)
+    logits = digits[page, :, row, column]
+    return F.cross_entropy(logits, label), (logits.argmax(1) == label).float().mean()
+
+
+def _box_loss(boxes: Tensor, places: Tensor) -> Tensor:
+    """The mean absolute error of the boxes' four values."""
+    if not len(places):
+        return boxes.sum() * 0
+    page, row, column = places[:, :3].long().unbind(1)
+    return (boxes[page, :, row, column] - places[:, 4:]).abs().mean()
