@@ -33,8 +33,8 @@ SEEDS = {
     "fixmatch": 1,
     "simclr": 1,
     "pgd_training": 1,
-    "sam": 5,
-    "mixup": 5,
+    "sam": 3,
+    "mixup": 3,
     "lbfgs": 1,
     "split_mnist": 3,
 }
@@ -144,8 +144,12 @@ def main() -> None:
     kept = keeping.read("research.json")
     if options.check:
         raise SystemExit(check(kept, options.only))
-    for name in [] if options.table else options.only:
-        for seed, _ in keeping.to_measure(kept, [name], SEEDS[name], anew=options.anew):
+    if not options.table:
+        wanted = [
+            run for name in options.only for run in keeping.to_measure(kept, [name], SEEDS[name], anew=options.anew)
+        ]
+        # The first seed of all, then the second.
+        for seed, name in sorted(wanted, key=lambda run: run[0]):
             kept["results"][name].append(measure(name, seed))
             print(f"{name} seed {seed}: {kept['results'][name][-1]}", flush=True)
             kept["machine"] = keeping.machine()

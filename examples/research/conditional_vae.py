@@ -10,12 +10,12 @@ import torch.nn.functional as F
 from study import Outcome, judge_drawn, main
 from torch import Tensor, nn
 
-from mnistkit import Trainer
+from mnistkit import OneCycle, Trainer
 from mnistkit.data import Splits
 from mnistkit.types import Batch, StepOutput
 
-CODE = 10
-EPOCHS = 5
+CODE = 4
+EPOCHS = 8
 
 
 class ConditionalVAE(nn.Module):
@@ -49,8 +49,8 @@ class VAETrainer(Trainer[ConditionalVAE]):
 
 def study(data: Splits, seed: int, epochs: int) -> Outcome:
     train, validation = (part.normalized(mean=0.0, std=1.0) for part in (data.train, data.validation))
-    trainer = VAETrainer(ConditionalVAE(), batch_size=128, seed=seed)
-    trainer.fit(train, validation, epochs=epochs)
+    trainer = VAETrainer(ConditionalVAE(), lr=OneCycle(0.003), batch_size=128, seed=seed)
+    trainer.fit(train, validation[:1000], epochs=epochs)
 
     def draw(labels: Tensor) -> Tensor:
         codes = torch.randn(len(labels), CODE)

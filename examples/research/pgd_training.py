@@ -15,7 +15,7 @@ from mnistkit.data import Splits
 from mnistkit.types import Batch, StepOutput
 
 EPSILON = 0.3  # the largest change of a pixel, of full white
-EPOCHS = 10
+EPOCHS = 7
 
 
 def network() -> nn.Module:
@@ -44,7 +44,7 @@ class PGDTrainer(Trainer):
         return Batch(changed.clamp(0, 1), batch.labels)
 
     def training_step(self, batch: Batch) -> StepOutput:
-        return super().training_step(self.attacked(batch, steps=5, size=0.1))
+        return super().training_step(self.attacked(batch, steps=2, size=0.2))
 
     def evaluation_step(self, batch: Batch) -> StepOutput:
         clean, attacked = map(super().evaluation_step, (batch, self.attacked(batch, steps=40, size=0.01)))
@@ -58,7 +58,7 @@ def accuracy(logits: Tensor | None, labels: Tensor) -> Tensor:
 
 def study(data: Splits, seed: int, epochs: int) -> Outcome:
     train, _, test = (part.normalized(mean=0.0, std=1.0) for part in data)
-    trainer = PGDTrainer(network(), lr=OneCycle(0.003), batch_size=128, seed=seed)
+    trainer = PGDTrainer(network(), lr=OneCycle(0.005), batch_size=128, seed=seed)
     trainer.fit(train, epochs=epochs)
     result = trainer.evaluate(test)
     batch = next(TensorLoader(test, 40, device=trainer.device).batches())

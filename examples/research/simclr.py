@@ -18,7 +18,7 @@ from mnistkit.interpret import embed
 from mnistkit.types import Batch, StepOutput
 
 VIEWS = Augment(rotate=20, scale=0.2, shear=15, shift=3, ink=0.5)
-EPOCHS = 5
+EPOCHS = 2
 
 
 class Encoder(nn.Module):

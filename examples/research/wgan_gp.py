@@ -16,7 +16,7 @@ from mnistkit.data import Splits
 from mnistkit.types import Batch, StepOutput
 
 NOISE = 64
-EPOCHS = 30
+EPOCHS = 12
 
 
 class WGAN(nn.Module):
@@ -42,7 +42,7 @@ class WGAN(nn.Module):
 class WGANTrainer(Trainer[WGAN]):
     def configure_optimizer(self) -> dict[str, torch.optim.Optimizer]:
         parts = self.model.named_children()
-        return {name: torch.optim.Adam(part.parameters(), 5e-4, (0.0, 0.9)) for name, part in parts}
+        return {name: torch.optim.Adam(part.parameters(), 1e-3, (0.0, 0.9)) for name, part in parts}
 
     def training_step(self, batch: Batch) -> StepOutput:
         real, fake, judge = batch.images.flatten(1), self.model.draw(batch.labels), self.model.judge
