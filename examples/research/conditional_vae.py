@@ -14,15 +14,15 @@ from mnistkit import OneCycle, Trainer
 from mnistkit.data import Splits
 from mnistkit.types import Batch, StepOutput
 
-CODE = 4
-EPOCHS = 8
+CODE = 2
+EPOCHS = 10
 
 
 class ConditionalVAE(nn.Module):
     def __init__(self) -> None:
         super().__init__()
-        self.encoder = nn.Sequential(nn.Linear(784 + 10, 400), nn.ReLU(), nn.Linear(400, 2 * CODE))
-        self.decoder = nn.Sequential(nn.Linear(CODE + 10, 400), nn.ReLU(), nn.Linear(400, 784))
+        self.encoder = nn.Sequential(nn.Linear(784 + 10, 256), nn.ReLU(), nn.Linear(256, 2 * CODE))
+        self.decoder = nn.Sequential(nn.Linear(CODE + 10, 256), nn.ReLU(), nn.Linear(256, 784))
 
     def encode(self, images: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
         mean, log_variance = self.encoder(torch.cat([images, F.one_hot(labels, 10)], 1)).chunk(2, 1)

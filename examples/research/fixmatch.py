@@ -18,7 +18,7 @@ from mnistkit.types import Batch, StepOutput
 
 WEAK = Augment(shift=2)
 STRONG = Augment(rotate=25, scale=0.25, shear=20, shift=4, ink=0.5, erase=0.5)
-EPOCHS = 2
+EPOCHS = 4
 
 
 class FixMatch(Trainer):

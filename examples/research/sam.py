@@ -18,15 +18,15 @@ EPOCHS = 40
 class SAM(Trainer):
     def optimizer_step(self) -> None:
         weights = [(weight, weight.grad) for weight in self.model.parameters() if weight.grad is not None]
-        norm = torch.stack([slope.norm() for _, slope in weights]).norm()
-        uphill = [(weight, slope * RADIUS / (norm + 1e-12)) for weight, slope in weights]
-        with torch.no_grad():
-            for weight, step in uphill:
-                weight.add_(step)
+        norm = torch.stack([slope.norm() for _, slope in weights]).norm().item()
+
+        def climb(radius: float) -> None:
+            for weight, slope in weights:
+                weight.detach().add_(slope, alpha=radius / (norm + 1e-12))
+
+        climb(RADIUS)
         self.gradients()
-        with torch.no_grad():
-            for weight, step in uphill:
-                weight.sub_(step)
+        climb(-RADIUS)
         super().optimizer_step()
 
 
