@@ -96,6 +96,7 @@ _MODULES = {
     "precision",
     "reading",
     "recipes",
+    "runtime",
     "seeding",
     "sklearn",
     "synthetic",
@@ -111,11 +112,21 @@ __all__ = sorted(_HOMES)
 if not TYPE_CHECKING:
 
     def __getattr__(name: str) -> object:
-        if name in _MODULES:
-            return importlib.import_module(f"mnistkit.{name}")
-        if name not in _HOMES:
+        if name not in _HOMES and name not in _MODULES:
             raise AttributeError(f"module 'mnistkit' has no attribute {name!r}")
-        value: object = getattr(importlib.import_module(f"mnistkit.{_HOMES[name]}"), name)
+        part = f"mnistkit.{_HOMES.get(name, name)}"
+        try:
+            module = importlib.import_module(part)
+        except ModuleNotFoundError as error:
+            if error.name != part:
+                raise
+            # In mnistkit-runtime, which has what reads pictures and no more.
+            raise importlib.import_module("mnistkit.errors").MissingExtraError(
+                "the whole of mnistkit", "", f"mnistkit.{name}"
+            ) from error
+        if name in _MODULES:
+            return module
+        value: object = getattr(module, name)
         globals()[name] = value
         return value
 

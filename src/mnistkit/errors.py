@@ -125,7 +125,8 @@ class MissingExtraError(MnistkitError, ImportError):
 
     def __init__(self, package: str, extra: str, feature: str) -> None:
         super().__init__(package, extra, feature)  # as they came: a pickled error is made from its arguments again
-        self.msg = f"{feature} needs {package}, which is not installed: pip install 'mnistkit[{extra}]'"
+        install = f"'mnistkit[{extra}]'" if extra else "mnistkit"
+        self.msg = f"{feature} needs {package}, which is not installed: pip install {install}"
 
     def __str__(self) -> str:
         return self.msg

@@ -9,7 +9,6 @@ import PIL.Image
 import pytest
 
 from mnistkit import Classifier, Predictor
-from mnistkit.backends import export_onnx
 from mnistkit.finder import Finder
 from mnistkit.imaging import load_image
 from mnistkit.reading.page import read_page
@@ -28,25 +27,16 @@ sys.meta_path.insert(0, NoTorch())
 SCRIPT = """
 import zlib
 import numpy as np
-import onnxruntime
-import mnistkit.calibration, mnistkit.imaging, mnistkit.reading
-from mnistkit.imaging import Preprocessing, load_image
-from mnistkit.reading import Predictor
+from mnistkit import Predictor
+from mnistkit.imaging import load_image
 from mnistkit.reading.page import read_page
+from mnistkit.runtime import OnnxClassifier
 
-class Light:
-    classes = tuple("0123456789")
-    preprocessing = Preprocessing(mean=(0.13066047627384286,), std=(0.3081078038564627,))
-    calibration = mnistkit.calibration.Calibration.from_json(CALIBRATION)
-    session = onnxruntime.InferenceSession(NETWORK)
-
-    def logits(self, frames):
-        return self.session.run(["logits"], {"images": self.preprocessing.normalize(frames)})[0]
-
-predictor = Predictor(Light())
+light = OnnxClassifier.load(NETWORK)
+predictor = Predictor(light)
 print(*[predictor.predict(PICTURE, coverage=c).label for c in (None, 0.98)])
 with np.load(MAPS) as kept:
-    print(read_page(load_image(STRING, channels=3), Light(), lambda pages: kept[str(zlib.crc32(pages))]).text)
+    print(read_page(load_image(STRING, channels=3), light, lambda pages: kept[str(zlib.crc32(pages))]).text)
 print(predictor.explain(PICTURE).prediction.to_json()["name"])
 print(*(len(list(predictor.stream([PICTURE, b"", np.zeros((9, 9))])))  for _ in range(2)))
 print("torch" in sys.modules)
@@ -56,7 +46,7 @@ print("torch" in sys.modules)
 @pytest.mark.processes
 def test_pictures_are_read_where_torch_cannot_be_imported(mnist, tmp_path):
     classifier = Classifier.pretrained(device="cpu")
-    export_onnx(classifier.network, tmp_path / "network.onnx", classifier.preprocessing.input_shape)
+    classifier.export(tmp_path / "network.onnx")
     digits = 255 - mnist.test.images[:2, 0].numpy()
     PIL.Image.fromarray(digits[0]).save(tmp_path / "seven.png")
     PIL.Image.fromarray(np.concatenate(digits, axis=1)).save(tmp_path / "seventy_two.png")
@@ -73,7 +63,6 @@ def test_pictures_are_read_where_torch_cannot_be_imported(mnist, tmp_path):
         "NETWORK": str(tmp_path / "network.onnx"),
         "PICTURE": str(tmp_path / "seven.png"),
         "STRING": str(tmp_path / "seventy_two.png"),
-        "CALIBRATION": classifier.calibration.to_json(),
     }
     code = BLOCKED + "".join(f"{name} = {value!r}\n" for name, value in names.items()) + SCRIPT
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120, check=False)

@@ -87,7 +87,8 @@ def as_classifier(model: object, dataset: DigitDataset, device: str | torch.devi
     Raises:
         ConfigError: for what is no model or no data set, as a program without a type checker may give it.
     """
-    if not isinstance(model, (Classifier, Predictor, nn.Module)):
+    model = model.classifier if isinstance(model, Predictor) else model
+    if not isinstance(model, (Classifier, nn.Module)):
         raise ConfigError(
             f"got a {type(model).__name__} as the model, expected a Classifier, a Predictor or a torch module"
         )
@@ -95,4 +96,4 @@ def as_classifier(model: object, dataset: DigitDataset, device: str | torch.devi
     if isinstance(model, nn.Module):
         place = None if device is None else resolve_device(device)
         return Classifier(model if place is None else model.to(place), dataset.preprocessing, dataset.classes)
-    return (model.classifier if isinstance(model, Predictor) else model).on(device)
+    return model.on(device)

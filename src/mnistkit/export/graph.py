@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from mnistkit.classifier import Classifier
 
-__all__ = ["int8_bytes", "onnx_bytes", "torch_bytes"]
+__all__ = ["finder_bytes", "int8_bytes", "onnx_bytes", "torch_bytes"]
 
 _OUTPUTS = ["logits", "probabilities", "labels"]
 
@@ -93,6 +93,32 @@ def int8_bytes(classifier: Classifier) -> bytes:
         # ONNX Runtime multiplies bytes without a sign only.
         quantize_dynamic(path, path, weight_type=QuantType.QUInt8)
         return path.read_bytes()
+
+
+def finder_bytes(network: nn.Module) -> bytes:
+    """The network of a finder as an ONNX file: from ``pages``, uint8 ``(N, 1, H, W)``, to ``maps``; any sides that it can take.
+
+    Raises:
+        MissingExtraError: if onnx or onnxscript is not installed.
+    """
+    count, high, wide = (torch.export.Dim(name, min=1, max=most) for name, most in (("n", 64), ("h", 400), ("w", 400)))
+    whole = _Pages(copy.deepcopy(network).to("cpu", torch.float32).eval())
+    example = torch.zeros(2, 1, 96, 64, dtype=torch.uint8)
+    program = torch.export.export(whole, (example,), dynamic_shapes=({0: count, 2: 32 * high, 3: 32 * wide},))
+    data: bytes = onnx_model(program, "pages", ["maps"]).SerializeToString()
+    return data
+
+
+class _Pages(nn.Module):
+    """A finder's network, from bytes."""
+
+    def __init__(self, network: nn.Module) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, pages: Tensor) -> Tensor:
+        maps: Tensor = self.network(pages.float() / 127.5 - 1)
+        return maps
 
 
 def _exported(classifier: Classifier) -> torch.export.ExportedProgram:

@@ -7,7 +7,7 @@ import os
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING, BinaryIO, TypeVar, overload
+from typing import TYPE_CHECKING, BinaryIO, TypeVar, cast, overload
 
 import numpy as np
 import PIL.Image
@@ -20,8 +20,10 @@ from mnistkit.reading.coverage import cover
 from mnistkit.reading.explanation import Explanation
 from mnistkit.reading.page import read_page
 from mnistkit.reading.prediction import Prediction
+from mnistkit.reading.pretrained import maps, pretrained_classifier, require_whole
 from mnistkit.reading.reading import Reading
 from mnistkit.reading.single import Candidate, reject
+from mnistkit.runtime import OnnxClassifier
 from mnistkit.types import ImageLike, PathLike
 
 if TYPE_CHECKING:
@@ -48,7 +50,8 @@ class Predictor:
     Safe from threads: any number of them may use one predictor at once. It can be pickled, for the processes of a pool.
 
     Args:
-        classifier: if not given, ``Classifier.pretrained()``.
+        classifier: if not given, ``Classifier.pretrained()``. An :class:`~mnistkit.runtime.OnnxClassifier` needs no torch; with
+            mnistkit-runtime it is the one that ships.
         device: for the weights that ship, see :func:`mnistkit.resolve_device`; another classifier is used where it is.
         backend: what computes the weights that ship: ``"torch"``, or ``"onnx"`` or ``"openvino"``; see
             :meth:`mnistkit.Classifier.on`.
@@ -64,16 +67,13 @@ class Predictor:
 
     def __init__(
         self,
-        classifier: Classifier | None = None,
+        classifier: Classifier | OnnxClassifier | None = None,
         *,
         device: str | torch.device | None = None,
         backend: BackendName | None = None,
     ) -> None:
         if classifier is None:
-            # Imported late: reading needs no torch, but these weights do.
-            from mnistkit.classifier import Classifier
-
-            classifier = Classifier.pretrained(device=device or "auto", backend=backend or "torch")
+            classifier = pretrained_classifier(device, backend)
         elif device is not None or backend is not None:
             raise ConfigError(
                 "the classifier has its device and backend already; change them: classifier.on(device, backend)"
@@ -89,7 +89,7 @@ class Predictor:
                 f"pictures cannot be brought to {preprocessing.channels} channels with framing {preprocessing.framing!r}; "
                 "'mnist' makes 1 (grey), 'resize' 1 or 3 (colour): give preprocessing= with the framing of training"
             )
-        self.classifier = classifier
+        self.classifier = cast("Classifier", classifier)
 
     def _repr_html_(self) -> str:
         return html.panel("Predictor", self.classifier._repr_html_())
@@ -112,6 +112,7 @@ class Predictor:
             CheckpointMismatchError: if the model does not fit, or something is neither in the file nor given.
             ConfigError: as for :class:`Predictor`.
         """
+        require_whole("Predictor.from_checkpoint()")
         from mnistkit.classifier import Classifier
 
         loaded = Classifier.load(
@@ -245,7 +246,7 @@ class Predictor:
             )
         if coverage is not None:
             self.classifier.calibration.least_evidence(coverage)  # refused before the work
-        reading = read_page(load_image(image, channels=3), self.classifier, _maps)
+        reading = read_page(load_image(image, channels=3), self.classifier, maps)
         return reading if coverage is None else cover(reading, self.classifier, coverage)
 
     def _find(self, image: ImageLike, coverage: float | None) -> Candidate:
@@ -286,7 +287,7 @@ class Predictor:
         if self.classifier.calibration.background:
             scores = self.classifier.calibration.scores(logits)
             for number in np.flatnonzero(scores < 0):
-                better = look_again(chosen[number], float(scores[number]), self.classifier, _maps)
+                better = look_again(chosen[number], float(scores[number]), self.classifier, maps)
                 if better is not None:
                     chosen[number], logits[number] = better
         return chosen, logits
@@ -300,13 +301,6 @@ class Predictor:
             frame = candidate.frame[0] if len(candidate.frame) == 1 else np.moveaxis(candidate.frame, 0, -1)
             predictions.append(Prediction(label, names[label], row[label], tuple(row), frame, names))
         return predictions
-
-
-def _maps(pages: np.ndarray) -> np.ndarray:
-    # Imported late: most pictures of one digit need no finder.
-    from mnistkit.finder import Finder
-
-    return Finder.pretrained().maps(pages)
 
 
 def _chunks(items: Iterable[_T], size: int) -> Iterator[list[_T]]:

@@ -1,0 +1,192 @@
+"""mnistkit-runtime: the wheel, in an environment with nothing but what it depends on, answers as mnistkit does."""
+
+import importlib.metadata
+import io
+import json
+import re
+import subprocess
+import sys
+import venv
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import PIL.Image
+import pytest
+
+from mnistkit import Predictor
+from mnistkit.imaging import list_sample_pictures, sample_picture
+
+ROOT = Path(__file__).parents[1]
+# What the program in the other environment does: labels of frames, then answers for pictures and pages.
+PROGRAM = """
+import json, resource, sys
+import numpy as np
+from mnistkit import Predictor
+kept, predictor = np.load(sys.argv[1]), Predictor()
+logits = predictor.classifier.logits(kept["frames"])
+pictures = [predictor.predict(kept[f"picture {n}"], coverage=0.98).to_json() for n in range(int(kept["pictures"]))]
+pages = [predictor.read(kept[f"page {n}"], coverage=0.98).to_json() for n in range(int(kept["pages"]))]
+np.savez(sys.argv[2], logits=logits)
+modules = [name for name in ("torch", "torchvision", "safetensors", "tqdm", "matplotlib") if name in sys.modules]
+print(json.dumps({"pictures": pictures, "pages": pages, "modules": modules}))
+"""
+
+
+def run(python, *arguments):
+    done = subprocess.run([python, *map(str, arguments)], capture_output=True, text=True, timeout=400)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+def distributions(requirements):
+    """The installed distributions that these need, and those that they need."""
+    found = {}
+    while requirements:
+        name = re.match(r"[\w.-]+", requirements.pop())[0]
+        if name not in found:
+            found[name] = importlib.metadata.distribution(name)
+            requirements += [line for line in found[name].requires or [] if "extra ==" not in line]
+    return list(found.values())
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("dist")
+    run(sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", folder, ROOT / "runtime")
+    return next(folder.glob("mnistkit_runtime-*.whl"))
+
+
+@pytest.fixture(scope="module")
+def python(wheel, tmp_path_factory):
+    """The program of a new environment that has the wheel and what it requires, and nothing else."""
+    folder = tmp_path_factory.mktemp("environment")
+    venv.create(folder, with_pip=False)
+    python = folder / "bin" / "python"
+    packages = Path(run(python, "-c", "import sysconfig; print(sysconfig.get_path('purelib'))").strip())
+    with zipfile.ZipFile(wheel) as archive:
+        (metadata,) = (name for name in archive.namelist() if name.endswith("/METADATA"))
+        required = re.findall(r"^Requires-Dist: (\S+)", archive.read(metadata).decode(), re.MULTILINE)
+    assert sorted(re.match(r"[\w-]+", one)[0] for one in required) == [
+        "numpy",
+        "onnxruntime",
+        "opencv-python-headless",
+        "pillow",
+    ]
+    for distribution in distributions(required):
+        for top in {Path(file).parts[0] for file in distribution.files} - {"..", "__pycache__", "google"}:
+            (packages / top).symlink_to(distribution.locate_file(top))
+    run(sys.executable, "-m", "pip", "install", "--no-deps", "--no-index", "--quiet", "--target", packages, wheel)
+    return python
+
+
+@pytest.fixture(scope="module")
+def answers(python, mnist, tmp_path_factory):
+    """What the runtime says of all test images, of pictures and of pages; and these."""
+    frames = mnist.test.images.numpy()
+    pictures = [255 - np.pad(frame[0], 30) for frame in frames[:150]]
+    pictures += [np.asarray(sample_picture(name)) for name in list_sample_pictures()]
+    pictures += [np.random.default_rng(seed).integers(0, 256, (90, 120, 3)).astype(np.uint8) for seed in range(5)]
+    rows = [255 - np.concatenate(frames[start : start + 8, 0], axis=1) for start in range(0, 160, 8)]
+    pages = [
+        np.concatenate([np.pad(row, 20, constant_values=255) for row in rows[at : at + 4]]) for at in range(0, 20, 4)
+    ]
+    pages += [np.asarray(sample_picture("numbers")), np.full((60, 60), 255, np.uint8)]
+    folder = tmp_path_factory.mktemp("answers")
+    arrays = {f"picture {n}": array for n, array in enumerate(pictures)} | {
+        f"page {n}": array for n, array in enumerate(pages)
+    }
+    np.savez(folder / "given.npz", frames=frames, pictures=len(pictures), pages=len(pages), **arrays)
+    said = json.loads(run(python, "-c", PROGRAM, folder / "given.npz", folder / "logits.npz"))
+    with np.load(folder / "logits.npz") as kept:
+        return said, kept["logits"], frames, pictures, pages
+
+
+def nearly(answer):
+    """An answer with its probabilities rounded: another program adds in another order."""
+    return json.loads(json.dumps(answer), parse_float=lambda text: round(float(text), 3))
+
+
+def test_all_test_images_are_read_as_by_mnistkit(answers):
+    _, logits, frames, _, _ = answers
+    ours = Predictor(device="cpu").classifier.logits(frames)
+    assert (logits.argmax(1) == ours.argmax(1)).all()
+    np.testing.assert_allclose(logits, ours, atol=1e-3)
+
+
+def test_pictures_and_pages_are_read_as_by_mnistkit(answers):
+    said, _, _, pictures, pages = answers
+    predictor = Predictor(device="cpu")
+    for picture, answer in zip(pictures, said["pictures"], strict=True):
+        ours = predictor.predict(picture, coverage=0.98).to_json()
+        assert (answer["name"], answer["rejected"] is None) == (ours["name"], ours["rejected"] is None)
+        assert answer["probabilities"] == pytest.approx(ours["probabilities"], abs=2e-3)
+    for page, answer in zip(pages, said["pages"], strict=True):
+        ours = predictor.read(page, coverage=0.98).to_json()
+        assert (answer["lines"], answer["numbers"], answer["turned"]) == (
+            ours["lines"],
+            ours["numbers"],
+            ours["turned"],
+        )
+
+
+def test_nothing_else_was_imported(answers):
+    assert answers[0]["modules"] == []
+
+
+def test_every_module_of_the_wheel_can_be_imported(wheel, python):
+    with zipfile.ZipFile(wheel) as archive:
+        files = [name for name in archive.namelist() if name.endswith(".py")]
+    names = {name.removesuffix(".py").removesuffix("/__init__").replace("/", ".") for name in files}
+    assert {"mnistkit.reading", "mnistkit.runtime", "mnistkit.imaging"} <= names
+    # These two are for progress and for figures, with tqdm and matplotlib.
+    names = sorted(names - {"mnistkit._core.progress", "mnistkit._core.figure"})
+    run(python, "-c", f"import importlib\nfor name in {names}: importlib.import_module(name)")
+
+
+@pytest.mark.parametrize(
+    ("program", "says"),
+    [
+        ("import mnistkit; mnistkit.Trainer", "mnistkit.Trainer needs the whole of mnistkit, which is not installed: pip"),
+        ("from mnistkit import load_mnist", "mnistkit.load_mnist needs the whole of mnistkit"),
+        ("from mnistkit import Predictor; Predictor(device='cuda')", "mnistkit-runtime has the CPU and 'onnx'"),
+        ("from mnistkit import Predictor; Predictor.from_checkpoint('x')", "Predictor.from_checkpoint() needs the whole"),
+        ("from mnistkit import Predictor; Predictor().explain(b'')", "ImageError"),
+    ],
+)  # fmt: skip
+def test_what_it_cannot_do_is_said(python, program, says):
+    done = subprocess.run([python, "-c", program], capture_output=True, text=True, timeout=100)
+    assert done.returncode == 1
+    assert says in done.stderr.splitlines()[-1]
+
+
+def test_a_classifier_of_ones_own_is_read(python, small, tmp_path):
+    from mnistkit import Trainer, create_model
+
+    trainer = Trainer(create_model("mlp"), progress=False)
+    trainer.fit(small.train, epochs=2)
+    classifier = trainer.classifier()
+    classifier.export(tmp_path / "mine.onnx")
+    frames = small.test.images.numpy()
+    np.save(tmp_path / "frames.npy", frames)
+    program = """
+import sys
+import numpy as np
+from mnistkit.runtime import OnnxClassifier
+print(OnnxClassifier.load(sys.argv[1]).logits(np.load(sys.argv[2])).argmax(1).tolist())
+"""
+    said = json.loads(run(python, "-c", program, tmp_path / "mine.onnx", tmp_path / "frames.npy"))
+    assert said == classifier.logits(frames).argmax(1).tolist()
+
+
+def test_it_takes_little_memory(python, tmp_path):
+    file = io.BytesIO()
+    PIL.Image.fromarray(np.asarray(sample_picture("seven"))).save(file, "PNG")
+    (tmp_path / "seven.png").write_bytes(file.getvalue())
+    program = """
+import resource, sys
+from mnistkit import Predictor
+assert Predictor().predict(sys.argv[1]).label == 7
+print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024)
+"""
+    assert int(run(python, "-c", program, tmp_path / "seven.png")) < 150

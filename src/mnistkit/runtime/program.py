@@ -1,0 +1,80 @@
+"""An ONNX file that ONNX Runtime has compiled."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from importlib import resources
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from mnistkit.errors import CheckpointFormatError, ConfigError, MissingExtraError
+
+if TYPE_CHECKING:
+    import onnxruntime
+
+__all__ = ["Program", "shipped"]
+
+
+class Program:
+    """Computes an ONNX model on the CPU, each call in the thread that calls; any number of threads may call at once.
+
+    It has no threads of its own, which would not go through a fork. It pickles, and is compiled anew where it is unpickled.
+
+    Args:
+        model: the file's content.
+        source: what to call the file in an error.
+
+    Raises:
+        CheckpointFormatError: if it is no ONNX model that ONNX Runtime can compute.
+        MissingExtraError: if ONNX Runtime is not installed.
+    """
+
+    def __init__(self, model: bytes, source: str) -> None:
+        self._model, self._source = model, source
+        self._session = _compile(model, source)
+
+    def __reduce__(self) -> tuple[type[Program], tuple[bytes, str]]:
+        return Program, (self._model, self._source)
+
+    @property
+    def metadata(self) -> Mapping[str, str]:
+        """What the file says of itself."""
+        about: dict[str, str] = self._session.get_modelmeta().custom_metadata_map
+        return about
+
+    def __call__(self, name: str, array: np.ndarray) -> np.ndarray:
+        """The first output for an input of this name."""
+        output: np.ndarray = self._session.run(None, {name: array})[0]
+        return output
+
+
+def _compile(model: bytes, source: str) -> onnxruntime.InferenceSession:
+    try:
+        import onnxruntime
+    except ImportError as error:
+        raise MissingExtraError("onnxruntime", "onnx", "an ONNX file") from error
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = 1
+    # The memory for one large page would be kept for good.
+    options.enable_cpu_mem_arena = False
+    options.log_severity_level = 3
+    try:
+        return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+    except Exception as error:  # ONNX Runtime has an error of its own for each fault, and none for all of them
+        raise CheckpointFormatError(f"{source} is no ONNX model that can be computed here: {error}") from error
+
+
+def shipped(name: str) -> Program:
+    """A model that comes with mnistkit-runtime.
+
+    Raises:
+        ConfigError: where mnistkit is installed without it.
+    """
+    file = resources.files("mnistkit.runtime") / "weights" / f"{name}.onnx"
+    if not file.is_file():
+        raise ConfigError(
+            "the weights that ship are ONNX files in mnistkit-runtime only; here Classifier.pretrained() has them, and its "
+            "export('digits.onnx') writes a file that OnnxClassifier.load() reads"
+        )
+    return Program(file.read_bytes(), file.name)
