@@ -34,7 +34,8 @@ print(json.dumps({"pictures": pictures, "pages": pages, "modules": modules}))
 
 
 def run(python, *arguments):
-    done = subprocess.run([python, *map(str, arguments)], capture_output=True, text=True, timeout=400)
+    # Isolated: neither the folder nor the variables of this process lead to another mnistkit.
+    done = subprocess.run([python, "-I", *map(str, arguments)], capture_output=True, text=True, timeout=400)
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
 
@@ -139,8 +140,8 @@ def test_every_module_of_the_wheel_can_be_imported(wheel, python):
         files = [name for name in archive.namelist() if name.endswith(".py")]
     names = {name.removesuffix(".py").removesuffix("/__init__").replace("/", ".") for name in files}
     assert {"mnistkit.reading", "mnistkit.runtime", "mnistkit.imaging"} <= names
-    # These two are for progress and for figures, with tqdm and matplotlib.
-    names = sorted(names - {"mnistkit._core.progress", "mnistkit._core.figure"})
+    # These need tqdm, matplotlib and PyInstaller.
+    names = sorted(names - {"mnistkit._core.progress", "mnistkit._core.figure", "mnistkit.pyinstaller.hook-mnistkit"})
     run(python, "-c", f"import importlib\nfor name in {names}: importlib.import_module(name)")
 
 
@@ -155,7 +156,7 @@ def test_every_module_of_the_wheel_can_be_imported(wheel, python):
     ],
 )  # fmt: skip
 def test_what_it_cannot_do_is_said(python, program, says):
-    done = subprocess.run([python, "-c", program], capture_output=True, text=True, timeout=100)
+    done = subprocess.run([python, "-I", "-c", program], capture_output=True, text=True, timeout=100)
     assert done.returncode == 1
     assert says in done.stderr.splitlines()[-1]
 

@@ -12,7 +12,7 @@ SOURCE = Path(mnistkit.__file__).parent
 # From the bottom up. Parts of one level do not know each other.
 LEVELS = [
     {"errors"},
-    {"types"},
+    {"types", "pyinstaller"},
     {"_core"},
     {"imaging", "calibration"},
     {"device", "precision", "distributed", "seeding"},
@@ -35,6 +35,7 @@ FORBIDDEN = {"reading": {"training"}, "__main__": {"callbacks"}}
 PACKAGES = {
     "errors": set(),
     "types": set(),
+    "pyinstaller": {"PyInstaller"},
     "_core": {"numpy", "PIL", "tqdm", "matplotlib", "IPython"},
     "imaging": {"numpy", "PIL", "cv2", "pillow_heif", "pypdfium2"},
     "calibration": {"numpy"},
