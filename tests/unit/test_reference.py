@@ -15,10 +15,10 @@ DIRECTIVE = re.compile(r"^\.\. (?:auto|py:)(?:function|class|data|exception|modu
 
 
 def public_modules():
-    """Every module and package that has no underscore in its name; a package's own parts are reached through it."""
+    """Every public module and package but those for programs; a package's own parts are reached through it."""
     yield mnistkit
     for found in pkgutil.iter_modules(mnistkit.__path__):
-        if not found.name.startswith("_") and found.name != "cli":
+        if not found.name.startswith("_") and found.name not in {"cli", "pyinstaller"}:
             yield importlib.import_module(f"mnistkit.{found.name}")
 
 
