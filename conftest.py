@@ -11,8 +11,8 @@ import torch
 
 import mnistkit
 
-# Run by hand, for as long as one likes: `python -m tests.hostile`.
-collect_ignore = ["tests/hostile"]
+# Run by hand, for as long as one likes: `python -m tests.hostile`; and run by PyInstaller, which is not here.
+collect_ignore = ["tests/hostile", "src/mnistkit/pyinstaller/hook-mnistkit.py"]
 
 # Several test processes share the cores, and one thread each is both faster and repeatable; so for those that they start.
 torch.set_num_threads(1)
