@@ -28,7 +28,7 @@ def detection_losses(maps: Tensor, marks: Tensor) -> dict[str, Tensor]:
 
     Args:
         maps: of a :class:`~mnistkit.models.FinderNet`, ``(N, 19, H, W)``.
-        marks: of the pages, float ``(N, M, 5)``: a place in ``0123456789-.,%``, ``IGNORED`` or :data:`NOTHING`; the middle, to
+        marks: of the pages, float ``(N, M, 5)``: a place in ``0123456789-.,%``, ``IGNORED`` or ``NOTHING``; the middle, to
             the right and down; width and height, in pixels.
 
     Returns:

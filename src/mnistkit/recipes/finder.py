@@ -56,7 +56,7 @@ class DrawnPages(Dataset[tuple[Tensor, Tensor]]):
         side: of the pages, in pixels; a multiple of 32.
 
     A page is an image, float ``(1, side, side)``, -1 black to 1 white, and its marks, float ``(160, 5)``, as the losses of
-    :class:`FinderTrainer` want them.
+    :class:`~mnistkit.recipes.finder.FinderTrainer` want them.
     """
 
     def __init__(self, digits: DigitDataset, fonts: Sequence[Font], count: int, *, seed: int, side: int = 256) -> None:
