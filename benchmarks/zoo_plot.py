@@ -32,7 +32,9 @@ def accuracy_against_size(theme: Theme = "light") -> Figure:
         axes.annotate(name, (size, high), (-3, 2), textcoords="offset points", color=look.text, fontsize=9, rotation=40)
     for name, (size, accuracy) in PUBLISHED.items():
         axes.plot(size, accuracy, "x", color=look.lines[1])
-        axes.annotate(name, (size, accuracy), (7, -3), textcoords="offset points", color=look.faint, fontsize=9)
+        axes.annotate(
+            name, (size, accuracy), (-7, -3), textcoords="offset points", color=look.faint, fontsize=9, ha="right"
+        )
     axes.set_xscale("log")
     axes.margins(x=0.15)
     axes.set(xlabel="parameters", ylabel="right of 10,000 test images (%)")
