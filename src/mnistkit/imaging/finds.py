@@ -18,10 +18,9 @@ Maps: TypeAlias = Callable[[np.ndarray], np.ndarray]
 #: The signs that the finder tells apart, in their order.
 SIGNS = "-.,%"
 # The longer sides of the copies: the finder knows characters of 8 to 150 pixels, so that each of 1/120 to 9/10 of the page is
-# well inside that in one of them.
-_SIDES = (112, 256, 560, 1200)
-# A copy this much larger than the page has nothing to show that the next smaller one has not.
-_ENLARGED = 1.3
+# well inside that in one of them; and how much larger than the page a copy is at most: more has nothing to show that the next
+# smaller one has not.
+_COPIES = ((112, np.inf), (256, 4.0), (560, 1.3), (1200, 1.3))
 # A digit, or one of four signs; ten digits.
 _KINDS, _DIGITS = 5, 10
 # The finder takes sides that are multiples of this many pixels, and one place of its maps stands for so many.
@@ -69,8 +68,8 @@ def find_characters(page: np.ndarray, maps: Maps) -> Finds:
 
 def _copies(page: np.ndarray) -> Iterator[np.ndarray]:
     longer = max(page.shape)
-    for number, side in enumerate(_SIDES):
-        if number > 1 and side > _ENLARGED * longer:
+    for side, most in _COPIES:
+        if side > most * longer:
             return
         by = side / longer
         size = max(1, round(page.shape[1] * by)), max(1, round(page.shape[0] * by))

@@ -48,6 +48,18 @@ def test_a_large_page_is_seen_in_a_copy_that_shows_its_small_characters():
     assert len(finds) == 1
 
 
+@pytest.mark.parametrize(("side", "copies"), [(28, 1), (60, 1), (64, 2), (430, 2), (431, 3), (1280, 4), (4000, 4)])
+def test_no_copy_is_larger_than_has_something_to_show(side, copies):
+    looks = []
+
+    def maps(pages):
+        looks.append(pages.shape)
+        return np.full((1, 19, pages.shape[1] // 4, pages.shape[2] // 4), -9, np.float32)
+
+    assert len(find_characters(np.zeros((side, side), np.uint8), maps)) == 0
+    assert len(looks) == copies
+
+
 def test_boxes_end_where_the_page_ends():
     finds = find_characters(np.zeros((256, 256), np.uint8), seeing((0.02, 0.5, 0.4, 0, 3)))
     assert finds.boxes.min() == 0.0
