@@ -39,7 +39,8 @@ def _found(
 ) -> tuple[Candidate, np.ndarray] | None:
     picture = shrink(picture, WORK_SIDE)
     page = to_grey(picture)
-    found = choose_apart(candidates_of(picture, page, find_characters(page, maps), classifier), page)
+    finds = find_characters(page, maps)
+    found = choose_apart(candidates_of(picture, page, finds, classifier, touching=False), page)
     found = found[found.kinds == 0]
     if not len(found):
         return None

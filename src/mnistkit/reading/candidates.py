@@ -73,7 +73,9 @@ class Candidates:
         return Candidates(*(getattr(self, field.name)[chosen] for field in fields(self)))
 
 
-def candidates_of(picture: np.ndarray, page: np.ndarray, finds: Finds, classifier: FrameClassifier) -> Candidates:
+def candidates_of(
+    picture: np.ndarray, page: np.ndarray, finds: Finds, classifier: FrameClassifier, *, touching: bool = True
+) -> Candidates:
     """All that may be characters of a page.
 
     Args:
@@ -81,8 +83,9 @@ def candidates_of(picture: np.ndarray, page: np.ndarray, finds: Finds, classifie
         page: the same in grey, uint8 ``(H, W)``.
         finds: the finder's.
         classifier: tells what they are.
+        touching: whether digits may touch others that the finder does not see; parts of a single one are no digits.
     """
-    parts = [_from_finds(page, finds, classifier), *_from_strokes(picture, finds, classifier)]
+    parts = [_from_finds(page, finds, classifier), *_from_strokes(picture, finds, classifier, touching)]
     return Candidates(*(np.concatenate([getattr(part, field.name) for part in parts]) for field in fields(Candidates)))
 
 
@@ -174,25 +177,28 @@ def _from_finds(page: np.ndarray, finds: Finds, classifier: FrameClassifier) -> 
     return Candidates(finds.boxes, kinds, odds, _joined(logits, finds.digits, odds, classifier), frames)
 
 
-def _from_strokes(picture: np.ndarray, finds: Finds, classifier: FrameClassifier) -> list[Candidates]:
+def _from_strokes(picture: np.ndarray, finds: Finds, classifier: FrameClassifier, touching: bool) -> list[Candidates]:
     """From the ink of the picture, and from that of a sheet in it."""
     finds = finds[finds.scores.argmax(axis=1) == 0]
     if not len(finds):
         return []
     try:
         ink = find_ink(picture)
-        parts = [_strokes(ink, (0, 0), finds, classifier)]
+        parts = [_strokes(ink, (0, 0), finds, classifier, touching)]
         if (sheet := find_sheet(ink)) is not None:
             # Only what is on the sheet: its own paper is no ink.
-            parts.append(_strokes(find_ink(picture[sheet.pixels]), (sheet.left, sheet.top), finds, classifier))
+            corner = sheet.left, sheet.top
+            parts.append(_strokes(find_ink(picture[sheet.pixels]), corner, finds, classifier, touching))
     except BlankImageError:
         return []
     return [part for part in parts if len(part)]
 
 
-def _strokes(ink: np.ndarray, corner: tuple[int, int], finds: Finds, classifier: FrameClassifier) -> Candidates:
+def _strokes(
+    ink: np.ndarray, corner: tuple[int, int], finds: Finds, classifier: FrameClassifier, touching: bool
+) -> Candidates:
     preprocessing = classifier.preprocessing
-    strokes = find_strokes(ink, finds.boxes - np.tile(corner, 2), size=preprocessing.size)
+    strokes = find_strokes(ink, finds.boxes - np.tile(corner, 2), size=preprocessing.size, touching=touching)
     if not strokes:
         return _from_finds(ink, finds[:0], classifier)
     boxes = np.array([one.box for one in strokes]) + np.tile(corner, 2)

@@ -42,13 +42,16 @@ class Strokes:
     fit: float
 
 
-def find_strokes(ink: np.ndarray, boxes: np.ndarray, *, size: tuple[int, int] = (28, 28)) -> list[Strokes]:
+def find_strokes(
+    ink: np.ndarray, boxes: np.ndarray, *, size: tuple[int, int] = (28, 28), touching: bool = True
+) -> list[Strokes]:
     """The pieces of ink that fit boxes best, none for boxes that no pieces fit; and what touches these and fits no box.
 
     Args:
         ink: uint8 ``(H, W)``, as :func:`~mnistkit.imaging.find_ink` gives it.
         boxes: of finds, float ``(N, 4)``, in pixels of the ink.
         size: height and width of the frames.
+        touching: whether digits may touch others that no box tells of.
     """
     try:
         lines = find_lines(ink)
@@ -66,7 +69,8 @@ def find_strokes(ink: np.ndarray, boxes: np.ndarray, *, size: tuple[int, int] = 
         fit, find = max(finds)
         best.setdefault(find, []).append((fit, place))
     ways_to_join = [(find, *way) for find, ways in best.items() for way in sorted(ways, reverse=True)[:_MOST]]
-    ways_to_join += [(UNSEEN, 0.0, place) for place in _unseen(lines, boxes) if place not in fitting]
+    if touching:
+        ways_to_join += [(UNSEEN, 0.0, place) for place in _unseen(lines, boxes) if place not in fitting]
     strokes = []
     for find, fit, (number, start, end) in ways_to_join:
         whole = join(lines[number][start:end])

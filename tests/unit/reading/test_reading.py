@@ -100,8 +100,9 @@ def strings(mnist, make, count=COUNT, length=5):
         yield make(images[chosen], generator), "".join(map(str, labels[chosen]))
 
 
-# Of 40 strings the weights that ship read two more of the first five kinds, and four more of the others.
-LEAST = {spaced: 36, as_they_are: 35, two_lines: 36, tilted: 36, pair_touching: 31, broken: 30, touching: 16}
+# Of 40 strings the weights that ship read two more of the first kinds, four more of the two before the last, and one more of the
+# last: 18 without those that the finder does not see.
+LEAST = {spaced: 36, as_they_are: 35, two_lines: 36, tilted: 36, pair_touching: 31, broken: 30, touching: 19}
 
 
 @pytest.mark.parametrize("make", LEAST, ids=lambda make: make.__name__)
