@@ -110,8 +110,9 @@ def load_image(
             picture = picture.point([0, 255] * 128)
         # A PNG has nothing to turn it by but these entries.
         upright = picture if picture.format == "PNG" and _TURNED.isdisjoint(picture.info) else turn_upright(picture)
-        opaque = without_alpha(to_8_bits(upright))
-        return np.asarray(opaque.convert("L" if channels == 1 else "RGB"))
+        if upright.mode not in {"L", "RGB"} or "transparency" in upright.info:
+            upright = without_alpha(to_8_bits(upright))
+        return np.asarray(upright.convert("L" if channels == 1 else "RGB"))
     except Exception as error:  # a PIL image may be decoded only here; see _opened
         raise ImageError(f"the image is damaged, or its file is closed: {_reason(error)}") from error
 
