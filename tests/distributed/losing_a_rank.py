@@ -18,10 +18,11 @@ class LoseRank(Callback):
             time.sleep(600)
 
 
-torch.set_num_threads(1)
-model = nn.Sequential(nn.Flatten(), nn.Linear(784, 10))
-trainer = Trainer(model, callbacks=[LoseRank()], batch_size=16, device="cpu", progress=False, timeout=5)
-try:
-    trainer.fit(load_mnist().train[:200], epochs=1)
-except MnistkitError as error:
-    print(type(error).__name__, error)
+if __name__ == "__main__":
+    torch.set_num_threads(1)
+    model = nn.Sequential(nn.Flatten(), nn.Linear(784, 10))
+    trainer = Trainer(model, callbacks=[LoseRank()], batch_size=16, device="cpu", progress=False, timeout=5)
+    try:
+        trainer.fit(load_mnist().train[:200], epochs=1)
+    except MnistkitError as error:
+        print(type(error).__name__, error)

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import torch
 
-from mnistkit import Classifier, CSVLogger, Report, Trainer, create_model, evaluate, load_mnist
+from mnistkit import Classifier, CSVLogger, Report, Trainer, create_model, evaluate, imaging, load_mnist
 from mnistkit.cli import main
 from mnistkit.data import DigitDataset, write_idx
 from mnistkit.errors import MnistkitError
@@ -20,7 +20,7 @@ from tests.hostile import Outcome, cases, report
 
 PATIENCE = 30
 OLD = b"what was there before"
-PICTURE = Path(__file__).parents[2] / "examples" / "pictures" / "seven.png"
+PICTURE = Path(imaging.__file__).with_name("samples") / "seven.png"
 
 
 class Hung(BaseException):

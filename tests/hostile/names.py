@@ -14,10 +14,11 @@ from pathlib import Path
 
 import torch
 
+from mnistkit import imaging
 from mnistkit.cli import main
 from tests.hostile import Outcome, cases, report
 
-PICTURE = Path(__file__).parents[2] / "examples" / "pictures" / "seven.png"
+PICTURE = Path(imaging.__file__).with_name("samples") / "seven.png"
 LONGEST = 255
 PARTS = [
     b"a", b"7", b" ", b"  ", b".", b"..", b"-", b"--json", b"=1+1", b"+1", b"@x", b"'", b'"', b"`id`", b"$(id)", b";", b"|",

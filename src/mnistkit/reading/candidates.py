@@ -162,6 +162,8 @@ def _goes_on(page: np.ndarray, box: Sequence[float]) -> bool:
         return False
     inside, *beyond = (part.mean(axis=0) - np.median(part) for part in parts)
     strokes = np.abs(inside) > np.abs(inside).max() / 2
+    if not strokes.any():  # as much ink in every column, as in a minus
+        return False
     least = min((part * np.sign(inside))[strokes].mean() for part in beyond)
     return bool(least > _AS_STRONG * np.abs(inside)[strokes].mean())
 
