@@ -20,7 +20,7 @@ from mnistkit.synthetic.stroke_styles import STYLES
 pytestmark = pytest.mark.processes
 
 MNIST = Preprocessing(mean=(0.1307,), std=(0.3081,))
-PICTURES = Path(__file__).parents[1] / "examples" / "pictures"
+PICTURES = Path(__file__).parents[1] / "src" / "mnistkit" / "imaging" / "samples"
 SEVEN = [[(10, 10), (50, 8), (95, 5), (80, 50), (60, 90), (50, 130)], [(40, 70), (90, 66)]]
 TWO = [[(12, 30), (25, 8), (50, 2), (75, 10), (84, 28), (76, 48), (50, 80), (20, 112), (10, 120), (50, 118), (92, 120)]]
 FIVE = [[(20, 10), (18, 60), (50, 55), (80, 75), (75, 110), (40, 125), (10, 115)], [(20, 10), (80, 6)]]
