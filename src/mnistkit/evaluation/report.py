@@ -7,7 +7,6 @@ from dataclasses import asdict, dataclass, field, replace
 
 import numpy as np
 
-from mnistkit._core import html
 from mnistkit._core.files import write_atomically
 from mnistkit._core.json import plain
 from mnistkit.calibration import Reliability
@@ -15,15 +14,12 @@ from mnistkit.calibration import reliability as sort_into_bins
 from mnistkit.data import DigitDataset
 from mnistkit.errors import ConfigError, DataError
 from mnistkit.evaluation import figures
-from mnistkit.evaluation.figures import ClassFigures, ConfusedPair, Outcome, percent
+from mnistkit.evaluation.figures import ClassFigures, ConfusedPair, Outcome
 from mnistkit.evaluation.files import read_json, shortest, write_json
 from mnistkit.metrics import wilson_interval
 from mnistkit.types import JsonValue, PathLike
 
 __all__ = ["Report"]
-
-# Mistakes that a notebook sees.
-_SHOWN = 8
 
 
 @dataclass(frozen=True, eq=False)
@@ -154,63 +150,14 @@ class Report:
         return order
 
     def __str__(self) -> str:
-        low, high = self.interval
-        width = max(5, *map(len, self.classes))
-        lines = [
-            f"{self.model} on {self.data_name}, {self.count:,} images",
-            "",
-            f"accuracy           {self.accuracy:.2%}   95 % interval {low:.2%} to {high:.2%}; "
-            f"{self.count - self.correct:,} wrong",
-            f"loss               {self.loss:.4f}",
-            f"calibration error  {self.reliability.error:.2%}   mean confidence {self.confidences.mean():.2%}",
-            "",
-            f"{'class':<{width}}  precision   recall       F1   images",
-        ]
-        lines += [
-            f"{row.name:<{width}}  {percent(row.precision):>9}  {percent(row.recall):>7}  {percent(row.f1):>7}  "
-            f"{row.support:>7,}"
-            for row in (*self.per_class, self.macro)
-        ]
-        return "\n".join([*lines, "", f"most confused: {', '.join(self._confused()) or 'nothing'}"])
+        from mnistkit.evaluation.shown import as_text
+
+        return as_text(self)
 
     def _repr_html_(self) -> str:
-        low, high = self.interval
-        known = {
-            "accuracy": f"{self.accuracy:.2%}, 95 % interval {low:.2%} to {high:.2%}",
-            "wrong": f"{self.count - self.correct:,} of {self.count:,} images",
-            "loss": f"{self.loss:.4f}",
-            "calibration error": f"{self.reliability.error:.2%}",
-            "most confused": ", ".join(self._confused()),
-        }
-        head = ("class", "precision", "recall", "F1", "images")
-        rows = [
-            (row.name, percent(row.precision), percent(row.recall), percent(row.f1), f"{row.support:,}")
-            for row in (*self.per_class, self.macro)
-        ]
-        return html.panel(f"{self.model} on {self.data_name}", html.facts(known), self._worst(), html.table(head, rows))
+        from mnistkit.evaluation.shown import as_panel
 
-    def _worst(self) -> str:
-        """The mistakes that cost most, as pictures, where the data set is here."""
-        if self.data is None:
-            return ""
-        return html.row(
-            *(
-                html.picture(
-                    self.data.images[one.index].permute(1, 2, 0).numpy(force=True),
-                    f"image {one.index}",
-                    side=56,
-                    caption=f"{self.classes[one.label]:.12} as {self.classes[one.prediction]:.12}",
-                )
-                for one in self.mistakes[:_SHOWN]
-            )
-        )
-
-    def _confused(self) -> list[str]:
-        """The pairs that occur most often, in words."""
-        return [
-            f"{self.classes[pair.label]} as {self.classes[pair.prediction]} ({pair.count:,})"
-            for pair in self.confused_pairs[:5]
-        ]
+        return as_panel(self)
 
     def to_json(self) -> dict[str, JsonValue]:
         """Every figure as JSON can hold it, without those of each image; what does not exist is ``None``."""
