@@ -271,8 +271,8 @@ def test_standard_input_can_stand_among_files(run, album, standard_input, tmp_pa
 @pytest.mark.parametrize(
     ("data", "arguments", "code", "text"),
     [
-        (b"", ["-"], 5, "bytes is not an image that can be read"),
-        (b"Dear Sir", ["-"], 5, "bytes is not an image that can be read"),
+        (b"", ["-"], 5, "this content is not an image that can be read"),
+        (b"Dear Sir", ["-"], 5, "this content is not an image that can be read"),
         (b"x" * 2000, ["-"], 5, "standard input is longer than"),
         (b"", ["-", "-"], 2, "- is given twice, but standard input can be read only once"),
         (None, ["-"], 2, "- means standard input, which is closed"),

@@ -76,7 +76,8 @@ def difference(before, after):
 
 def import_everything():
     for module in pkgutil.walk_packages(mnistkit.__path__, "mnistkit."):
-        if not module.name.endswith("__main__"):
+        # PyInstaller runs its hook by itself, and nobody imports it.
+        if not module.name.endswith(("__main__", "hook-mnistkit")):
             importlib.import_module(module.name)
 
 

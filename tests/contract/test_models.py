@@ -25,6 +25,10 @@ SIZES = {
     "lenet4": (16_690, 28 * 28 * 25 * 4 + 14 * 14 * 4 * 8 + 10 * 10 * 25 * 8 * 16 + 25 * 4 * 120 + 1200),
     "lenet5": (61_706, 416_520),
     "mlp": (20_175, 20_125),
+    "separable_cnn": (
+        958,
+        14 * 14 * 25 * 6 + 14 * 14 * (6 * 9 + 6 * 12) + 7 * 7 * (12 * 9 + 12 * 16) + 3 * 3 * 16 + 160,
+    ),
     "softmax_regression": (7_850, 7_840),
 }
 # One setting away from the default for each model that has switches of its own.
@@ -36,6 +40,7 @@ SWITCHED = {
     "lenet1": {"activation": "gelu", "pool": "max"},
     "lenet4": {"activation": "relu", "pool": "max"},
     "lenet5": {"activation": "sigmoid", "pool": "avg", "padding": 0, "dropout": 0.25},
+    "separable_cnn": {"first": 4, "stages": ((8, 8), (12,))},
     "mlp": {"hidden": (40, 30, 20), "activation": "silu", "dropout": 0.5},
 }
 

@@ -147,7 +147,8 @@ def test_neither_pyplot_nor_the_settings_are_touched(run, name):
     figure = PLOTS[name][0](run)
     assert _settings() == before
     assert ("matplotlib.pyplot" in sys.modules) == pyplot
-    assert type(figure) is Figure
+    assert isinstance(figure, Figure)
+    assert figure.canvas.manager is None  # no window of pyplot's
 
 
 def _settings():
