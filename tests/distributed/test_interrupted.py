@@ -1,8 +1,6 @@
 """Two real processes that are told to end, both or one of them: they end at one step, and go on from there to the same bits."""
 
-import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -20,23 +18,17 @@ def take_signals():
         signal.signal(number, signal.SIG_DFL)
 
 
-def test_all_end_at_one_step_whichever_was_told_and_go_on_from_there(tmp_path):
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    world = {"WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port), "OMP_NUM_THREADS": "1"}
-    if sys.platform == "linux":
-        world["GLOO_SOCKET_IFNAME"] = "lo"
+def test_all_end_at_one_step_whichever_was_told_and_go_on_from_there(tmp_path, worlds):
     processes = [
         subprocess.Popen(
             [sys.executable, str(PROGRAM), str(tmp_path)],
-            env=os.environ | world | {"RANK": str(rank)},
+            env=world,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
             preexec_fn=take_signals,
         )
-        for rank in (0, 1)
+        for world in worlds
     ]
     try:
         for step, told, number in ((2, processes[1:], signal.SIGTERM), (9, processes, signal.SIGINT)):
