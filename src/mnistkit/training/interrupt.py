@@ -26,7 +26,9 @@ if hasattr(signal, "SIGHUP"):
 
 
 class InterruptGuard:
-    """Notes the first SIGINT, SIGTERM or SIGHUP instead of ending an update in its middle; a second ends it.
+    """Notes SIGINT, SIGTERM or SIGHUP instead of ending an update in its middle; a second one, if it is SIGINT, ends it.
+
+    A second SIGTERM says nothing new: a cluster sends one to every process, and torchrun passes its own on to each.
 
     SIGINT ends in a KeyboardInterrupt, the others in a SystemExit of 128 and their number, as shells count. Does nothing
     outside the main thread, or for a signal that somebody else handles.
@@ -71,6 +73,7 @@ class InterruptGuard:
         if os.getpid() != self._process:  # a child that was forked inside the run is no run: it ends as it would have
             signal.signal(number, self._guarded[signal.Signals(number)])
             signal.raise_signal(number)
-        elif already:  # and one more finds what was there before us, should this one come too late to be caught
+        elif already and number == signal.SIGINT:
+            # One more finds what was there before us, should this one come too late to be caught.
             signal.signal(number, self._guarded[signal.Signals(number)])
             self.end()

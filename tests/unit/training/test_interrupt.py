@@ -158,12 +158,15 @@ def test_the_interrupt_of_a_fit_inside_a_fit_belongs_to_the_outer_one(train):
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGHUP, 129)])
-def test_a_cluster_or_a_closed_terminal_ends_the_run_after_it_was_saved(number, code, tmp_path, train, at):
+def test_a_cluster_or_a_closed_terminal_ends_the_run_after_it_was_saved_also_if_told_twice(
+    number, code, tmp_path, train, at
+):
     # Under nohup a closed terminal is ignored, and stays so.
     earlier = signal.signal(number, signal.SIG_DFL)
     come = at("on_gradients", lambda t: signal.raise_signal(number) if t.state.step == 2 else None)
+    again = at("on_step_end", lambda t: signal.raise_signal(number) if t.state.step == 3 else None, "again")
     with pytest.raises(SystemExit) as caught:
-        trainer_of(come, Checkpoint(tmp_path, monitor=None)).fit(train, epochs=2)
+        trainer_of(come, again, Checkpoint(tmp_path, monitor=None)).fit(train, epochs=2)
     assert caught.value.code == code
     assert read_checkpoint(tmp_path / "last.safetensors").training["step"] == 3
     assert signal.signal(number, earlier) is signal.SIG_DFL
