@@ -13,13 +13,14 @@ from __future__ import annotations
 import argparse
 import ast
 import importlib
-import statistics
 import sys
+from collections.abc import Iterable
 from types import ModuleType
 from typing import Any
 
 import kept as keeping
 from kept import ROOT
+from mnistkit.evaluation import Repetition
 
 FOLDER = ROOT / "examples" / "research"
 PICTURES = ROOT / "docs" / "_static" / "research"
@@ -50,6 +51,8 @@ TITLES = {
     "lbfgs": "L-BFGS",
     "split_mnist": "Split MNIST: EWC and replay",
 }
+# With what the other figures of a study are compared, seed by seed.
+BESIDE = {"distillation": "alone", "sam": "SGD", "mixup": "neither"}
 INTRODUCTION = """# Research
 
 Ten methods from papers, each a program in `examples/research/` whose method is a subclass of {class}`mnistkit.Trainer`;
@@ -103,14 +106,26 @@ def trainer_lines(name: str) -> int:
     return lines
 
 
-def figures(runs: list[dict[str, float]]) -> str:
-    """The mean of each figure over the seeds, with the standard deviation where there are several."""
+def figures(runs: list[dict[str, float]], beside: str | None = None) -> str:
+    """The mean of each figure over the seeds, with its interval, and what it gained beside another one."""
     found = []
     for name in runs[0]:
-        values = [run[name] for run in runs]
-        spread = f" ± {statistics.stdev(values):.2%}" if len(values) > 1 else ""
-        found.append(f"{name} **{statistics.mean(values):.2%}**{spread}")
-    return ", ".join(found)
+        said = f"{name} {mean_of(run[name] for run in runs)}"
+        if beside is not None and name != beside and len(runs) > 1:
+            gain = Repetition(tuple(range(len(runs))), tuple(100 * (run[name] - run[beside]) for run in runs))
+            low, high = gain.interval
+            chance = ", so it may be chance" if low <= 0 <= high else ""
+            said += f", {gain.mean:+.2f} points beside {beside} ({low:+.2f} to {high:+.2f}{chance})"
+        found.append(said)
+    return "; ".join(found)
+
+
+def mean_of(shares: Iterable[float]) -> str:
+    """The mean, and of several its interval."""
+    values = tuple(shares)
+    over_seeds = Repetition(tuple(range(len(values))), values)
+    low, high = over_seeds.interval
+    return f"**{over_seeds.mean:.2%}**" + (f" ({low:.2%} to {high:.2%})" if len(values) > 1 else "")
 
 
 def page(kept: dict[str, Any]) -> str:
@@ -119,7 +134,7 @@ def page(kept: dict[str, Any]) -> str:
     parts = []
     for name, title in TITLES.items():
         runs, label = kept["results"].get(name, []), name.replace("_", "-")
-        reached = figures(runs) if runs else "not measured yet"
+        reached = figures(runs, BESIDE.get(name)) if runs else "not measured yet"
         table.append(f"| [{title}](#{label}) | {reached} | {len(runs)} | {trainer_lines(name)} |")
         *texts, command = (load(name).__doc__ or "").strip().split("\n\n")
         part = [f"({label})=\n## {title}", *texts, f"```sh\n{command}\n```"]
@@ -127,8 +142,9 @@ def page(kept: dict[str, Any]) -> str:
             part.append(f"![{title}: {', '.join(runs[0])}](_static/research/{name}.png)")
         parts.append("\n\n".join(part) + "\n")
     measured = (
-        f"Measured on {kept.get('machine')} by `python benchmarks/research.py`, which also writes this page. After ± is the "
-        "standard deviation over the seeds; the pictures are those of seed 0.\n"
+        f"Measured on {kept.get('machine')} by `python benchmarks/research.py`, which also writes this page. In brackets is "
+        "the 95 % interval of the mean over the seeds (Student's t), of one figure beside another that of their differences; the "
+        "pictures are those of seed 0.\n"
     )
     return "\n".join([INTRODUCTION, *table, "", measured, *parts])
 

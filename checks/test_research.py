@@ -52,6 +52,12 @@ def test_a_trainer_of_two_optimizers_or_of_many_gradients_is_short_too(name, lin
     assert research.trainer_lines(name) <= lines
 
 
+def test_macro_f1_and_top_2_of_the_page_on_training_are_short_too():
+    page = (ROOT / "docs" / "training.md").read_text()
+    code = page[page.index("def top2(") : page.index("trainer = Trainer(", page.index("class MacroF1"))]
+    assert len([line for line in code.splitlines() if line.strip()]) == 8
+
+
 def test_the_page_shows_what_was_kept(research):
     kept = importlib.import_module("kept").read("research.json")
     assert research.page(kept) == research.PAGE.read_text()

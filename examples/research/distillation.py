@@ -59,7 +59,6 @@ def study(data: Splits, seed: int, epochs: int) -> Outcome:
             trainer.teacher = teacher
         runs[name] = trainer.fit(few, data.validation[:1000], epochs=epochs)
         accuracies[name] = trainer.evaluate(data.test).accuracy
-    accuracies["gain"] = accuracies["distilled"] - accuracies["alone"]
     return Outcome(accuracies, plots.training_curves(runs, measures=["error"]))
 
 

@@ -7,6 +7,7 @@ python examples/research/split_mnist.py --seed 0
 """
 
 import torch
+from matplotlib.figure import Figure
 from study import Outcome, main
 from torch import Tensor
 
@@ -83,8 +84,10 @@ class Replay(Continual):
 
 def study(data: Splits, seed: int, epochs: int) -> Outcome:
     pairs = [(2 * number, 2 * number + 1) for number in range(5)]
-    figures, curves = {}, {}
-    for told in (True, False):
+    figures = {}
+    picture = Figure(figsize=(8.0, 3.2), layout="constrained")
+    for told, ax in zip((True, False), picture.subplots(1, 2), strict=True):
+        curves = {}
         for name, kind in {"nothing": Continual, "EWC": EWC, "replay": Replay}.items():
             torch.manual_seed(seed)
             trainer = kind(create_model("mlp", hidden=(100, 100)), progress=False, seed=seed)
@@ -93,10 +96,10 @@ def study(data: Splits, seed: int, epochs: int) -> Outcome:
                 trainer.learn(data.train.only(*pair), epochs)
                 seen = data.validation.only(*range(2 * number))
                 rows.append({"epoch": number, "val_accuracy": trainer.evaluate(seen).accuracy})
-            name += ", pair told" if told else ""
-            curves[name], figures[name] = History(rows), trainer.evaluate(data.test).accuracy
-    picture = plots.training_curves(curves, measures=["accuracy"])
-    picture.axes[0].set_xlabel("pairs learnt")
+            curves[name] = History(rows)
+            figures[f"{name}, pair told" if told else name] = trainer.evaluate(data.test).accuracy
+        plots.training_curves(curves, measures=["accuracy"], axes=[ax])
+        ax.set(xlabel="pairs learnt", title="the pair is told" if told else "it is not", ylim=(0, 102))
     return Outcome(figures, picture)
 
 
