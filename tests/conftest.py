@@ -2,10 +2,19 @@ import pytest
 from hypothesis import settings
 
 from mnistkit.data.idx import write_idx
+from tests.forked import Server
 
 # How long one example takes depends on what else the machine does, and no test is to depend on that.
 settings.register_profile("untimed", deadline=None)
 settings.load_profile("untimed")
+
+
+@pytest.fixture(scope="session")
+def forked():
+    """Starts programs in real processes: `forked.run("-m", "mnistkit", "models")`, and `forked.start` for one to talk with."""
+    server = Server()
+    yield server
+    server.close()
 
 
 @pytest.fixture(scope="session")

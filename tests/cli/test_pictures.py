@@ -290,10 +290,9 @@ def test_what_is_no_picture_on_standard_input_is_said(run, standard_input, monke
 
 
 @pytest.mark.processes
-def test_a_csv_can_go_into_a_pipe(album):
+def test_a_csv_can_go_into_a_pipe(album, forked):
     (album / "dear.png").unlink()
-    command = [sys.executable, "-m", "mnistkit", "predict", str(album), "--csv", "/dev/stdout"]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    done = forked.run("-m", "mnistkit", "predict", album, "--csv", "/dev/stdout")
     assert (done.returncode, done.stderr) == (0, "")
     assert [row["label"] for row in csv.DictReader(io.StringIO(done.stdout))] == ["7", "4", "0"]
 

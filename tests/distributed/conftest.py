@@ -1,3 +1,4 @@
+import contextlib
 import os
 import socket
 import sys
@@ -5,9 +6,8 @@ import sys
 import pytest
 
 
-@pytest.fixture
 def worlds():
-    """The environments of two processes of one run, by rank; without torchrun, which ends the others by itself."""
+    """The environments of both, by rank."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
@@ -15,3 +15,15 @@ def worlds():
     if sys.platform == "linux":
         world["GLOO_SOCKET_IFNAME"] = "lo"
     return [os.environ | world | {"RANK": str(rank)} for rank in (0, 1)]
+
+
+@pytest.fixture(scope="session")
+def two(forked):
+    """Starts a program in the two processes of one run; without torchrun, which ends the others by itself."""
+
+    @contextlib.contextmanager
+    def start(*arguments):
+        with contextlib.ExitStack() as started:
+            yield [started.enter_context(forked.start(*arguments, env=world)) for world in worlds()]
+
+    return start

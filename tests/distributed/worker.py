@@ -1,4 +1,4 @@
-"""What each of the processes started by torchrun does; it leaves `rank0.*` and `rank1.*` for the tests to compare."""
+"""What each of the two processes does; it leaves `rank0.*` and `rank1.*` for the tests to compare."""
 
 import json
 import os

@@ -1,6 +1,6 @@
 """Training killed at random moments and while it writes, again and again, and resumed: it ends in the very same bits."""
 
-import os
+import contextlib
 import random
 import runpy
 import signal
@@ -12,48 +12,41 @@ from pathlib import Path
 
 import torch
 
+from tests.forked import Server
 from tests.hostile import Outcome, report
-from tests.processes.test_kill_resume import SCRIPT, assert_same_run, script
+from tests.processes.test_kill_resume import SCRIPT, assert_same_run
 
 # Seconds after its start in which a process is killed at the latest, and after which a run may come to its end.
 LATEST = 0.8
 ENOUGH = 120
 
 
-def killed_until_it_ends(folder: Path, chance: random.Random, end: float) -> int:
+def killed_until_it_ends(server: Server, folder: Path, chance: random.Random, end: float) -> int:
     """How often the run was killed before it came to its end; left alone when the time is over."""
     kills = 0
     end = min(end, time.monotonic() + ENOUGH)
-    with script() as process:
-        while True:
-            every_steps = chance.choice([1, 2])
-            spared = time.monotonic() > end
-            fatal_write = chance.randint(2, 7) if chance.random() < 0.3 and not spared else ""
-            print(folder, every_steps, fatal_write, file=process.stdin, flush=True)
-            timer = None
+    while True:
+        spared = time.monotonic() > end
+        fatal_write = [chance.randint(2, 7)] if chance.random() < 0.3 and not spared else []
+        with server.start(SCRIPT, folder, chance.choice([1, 2]), *fatal_write) as process:
+            timer = threading.Timer(chance.uniform(0, LATEST), process.kill)
             for line in process.stdout:
-                word, number = line.split()
-                if word == "begun" and not fatal_write and not spared:
-                    timer = threading.Timer(chance.uniform(0, LATEST), os.kill, (int(number), signal.SIGKILL))
+                if line.startswith("begun") and not fatal_write and not spared:
                     timer.start()
-                elif word == "ended":
-                    break
-            else:
-                raise RuntimeError(f"the process that starts the runs is gone: {process.stderr.read()}")
-            if timer:
-                timer.cancel()
-            if number == "0":
-                process.stdin.close()
-                return kills
-            if number != str(-signal.SIGKILL):
-                process.stdin.close()
-                raise RuntimeError(f"a resumed run ended with {number}: {process.stderr.read()}")
-            kills += 1
+            timer.cancel()
+            if timer.is_alive():  # it is killing just now
+                timer.join()
+            _, errors = process.communicate()
+        if process.returncode == 0:
+            return kills
+        if process.returncode != -signal.SIGKILL:
+            raise RuntimeError(f"a resumed run ended with {process.returncode}: {errors}")
+        kills += 1
 
 
 def run(seed: int, seconds: float) -> Outcome:
     torch.set_num_threads(1)
-    with tempfile.TemporaryDirectory() as root:
+    with tempfile.TemporaryDirectory() as root, contextlib.closing(Server()) as server:
         reference = Path(root) / "reference"
         reference.mkdir()
         runpy.run_path(str(SCRIPT))["run"](reference, 1)
@@ -65,7 +58,7 @@ def run(seed: int, seconds: float) -> Outcome:
                 number = 2 * runs + worker
                 folder = Path(root) / str(number)
                 try:
-                    kills += killed_until_it_ends(folder, random.Random(f"{seed}/{number}"), end)
+                    kills += killed_until_it_ends(server, folder, random.Random(f"{seed}/{number}"), end)
                     assert_same_run(folder, reference)
                 except BaseException as error:  # noqa: BLE001  (a run that differs, or does not go on)
                     failed += 1

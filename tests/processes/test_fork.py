@@ -1,8 +1,6 @@
 """A program that loads its model and then forks, as `gunicorn --preload` and `multiprocessing` on Linux do."""
 
 import os
-import subprocess
-import sys
 
 import pytest
 
@@ -38,10 +36,8 @@ for backend in ("torch", "onnx", "openvino"):
 """
 
 
-def test_a_child_of_a_program_that_predicted_predicts_too():
-    done = subprocess.run(
-        [sys.executable, "-c", PREDICT_IN_A_CHILD], capture_output=True, text=True, check=False, timeout=600
-    )
+def test_a_child_of_a_program_that_predicted_predicts_too(forked):
+    done = forked.run("-c", PREDICT_IN_A_CHILD, timeout=600)
     torch, onnx, said, openvino = done.stdout.splitlines()
     assert ([torch, onnx, openvino], done.returncode) == (["torch 0 2", "onnx 0 2", "openvino 0 2"], 0), done.stderr
     # What it cannot do there, it says, with what to do.

@@ -1,7 +1,5 @@
 """A disk that fills up while a checkpoint is written."""
 
-import resource
-
 import pytest
 
 from mnistkit.checkpoint import read_checkpoint
@@ -10,9 +8,13 @@ from mnistkit.cli import main
 pytestmark = pytest.mark.processes
 
 
-def no_file_over_64_kb():
-    # The system then refuses the write half way, as a full disk does.
-    resource.setrlimit(resource.RLIMIT_FSIZE, (2**16, 2**16))
+# The system refuses the write half way, as a full disk does.
+NO_FILE_OVER_64_KB = """
+import resource
+from mnistkit.cli import run
+resource.setrlimit(resource.RLIMIT_FSIZE, (2**16, 2**16))
+run()
+"""
 
 
 def test_a_full_disk_is_reported_and_the_checkpoint_before_it_stays(start, train_command, tmp_path, capsys):
@@ -23,8 +25,8 @@ def test_a_full_disk_is_reported_and_the_checkpoint_before_it_stays(start, train
     before = {name: (run / name).read_bytes() for name in names}
     assert len(before["last.safetensors"]) > 2**16
 
-    process = start([*command, "--epochs", "3", "--resume"], limits=no_file_over_64_kb)
-    output, errors = process.communicate(timeout=100)
+    process = start([*command, "--epochs", "3", "--resume"], program=("-c", NO_FILE_OVER_64_KB))
+    output, errors = process.communicate()
 
     assert process.returncode == 8
     failed = next(name for name in names if f"mnistkit: cannot write {run / name}: " in errors)

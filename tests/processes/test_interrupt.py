@@ -1,7 +1,6 @@
 """Ctrl-C in `mnistkit train`, and going on afterwards."""
 
 import json
-import os
 import signal
 import subprocess
 import sys
@@ -23,7 +22,7 @@ def test_ctrl_c_saves_says_how_to_go_on_and_the_resumed_run_is_the_uninterrupted
     process = start(command)
     first = process.stderr.readline()
     process.send_signal(signal.SIGINT)
-    output, errors = process.communicate(timeout=100)
+    output, errors = process.communicate()
 
     assert first.startswith("epoch 1/20  ")
     assert process.returncode == 130
@@ -54,7 +53,7 @@ def test_what_a_cluster_and_a_closed_terminal_send_save_the_run_too_and_it_resum
         process = start([*command, "--resume"])
         process.stderr.readline()
         process.send_signal(number)
-        _, errors = process.communicate(timeout=100)
+        _, errors = process.communicate()
         assert process.returncode == code, errors
         assert errors.endswith(f"saved {last}; the same command with --resume goes on from there\n")
     assert main([*command, "--resume"]) == 0
@@ -70,7 +69,7 @@ def test_ctrl_c_again_and_again_shows_no_traceback(start, train_command):
     for _ in range(5):
         process.send_signal(signal.SIGINT)
         time.sleep(0.02)
-    output, errors = process.communicate(timeout=100)
+    output, errors = process.communicate()
     # The one that comes when all is done already ends the process itself, which a shell calls 130 too.
     assert process.returncode in (130, -signal.SIGINT)
     assert (output, "Traceback" in errors, "KeyboardInterrupt" in errors) == ("", False, False), errors
@@ -115,13 +114,7 @@ for backend in ("torch", "onnx", "openvino"):
 """
 
 
-def test_ctrl_c_interrupts_whatever_program_computes():
+def test_ctrl_c_interrupts_whatever_program_computes(forked):
     """OpenVINO left the thread that loaded it with a stack for signals that was gone."""
-    done = subprocess.run(
-        [sys.executable, "-c", PREDICT_AND_INTERRUPT],
-        env=os.environ | {"OMP_NUM_THREADS": "1"},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    done = forked.run("-c", PREDICT_AND_INTERRUPT)
     assert (done.returncode, done.stdout.split()) == (0, ["torch", "onnx", "openvino"]), done.stderr

@@ -2,17 +2,10 @@
 
 import csv
 import json
-import os
 import random
 import runpy
 import shutil
-import signal
-import subprocess
-import sys
-import threading
 import time
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -23,68 +16,27 @@ from mnistkit import Callback
 SCRIPT = Path(__file__).with_name("train_run.py")
 
 
-@contextmanager
-def script(*arguments):
-    """The script in a process of its own, ended if it hangs."""
-    process = subprocess.Popen(
-        [sys.executable, str(SCRIPT), *map(str, arguments)],
-        env=os.environ | {"OMP_NUM_THREADS": "1"},
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-    watchdog = threading.Timer(300, process.kill)
-    watchdog.start()
-    try:
-        with process:
-            yield process
-    finally:
-        watchdog.cancel()
-
-
 def read(process, word):
-    """The number in the script's next line, which begins with this word."""
+    """Wait for the script's next line, which begins with this word."""
     line = process.stdout.readline()
-    if not line.startswith(word):
-        process.kill()
-        pytest.fail(f"{line!r} {process.stderr.read()}")
-    return int(line.removeprefix(word))
+    assert line.startswith(word), f"{line!r} {process.communicate()}"
 
 
-def kill_in_training(process, folder, every_steps, chance):
+def kill_in_training(forked, folder, every_steps, chance):
     """Kill the run some milliseconds after some step."""
-    print(folder, every_steps, file=process.stdin, flush=True)
-    pid = read(process, "begun")
-    for _ in range(chance.randint(1, 4)):
-        read(process, "step")
-    time.sleep(chance.uniform(0, 0.03))
-    os.kill(pid, signal.SIGKILL)
-    assert last_line(process) == "ended -9\n"
+    with forked.start(SCRIPT, folder, every_steps) as process:
+        read(process, "begun")
+        for _ in range(chance.randint(1, 4)):
+            read(process, "step")
+        time.sleep(chance.uniform(0, 0.03))
+        process.kill()
+        assert process.wait() == -9
 
 
-def kill_in_write(process, folder, every_steps, chance):
+def kill_in_write(forked, folder, every_steps, chance):
     """Kill the run while it writes a file, usually a checkpoint, which is left half written."""
-    print(folder, every_steps, chance.randint(2, 5), file=process.stdin, flush=True)
-    assert last_line(process) == "ended -9\n"
+    assert forked.run(SCRIPT, folder, every_steps, chance.randint(2, 5)).returncode == -9
     assert list(folder.glob(".*.tmp"))
-
-
-def last_line(process):
-    return next(line for line in process.stdout if line.startswith("ended"))
-
-
-def killed_five_times(folder, every_steps):
-    """Resumed by forked processes, and at last by a new interpreter; returns the steps of that."""
-    chance = random.Random(every_steps)
-    with script() as process:
-        for kill in [*[kill_in_training] * 4, kill_in_write]:
-            kill(process, folder, every_steps, chance)
-        process.stdin.close()
-    with script(folder, every_steps) as process:
-        output, errors = process.communicate()
-    assert process.returncode == 0, errors
-    return output.count("step")
 
 
 def without_clocks(tree):
@@ -156,13 +108,15 @@ def uninterrupted(tmp_path_factory, run):
 
 
 @pytest.mark.processes
-def test_runs_killed_at_ten_random_moments_end_in_the_same_bits(uninterrupted, tmp_path):
-    folders = [tmp_path / "saved-each-step", tmp_path / "saved-every-second-step"]
-    with ThreadPoolExecutor() as pool:
-        steps_at_last = list(pool.map(killed_five_times, folders, (1, 2)))
-    assert all(0 < steps < 50 for steps in steps_at_last)
-    for folder in folders:
-        assert_same_run(folder, uninterrupted)
+@pytest.mark.parametrize("every_steps", [1, 2])
+def test_a_run_killed_at_five_random_moments_ends_in_the_same_bits(uninterrupted, forked, tmp_path, every_steps):
+    chance = random.Random(every_steps)
+    for kill in [*[kill_in_training] * 4, kill_in_write]:
+        kill(forked, tmp_path, every_steps, chance)
+    done = forked.run(SCRIPT, tmp_path, every_steps)
+    assert done.returncode == 0, done.stderr
+    assert 0 < done.stdout.count("step") < 50
+    assert_same_run(tmp_path, uninterrupted)
 
 
 @pytest.mark.parametrize("moment", ["before-step-10", "before-the-evaluation", "before-step-11", "before-step-12"])

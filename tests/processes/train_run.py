@@ -1,10 +1,8 @@
 """A small run of a method with a state, and a callback for everything else that has one: the process that tests kill and start
 again.
 
-`python train_run.py FOLDER EVERY_STEPS` goes on with the run in FOLDER if there is one.
-
-Without arguments it reads such lines from standard input and does each in a process of its own, forked from this one
-because importing torch takes longer than the run; a third number kills it in the writing of that many-th file.
+`python train_run.py FOLDER EVERY_STEPS` goes on with the run in FOLDER if there is one; a third number kills the process in the
+writing of that many-th file.
 """
 
 import copy
@@ -25,7 +23,7 @@ from mnistkit.types import StepOutput
 
 class Announce(Callback):
     def on_fit_start(self, trainer):
-        print("begun", os.getpid(), flush=True)
+        print("begun", flush=True)
 
     def on_step_end(self, trainer):
         print("step", trainer.state.step, flush=True)
@@ -108,22 +106,9 @@ def die_in_write(number):
     os.fsync = sync_or_die
 
 
-def serve():
-    for line in sys.stdin:
-        folder, every_steps, *fatal_write = line.split()
-        child = os.fork()
-        if not child:
-            if fatal_write:
-                die_in_write(int(fatal_write[0]))
-            main(folder, every_steps)
-            os._exit(0)
-        _, status = os.waitpid(child, 0)
-        print("ended", os.waitstatus_to_exitcode(status), flush=True)
-
-
 if __name__ == "__main__":
     torch.set_num_threads(1)
-    if len(sys.argv) > 1:
-        main(*sys.argv[1:])
-    else:
-        serve()
+    folder, every_steps, *fatal_write = sys.argv[1:]
+    if fatal_write:
+        die_in_write(int(fatal_write[0]))
+    main(folder, every_steps)

@@ -5,8 +5,6 @@ import math
 import os
 import pickle
 import random
-import subprocess
-import sys
 from collections import OrderedDict
 from pathlib import Path
 
@@ -344,12 +342,10 @@ def test_who_reads_the_earlier_file_goes_on_reading_it(path, model):
 
 
 @pytest.mark.processes
-def test_a_file_that_grows_too_large_leaves_the_earlier_one(path, model):
+def test_a_file_that_grows_too_large_leaves_the_earlier_one(path, model, forked):
     write_checkpoint(path, _content(model))
     before = path.read_bytes()
-    result = subprocess.run(
-        [sys.executable, "-c", WRITE_LIMITED, str(path)], capture_output=True, text=True, check=False, timeout=120
-    )
+    result = forked.run("-c", WRITE_LIMITED, path)
     assert result.returncode == 1
     assert (
         f"WriteError: cannot write {path}: File too large; the earlier file there is intact; "
@@ -378,10 +374,8 @@ def test_a_full_disk_leaves_the_earlier_file_and_asks_for_space(path, model, mon
 
 
 @pytest.mark.processes
-def test_writers_that_are_killed_leave_a_whole_file_and_the_next_one_tidies_up(path, model):
-    result = subprocess.run(
-        [sys.executable, "-c", KILL_WRITERS, str(path)], capture_output=True, text=True, check=False, timeout=120
-    )
+def test_writers_that_are_killed_leave_a_whole_file_and_the_next_one_tidies_up(path, model, forked):
+    result = forked.run("-c", KILL_WRITERS, path)
     assert (result.returncode, result.stderr) == (0, "")
     assert path.name in _names(path.parent)
     assert len(list(path.parent.glob(".mnistkit-*.tmp"))) == len(_names(path.parent)) - 1 <= 1

@@ -2,8 +2,6 @@
 
 import argparse
 import io
-import subprocess
-import sys
 import zipfile
 from pathlib import Path
 
@@ -112,7 +110,7 @@ def test_weights_that_are_no_numbers_are_neither_written_nor_read(path, model, n
 
 
 @pytest.mark.processes
-def test_a_small_file_cannot_take_much_memory(tmp_path):
+def test_a_small_file_cannot_take_much_memory(tmp_path, forked):
     weights, paths = create_model("mlp").state_dict(), []
     for number, hidden in enumerate(([20_000] * 3, [1] * 9_000, [10**9], [10**30])):
         paths.append(tmp_path / f"{number}.safetensors")
@@ -124,8 +122,7 @@ def test_a_small_file_cannot_take_much_memory(tmp_path):
             target.writestr(record, source.read(record) + bytes(4 * 10**7), zipfile.ZIP_DEFLATED)
     wide = tmp_path / "wide.pt"
     torch.save({"w": torch.ones(1).expand(10**9)}, wide)
-    command = [sys.executable, "-c", LOAD, *map(str, paths), str(tmp_path / "bomb2.pt"), str(wide)]
-    *answers, grown = subprocess.run(command, capture_output=True, text=True, check=True, timeout=120).stdout.split()
+    *answers, grown = forked.run("-c", LOAD, *paths, tmp_path / "bomb2.pt", wide).stdout.split()
     assert answers == ["CheckpointFormatError"] * 6
     assert float(grown) < 300
 

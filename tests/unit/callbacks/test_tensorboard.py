@@ -1,7 +1,6 @@
 """Scalars as TensorBoard itself reads them."""
 
 import shutil
-import subprocess
 import sys
 
 import pytest
@@ -100,9 +99,8 @@ finally:
 
 
 @pytest.mark.processes
-def test_a_full_disk_is_one_error(tmp_path):
-    command = [sys.executable, "-c", FULL, str(tmp_path / "log")]
-    process = subprocess.run(command, capture_output=True, text=True, check=False)
+def test_a_full_disk_is_one_error(tmp_path, forked):
+    process = forked.run("-c", FULL, tmp_path / "log")
     assert process.stdout == "1\n"
     assert "Exception in thread" not in process.stderr
     last = process.stderr.splitlines()[-1]
