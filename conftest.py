@@ -4,6 +4,7 @@ import itertools
 import os
 import random
 import socket
+import sys
 
 import numpy as np
 import pytest
@@ -13,6 +14,10 @@ import mnistkit
 
 # Run by hand, for as long as one likes: `python -m tests.hostile`; and run by PyInstaller, which is not here.
 collect_ignore = ["tests/hostile", "src/mnistkit/pyinstaller/hook-mnistkit.py"]
+
+# Where bytecode is not to be kept, each of the processes that the tests start would compile the package anew.
+sys.dont_write_bytecode = False
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
 # Several test processes share the cores, and one thread each is both faster and repeatable; so for those that they start.
 torch.set_num_threads(1)
