@@ -20,7 +20,7 @@ from typing import Any
 import kept as keeping
 from kept import ROOT
 from mnistkit import evaluate
-from mnistkit.metrics import wilson_interval
+from mnistkit.metrics import Proportion
 from mnistkit.recipes import Recipe, Result, get_recipe
 
 PAGE = ROOT / "docs" / "results.md"
@@ -77,9 +77,9 @@ def figures(recipe: Recipe, result: Result, root: str | None, *, training_errors
     """What a row has of one run."""
     if training_errors:
         report = evaluate(result.classifier, recipe.load(result.seed, root=root).train)
-        return [report.count - report.correct]
-    assert result.evaluation.correct is not None
-    return [result.evaluation.correct, result.evaluation.count]
+        return [len(report.mistakes)]
+    assert result.evaluation.score is not None
+    return [result.evaluation.score.correct, result.evaluation.count]
 
 
 def title(row: Row) -> str:
@@ -102,7 +102,7 @@ def summarize(runs: list[list[int]]) -> tuple[str, str, str]:
     accuracies = [correct / count for correct, count in runs]
     mean, count = statistics.mean(accuracies), runs[0][1]
     # The same test images every time: more seeds do not make the interval narrower.
-    low, high = wilson_interval(round(mean * count), count)
+    low, high = Proportion(round(mean * count), count).interval
     each = ", ".join(f"{accuracy:.2%}" for accuracy in accuracies)
     return f"**{mean:.2%}**", each, f"{low:.2%} to {high:.2%}"
 

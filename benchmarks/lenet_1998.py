@@ -31,7 +31,7 @@ from sklearn.svm import SVC
 import kept as keeping
 from kept import ROOT
 from mnistkit import Augment, DigitDataset, load_mnist
-from mnistkit.metrics import wilson_interval
+from mnistkit.metrics import Proportion
 from mnistkit.recipes import Recipe
 from mnistkit.training import OneCycle
 
@@ -197,8 +197,8 @@ def measure(row: Row) -> dict[str, Any]:
     start = time.perf_counter()
     if row.recipe is not None:
         result = row.recipe.run(0, data=data)
-        assert result.evaluation.correct is not None
-        return {"errors": result.evaluation.count - result.evaluation.correct, "count": result.evaluation.count}
+        assert result.evaluation.score is not None
+        return {"errors": result.evaluation.count - result.evaluation.score.correct, "count": result.evaluation.count}
     assert row.estimator is not None
     train_rows, train_labels = rows_of(data.train, upright=row.deslanted)
     test_rows, test_labels = rows_of(data.test, upright=row.deslanted)
@@ -214,8 +214,8 @@ def table(kept: dict[str, Any]) -> str:
         ours, interval = "-", "-"
         if name in kept["results"]:
             errors, count = kept["results"][name]["errors"], kept["results"][name]["count"]
-            low, high = wilson_interval(errors, count)
-            ours, interval = f"**{errors / count:.2%}**", f"{low:.2%} to {high:.2%}"
+            low, high = Proportion(count - errors, count).interval
+            ours, interval = f"**{errors / count:.2%}**", f"{1 - high:.2%} to {1 - low:.2%}"
         lines.append(f"| {row.method} | {row.published:g} % | {ours} | {interval} | {row.note} |")
     return "\n".join(lines)
 

@@ -28,7 +28,7 @@ from mnistkit import Classifier, Predictor, load_mnist
 from mnistkit.calibration import expected_calibration_error
 from mnistkit.errors import ImageError
 from mnistkit.imaging import load_image
-from mnistkit.metrics import wilson_interval
+from mnistkit.metrics import Proportion
 from mnistkit.reading import Prediction
 from mnistkit.types import JsonValue
 
@@ -133,11 +133,6 @@ def right(picture: Picture, prediction: Prediction | ImageError) -> bool:
     return isinstance(prediction, Prediction) and prediction.name == picture.label
 
 
-def share(correct: int, count: int) -> str:
-    low, high = wilson_interval(correct, count)
-    return f"{correct:,} of {count:,}, {correct / count:.2%} (95 % interval {low:.2%} to {high:.2%})"
-
-
 def accuracies(pictures: list[Picture], predictions: list[Prediction | ImageError]) -> dict[str, object]:
     groups: dict[str, list[bool]] = collections.defaultdict(list)
     repos: dict[str, list[bool]] = collections.defaultdict(list)
@@ -147,7 +142,7 @@ def accuracies(pictures: list[Picture], predictions: list[Prediction | ImageErro
             groups[group].append(correct)
         repos[picture.repo].append(correct)
     for group, results in groups.items():
-        print(f"{group:>24}: {share(sum(results), len(results))}")
+        print(f"{group:>24}: {Proportion(sum(results), len(results))}")
     total = groups["all"]
     without = [(sum(total) - sum(r)) / (len(total) - len(r)) for r in repos.values() if len(r) < len(total)]
     if without:
@@ -177,7 +172,9 @@ def certainty(
             for picture, p in zip(pictures, accepted, strict=True)
             if isinstance(p, Prediction) and p.rejected is None
         ]
-        print(f"coverage=0.98 answers {len(kept) / len(pictures):.2%}; of these right: {share(sum(kept), len(kept))}")
+        print(
+            f"coverage=0.98 answers {len(kept) / len(pictures):.2%}; of these right: {Proportion(sum(kept), len(kept))}"
+        )
         figures |= {"coverage": len(kept) / len(pictures), "accuracy_of_answers": sum(kept) / len(kept)}
     return figures
 
@@ -279,11 +276,11 @@ def changed(predictor: Predictor, images: list[np.ndarray], labels: list[str]) -
         )
 
     before = correct(lambda image: image)
-    print(f"{'as they are':>24}: {share(before, len(images))}")
+    print(f"{'as they are':>24}: {Proportion(before, len(images))}")
     for name, change in CHANGES.items():
         after = correct(change)
         figures[name] = [after, len(images)]
-        print(f"{name:>24}: {share(after, len(images))}, {100 * (after - before) / len(images):+.2f} points")
+        print(f"{name:>24}: {Proportion(after, len(images))}, {100 * (after - before) / len(images):+.2f} points")
     return figures
 
 
@@ -297,7 +294,7 @@ def strings(predictor: Predictor, pictures: list[Picture]) -> dict[str, object]:
         correct += reading.text == picture.label
         if reading.text != picture.label:
             print(f"    {picture.file.name}: {picture.label} read as {reading.lines}")
-    print(f"{'whole strings':>24}: {share(correct, len(pictures))}")
+    print(f"{'whole strings':>24}: {Proportion(correct, len(pictures))}")
     return {"correct": correct, "count": len(pictures)}
 
 
@@ -404,11 +401,11 @@ def mnist(predictor: Predictor, count: int, *, with_changes: bool) -> dict[str, 
     test = load_mnist().test[:count]
     images, labels = test.images[:, 0].numpy(), test.labels
     raw = int((predictor.classifier.logits(images).argmax(1) == labels.numpy()).sum())
-    print(f"{'MNIST, raw tensors':>24}: {share(raw, count)}")
+    print(f"{'MNIST, raw tensors':>24}: {Proportion(raw, count)}")
     names = [str(label) for label in labels.tolist()]
     results = read_all(predictor, on_paper(images))
     framed = sum(isinstance(r, Prediction) and r.name == name for r, name in zip(results, names, strict=True))
-    print(f"{'MNIST, as pictures':>24}: {share(framed, count)}")
+    print(f"{'MNIST, as pictures':>24}: {Proportion(framed, count)}")
     figures: dict[str, object] = {"raw": [raw, count], "pictures": [framed, count]}
     if with_changes:
         originals = [np.repeat(255 - image[:, :, None], 3, axis=2) for image in images]

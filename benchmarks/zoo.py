@@ -32,7 +32,7 @@ from kept import ROOT
 from mnistkit import Classifier, DigitDataset, compare, evaluate, load_mnist, robustness
 from mnistkit.data import Splits
 from mnistkit.evaluation import Report
-from mnistkit.metrics import wilson_interval
+from mnistkit.metrics import Proportion
 from mnistkit.models import list_pretrained, pretrained_file
 from mnistkit.recipes import get_recipe
 from mnistkit.zoo import list_zoo
@@ -63,8 +63,10 @@ def train(kept: dict[str, Any], names: list[str], seeds: int, folder: Path, *, b
             blind = Splits(data.train, data.validation, data.test[:0])
             result = get_recipe(name).run(seed, data=blind, folder=folder / f"{name}-{seed}", resume=True)
             print(result, flush=True)
+            right = result.evaluation.score
+            assert right is not None
             runs[str(seed)] = {
-                "validation": [result.evaluation.correct, result.evaluation.count],
+                "validation": [right.correct, right.count],
                 "seconds": result.seconds,
                 "machine": f"{keeping.processor()}, {result.machine}" + ", busy with other work" * busy,
             }
@@ -84,11 +86,11 @@ def test(kept: dict[str, Any], names: list[str], folder: Path) -> None:
             if "test" not in run:
                 report = evaluate(classifier, data.test)
                 run |= {
-                    "test": [report.correct, report.count],
+                    "test": [report.score.correct, report.count],
                     "looked": datetime.datetime.now(datetime.UTC).date().isoformat(),
                 }
                 keeping.write(FILE, kept)
-                print(f"{name} seed {seed}: {report.correct} of {report.count}", flush=True)
+                print(f"{name} seed {seed}: {report.score.correct} of {report.count}", flush=True)
             if int(seed) == SHIPPED_SEED:
                 shipped = classifier
         if shipped is not None:
@@ -106,7 +108,7 @@ def as_shipped(classifier: Classifier) -> Classifier:
 def ship(name: str, classifier: Classifier, runs: dict[str, Any]) -> None:
     """Put a classifier into the package, with a card of what was measured."""
     run = runs[str(SHIPPED_SEED)]
-    figures: dict[str, Any] = {f"mnist {split}": figure(*run[split]) for split in ("test", "validation")}
+    figures: dict[str, Any] = {f"mnist {split}": Proportion(*run[split]).to_json() for split in ("test", "validation")}
     figures["mnist test, right for each seed"] = ", ".join(str(other["test"][0]) for other in runs.values())
     about = {
         **classifier.card.recipe,
@@ -115,12 +117,6 @@ def ship(name: str, classifier: Classifier, runs: dict[str, Any]) -> None:
     }
     card = replace(classifier.card, recipe=about, figures=figures, licence=LICENCE, limits=LIMITS)
     replace(classifier, card=card).save(WEIGHTS / f"{name}.safetensors", half=True)
-
-
-def figure(correct: int, count: int) -> dict[str, Any]:
-    """An accuracy as a card holds it."""
-    interval = list(wilson_interval(correct, count))
-    return {"accuracy": correct / count, "correct": correct, "count": count, "interval": interval}
 
 
 def harder(kept: dict[str, Any], names: list[str]) -> None:
@@ -153,12 +149,11 @@ def attacked(classifier: Classifier, images: DigitDataset) -> int:
 
 def page(kept: dict[str, Any]) -> None:
     """Compare every two neighbours, and write the tables of the page."""
-    entries = sorted(list_zoo(), key=lambda entry: entry.accuracy, reverse=True)
+    entries = sorted(list_zoo(), key=lambda entry: entry.score.accuracy, reverse=True)
     test = load_mnist().test
     reports = {entry.name: evaluate(Classifier.pretrained(entry.name, device="cpu"), test) for entry in entries}
     kept["networks"] = {
-        entry.name: {"parameters": entry.parameters, "macs": entry.macs, "correct": entry.correct, "count": entry.count}
-        for entry in entries
+        entry.name: {"parameters": entry.parameters, "macs": entry.macs, **entry.score.to_json()} for entry in entries
     }
     keeping.write(FILE, kept)
     text = "\n".join([*accuracies(kept, entries), "", *harder_table(kept, entries), "", *neighbours(reports)])
@@ -173,11 +168,11 @@ def accuracies(kept: dict[str, Any], entries: list[Any]) -> Iterator[str]:
     yield "|---|---|---|---|---|---|---|---|---|"
     for entry in entries:
         runs = [run for run in kept["results"].get(entry.name, {}).values() if "test" in run]
-        tests = [run["test"] for run in runs] or [[entry.correct, entry.count]]
+        tests = [run["test"] for run in runs] or [[entry.score.correct, entry.score.count]]
         accuracies = [correct / count for correct, count in tests]
         mean, count = statistics.mean(accuracies), tests[0][1]
         # The same test images every time: more seeds do not make the interval narrower.
-        low, high = wilson_interval(round(mean * count), count)
+        low, high = Proportion(round(mean * count), count).interval
         each = ", ".join(f"{accuracy:.2%}" for accuracy in accuracies)
         validation = ", ".join("{:.2%}".format(run["validation"][0] / run["validation"][1]) for run in runs) or "-"
         seconds = f"{statistics.median(run['seconds'] for run in runs):,.0f}" if runs else "-"
@@ -202,8 +197,9 @@ def harder_table(kept: dict[str, Any], entries: list[Any]) -> Iterator[str]:
 
 def share(score: list[int]) -> str:
     """A share with its interval."""
-    low, high = wilson_interval(*score)
-    return f"{score[0] / score[1]:.1%} ({low:.1%} to {high:.1%})"
+    found = Proportion(*score)
+    low, high = found.interval
+    return f"{found.accuracy:.1%} ({low:.1%} to {high:.1%})"
 
 
 def neighbours(reports: dict[str, Report]) -> Iterator[str]:

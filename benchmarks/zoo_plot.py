@@ -6,7 +6,7 @@ from matplotlib.figure import Figure
 
 import kept as keeping
 from mnistkit._core.style import dress, look_of, one_axes
-from mnistkit.metrics import wilson_interval
+from mnistkit.metrics import Proportion
 from mnistkit.plots import Theme
 
 # Parameters, and the accuracy on MNIST's test images in per cent.
@@ -25,8 +25,8 @@ def accuracy_against_size(theme: Theme = "light") -> Figure:
     look = look_of(theme)
     figure, axes = one_axes(None, (7.5, 4.4), theme)
     for name, network in networks.items():
-        size, accuracy = network["parameters"], 100 * network["correct"] / network["count"]
-        low, high = (100 * bound for bound in wilson_interval(network["correct"], network["count"]))
+        size, score = network["parameters"], Proportion(network["correct"], network["count"])
+        accuracy, low, high = (100 * share for share in (score.accuracy, *score.interval))
         axes.plot([size, size], [low, high], color=look.lines[0], linewidth=1.2)
         axes.plot(size, accuracy, "o", color=look.lines[0])
         axes.annotate(name, (size, high), (-3, 2), textcoords="offset points", color=look.text, fontsize=9, rotation=40)

@@ -11,7 +11,7 @@ import pytest
 from babel.messages.pofile import read_po
 
 from mnistkit import Classifier
-from mnistkit.metrics import wilson_interval
+from mnistkit.metrics import Proportion
 
 ROOT = Path(__file__).parents[1]
 CATALOGUES = ROOT / "docs" / "locale" / "zh_CN" / "LC_MESSAGES"
@@ -59,7 +59,7 @@ def test_tables_and_pictures_come_from_the_package(site):
     figures = Classifier.pretrained().card.figures
     validation, test = figures["mnist validation"], figures["mnist test"]
     assert f"{validation['correct']:,} of {validation['count']:,}" in models
-    low, high = wilson_interval(test["correct"], test["count"])
+    low, high = Proportion(test["correct"], test["count"]).interval
     # In the table of models and on the card.
     assert models.count(f"{test['accuracy']:.2%} [{low:.2%}, {high:.2%}]") == 2
     assert "CC BY-SA 4.0" in (site / "data.html").read_text()

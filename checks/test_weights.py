@@ -5,4 +5,4 @@ from mnistkit import Classifier, evaluate, load_mnist
 
 def test_they_get_as_many_test_images_right_as_their_card_says():
     classifier = Classifier.pretrained(device="cpu")
-    assert evaluate(classifier, load_mnist().test).correct == classifier.card.figures["mnist test"]["correct"]
+    assert evaluate(classifier, load_mnist().test).score.correct == classifier.card.figures["mnist test"]["correct"]

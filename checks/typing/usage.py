@@ -25,7 +25,7 @@ from mnistkit import (
     resolve_device,
 )
 from mnistkit.data import Splits
-from mnistkit.metrics import Evaluation
+from mnistkit.metrics import Evaluation, Proportion
 from mnistkit.models import lenet5, mlp
 from mnistkit.models.lenet import LeNet
 from mnistkit.models.mlp import MLP
@@ -100,7 +100,7 @@ def training() -> None:
     result = trainer.evaluate(test)
     assert_type(result, Evaluation)
     assert_type(result.accuracy, float)
-    assert_type(result.interval, tuple[float, float])
+    assert_type(result.score, Proportion | None)
     loader = torch.utils.data.DataLoader(train, batch_size=64)
     assert_type(Adversarial(create_model("mlp"), lr=0.1).fit(loader), History)
 

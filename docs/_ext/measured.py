@@ -7,7 +7,7 @@ from pathlib import Path
 from docutils import nodes
 from sphinx.util.docutils import SphinxRole
 
-from mnistkit.metrics import wilson_interval
+from mnistkit.metrics import Proportion
 
 RESULTS = Path(__file__).parents[2] / "benchmarks" / "results" / "accuracy.json"
 
@@ -17,7 +17,7 @@ def figure(runs):
     if len(runs[0]) == 1:
         return f"{statistics.mean(run[0] for run in runs):.1f}, n = {len(runs)}"
     mean, count = statistics.mean(correct / of for correct, of in runs), runs[0][1]
-    low, high = wilson_interval(round(mean * count), count)
+    low, high = Proportion(round(mean * count), count).interval
     return f"{mean:.2%} [{low:.2%}, {high:.2%}], n = {len(runs)}"
 
 

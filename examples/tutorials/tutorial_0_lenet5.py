@@ -120,7 +120,7 @@ predictor.explain(pictures["seven"]).figure()
 
 for data in (train, test):
     measured = evaluate(predictor, data)
-    print(f"{data.split:5s}  {measured.accuracy:.2%}, {measured.count - measured.correct} errors in {measured.count:,}")
+    print(f"{data.split:5s}  {measured.accuracy:.2%}, {len(measured.mistakes)} errors in {measured.count:,}")
 
 # %%
 # The difference grows with every epoch, since images that were trained on can be learnt by heart.

@@ -170,8 +170,8 @@ print(f"test accuracy {dense.accuracy:.2%}")
 
 a_train = data.train.take_per_class(500).crop(20).flatten()
 on_training = evaluate(model, a_train)
-print(f"training images: {on_training.count - on_training.correct:4d} errors in {on_training.count:,}")
-print(f"test images:     {report.count - report.correct:4d} errors in {report.count:,} ({report.accuracy:.2%})")
+print(f"training images: {len(on_training.mistakes):4d} errors in {on_training.count:,}")
+print(f"test images:     {len(report.mistakes):4d} errors in {report.count:,} ({report.accuracy:.2%})")
 
 # %%
 # 3. Ten epochs of (b) on raw pixels in the order of the file, beside ours from above.

@@ -20,7 +20,7 @@ from torch import Tensor
 
 from mnistkit import TensorLoader, Trainer, evaluate, load_mnist, plots, seed_everything, summary
 from mnistkit.callbacks import KernelRecorder, PeriodicEvaluation
-from mnistkit.metrics import wilson_interval
+from mnistkit.metrics import Proportion
 from mnistkit.models import convnet
 
 seed_everything(0)
@@ -59,7 +59,7 @@ plots.training_curves(figures.history, measures=["error"])
 
 # %%
 report = evaluate(model, test)
-print(f"test accuracy {report.accuracy:.2%}, 95 % interval {report.interval[0]:.2%} to {report.interval[1]:.2%}")
+print(f"test accuracy {report.score}")
 
 # %%
 # After the 20 epochs of the original: :measured:`t3`.
@@ -129,10 +129,8 @@ plots.attribution_maps(model, test.preprocessing.normalize(test.images[:3]).to(t
 # Measured: 1. The intervals of one accuracy on half the test images and on all of them.
 
 correct = report.predictions == report.labels
-half = int(correct[:5000].sum())
-for count, right in ((5000, half), (10_000, report.correct)):
-    low, high = wilson_interval(right, min(count, report.count))
-    print(f"{count:6,} test images: {right / min(count, report.count):.2%}, interval {low:.2%} to {high:.2%}")
+for part in (correct[:5000], correct):
+    print(Proportion(int(part.sum()), len(part)))
 
 # %%
 # By chance the first half of MNIST's test images is also the harder one: it was written by other people than the second.

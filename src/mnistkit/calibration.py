@@ -8,8 +8,7 @@ from dataclasses import asdict, dataclass
 
 import numpy as np
 
-from mnistkit._core.json import plain
-from mnistkit._core.statistics import wilson_interval
+from mnistkit._core.statistics import Proportion
 from mnistkit.errors import ConfigError, DataError
 from mnistkit.types import JsonValue
 
@@ -194,21 +193,19 @@ class ReliabilityBin:
     Attributes:
         low: below all of them.
         high: the largest possible.
-        count: how many there are.
         confidence: their mean confidence; NaN if there are none.
-        accuracy: the share of them that is right; NaN if there are none.
+        score: how many there are, and how many of them are right.
     """
 
     low: float
     high: float
-    count: int
     confidence: float
-    accuracy: float
+    score: Proportion
 
-    @property
-    def interval(self) -> tuple[float, float]:
-        """The accuracy's 95 % confidence interval (Wilson 1927); all of ``(0, 1)`` if there are no images."""
-        return wilson_interval(round(self.accuracy * self.count) if self.count else 0, self.count)
+    def to_json(self) -> dict[str, JsonValue]:
+        """As JSON can hold it; figures that an empty bin does not have are ``None``."""
+        confidence = self.confidence if self.score.count else None
+        return {"low": self.low, "high": self.high, "confidence": confidence, **self.score.to_json()}
 
 
 @dataclass(frozen=True)
@@ -227,13 +224,17 @@ class Reliability:
 
         The distance between a bin's accuracy and its mean confidence, averaged over the bins by their share of the images.
         """
-        filled = [part for part in self.bins if part.count]
-        count = sum(part.count for part in filled)
-        return sum(part.count * abs(part.accuracy - part.confidence) for part in filled) / count
+        count = sum(part.score.count for part in self.filled)
+        return sum(part.score.count * abs(part.score.accuracy - part.confidence) for part in self.filled) / count
+
+    @property
+    def filled(self) -> tuple[ReliabilityBin, ...]:
+        """The bins that have images."""
+        return tuple(part for part in self.bins if part.score.count)
 
     def to_json(self) -> dict[str, JsonValue]:
         """As JSON can hold it; figures that an empty bin does not have are ``None``."""
-        return {"error": self.error, "bins": [plain(asdict(part)) for part in self.bins]}
+        return {"error": self.error, "bins": [part.to_json() for part in self.bins]}
 
 
 def reliability(confidences: np.ndarray, correct: np.ndarray, bins: int = 15) -> Reliability:
@@ -261,16 +262,14 @@ def reliability(confidences: np.ndarray, correct: np.ndarray, bins: int = 15) ->
     values = confidences.astype(np.float64)
     # The bins are open below and closed above: a confidence of 1 belongs to the last.
     places = np.searchsorted(edges[1:-1], values, side="left")
-    counts = np.bincount(places, minlength=bins)
+    counts = np.bincount(places, minlength=bins).tolist()
     sums = np.bincount(places, weights=values, minlength=bins).tolist()
-    hits = np.bincount(places, weights=correct, minlength=bins).tolist()
+    hits = np.bincount(places[correct], minlength=bins).tolist()
     return Reliability(
         tuple(
-            ReliabilityBin(
-                low, high, count, total / count if count else float("nan"), right / count if count else float("nan")
-            )
+            ReliabilityBin(low, high, total / count if count else math.nan, Proportion(right, count))
             for low, high, count, total, right in zip(
-                edges[:-1].tolist(), edges[1:].tolist(), counts.tolist(), sums, hits, strict=True
+                edges[:-1].tolist(), edges[1:].tolist(), counts, sums, hits, strict=True
             )
         )
     )

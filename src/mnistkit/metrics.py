@@ -11,13 +11,12 @@ from typing import TypeAlias
 import torch
 from torch import Tensor
 
-from mnistkit._core.statistics import Z_95 as Z_95
-from mnistkit._core.statistics import wilson_interval as wilson_interval
+from mnistkit._core.statistics import Proportion as Proportion
 from mnistkit.distributed import World
 from mnistkit.errors import ConfigError
 from mnistkit.types import JsonValue, StepOutput
 
-__all__ = ["Z_95", "Evaluation", "Metric", "MetricSums", "wilson_interval"]
+__all__ = ["Evaluation", "Metric", "MetricSums", "Proportion"]
 
 
 @dataclass(frozen=True)
@@ -26,52 +25,38 @@ class Evaluation:
 
     Attributes:
         loss: mean over the images.
-        correct: how many images were classified correctly; ``None`` where some have no logits, or no label of one class.
         count: how many images there were.
+        score: how many of them were classified correctly; ``None`` where some have no logits, or no label of one class.
         metrics: the means of a step's further metrics.
     """
 
     loss: float
-    correct: int | None
     count: int
+    score: Proportion | None = None
     metrics: Mapping[str, float] = field(default_factory=dict)
 
     @property
     def accuracy(self) -> float:
         """The fraction classified correctly; NaN where there is no such thing."""
-        return math.nan if self.correct is None else self.correct / self.count
-
-    @property
-    def interval(self) -> tuple[float, float]:
-        """The accuracy's 95 % confidence interval (Wilson)."""
-        return (math.nan, math.nan) if self.correct is None else wilson_interval(self.correct, self.count)
+        return math.nan if self.score is None else self.score.accuracy
 
     def row(self, prefix: str) -> dict[str, float]:
         """The figures by name, as a history keeps them: ``{"val_loss": ..., "val_accuracy": ...}``."""
         row = {f"{prefix}_loss": self.loss}
-        if self.correct is not None:
+        if self.score is not None:
             row[f"{prefix}_accuracy"] = self.accuracy
         return row | {f"{prefix}_{name}": value for name, value in self.metrics.items()}
 
     def to_json(self) -> dict[str, JsonValue]:
         """As JSON can hold it; what there is not is ``None``."""
-        known = self.correct is not None
-        return {
-            "loss": self.loss,
-            "accuracy": self.accuracy if known else None,
-            "interval": list(self.interval) if known else None,
-            "correct": self.correct,
-            "count": self.count,
-            "metrics": dict(self.metrics),
-        }
+        unknown: dict[str, JsonValue] = {"correct": None, "accuracy": None, "interval": None}
+        score = unknown if self.score is None else self.score.to_json()
+        return {"loss": self.loss, "count": self.count, **score, "metrics": dict(self.metrics)}
 
     def __str__(self) -> str:
         parts = [f"loss {self.loss:.4f}"]
-        if self.correct is not None:
-            low, high = self.interval
-            parts.append(
-                f"accuracy {self.accuracy:.2%} (95 % interval {low:.2%} to {high:.2%}, {self.correct:,} of {self.count:,})"
-            )
+        if self.score is not None:
+            parts.append(f"accuracy {self.score}")
         parts += [f"{name} {value:.4f}" for name, value in self.metrics.items()]
         return ", ".join(parts)
 
@@ -163,8 +148,8 @@ class MetricSums:
         classified = "correct" in self._sums and not self._sums.get("unclassified", 0)
         return Evaluation(
             loss=float(self._sums.get("loss", 0.0)) / count,
-            correct=int(self._sums["correct"]) if classified else None,
             count=count,
+            score=Proportion(int(self._sums["correct"]), count) if classified else None,
             metrics={
                 name.removeprefix("metrics/"): self._figure(name.removeprefix("metrics/"), value / count)
                 for name, value in self._sums.items()

@@ -11,7 +11,7 @@ import torch
 
 from mnistkit.classifier import Classifier
 from mnistkit.errors import CheckpointFormatError, ConfigError, unknown_name
-from mnistkit.metrics import wilson_interval
+from mnistkit.metrics import Proportion
 from mnistkit.models import list_pretrained, pretrained_file, summary
 from mnistkit.types import JsonValue
 
@@ -29,8 +29,7 @@ class ZooEntry:
     Attributes:
         name: for :meth:`mnistkit.Classifier.pretrained`.
         measured_on: the data set and split of the accuracy, such as ``"mnist test"``.
-        correct: how many of those images it gets right, as its card says.
-        count: of how many.
+        score: how many of those images it gets right, as its card says.
         parameters: how many it has.
         macs: multiply-accumulate operations for one image.
         kilobytes: its file, in thousands of bytes.
@@ -39,26 +38,17 @@ class ZooEntry:
 
     name: str
     measured_on: str
-    correct: int
-    count: int
+    score: Proportion
     parameters: int
     macs: int
     kilobytes: float
     microseconds: float
 
-    @property
-    def accuracy(self) -> float:
-        """The share of the images that it gets right."""
-        return self.correct / self.count
-
-    @property
-    def interval(self) -> tuple[float, float]:
-        """The accuracy's 95 % confidence interval (Wilson 1927)."""
-        return wilson_interval(self.correct, self.count)
-
     def to_json(self) -> dict[str, JsonValue]:
         """As JSON can hold it."""
-        return {**asdict(self), "accuracy": self.accuracy, "interval": list(self.interval)}
+        figures = asdict(self)
+        del figures["score"]
+        return {**figures, **self.score.to_json()}
 
 
 def list_zoo(pattern: str = "*") -> list[ZooEntry]:
@@ -71,7 +61,7 @@ def list_zoo(pattern: str = "*") -> list[ZooEntry]:
         ConfigError: if no name matches.
 
     >>> for entry in list_zoo("handwriting"):
-    ...     print(entry.name, f"{entry.accuracy:.2%}", entry.parameters, round(entry.kilobytes))
+    ...     print(entry.name, f"{entry.score.accuracy:.2%}", entry.parameters, round(entry.kilobytes))
     handwriting 99.53% 194042 805
     """
     names = fnmatch.filter(list_pretrained(), pattern)
@@ -82,13 +72,12 @@ def list_zoo(pattern: str = "*") -> list[ZooEntry]:
 
 def _entry(name: str) -> ZooEntry:
     classifier = Classifier.pretrained(name, device="cpu")
-    measured_on, correct, count = _test_figure(name, classifier)
+    measured_on, score = _test_figure(name, classifier)
     counted = summary(classifier.network)
     return ZooEntry(
         name,
         measured_on,
-        correct,
-        count,
+        score,
         counted.parameters,
         counted.macs,
         len(pretrained_file(name).read_bytes()) / 1000,
@@ -96,11 +85,11 @@ def _entry(name: str) -> ZooEntry:
     )
 
 
-def _test_figure(name: str, classifier: Classifier) -> tuple[str, int, int]:
+def _test_figure(name: str, classifier: Classifier) -> tuple[str, Proportion]:
     for measured_on, figure in classifier.card.figures.items():
         match figure:
             case {"correct": int(correct), "count": int(count)} if measured_on.endswith(" test"):
-                return measured_on, correct, count
+                return measured_on, Proportion(correct, count)
     raise CheckpointFormatError(f"the card of the weights {name!r} has no figure of test images")
 
 

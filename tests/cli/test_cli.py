@@ -474,7 +474,7 @@ def test_evaluate_writes_a_page_or_a_file(run, run_json, trained, small_root, tm
     assert (code, output.endswith(f"\n\nreport: {page}\n")) == (0, True)
     assert page.read_text(encoding="utf-8").startswith("<!doctype html>")
     result = run_json("evaluate", best, "--root", small_root, "--report", file)
-    assert mnistkit.Report.load(file).correct == result["correct"]
+    assert mnistkit.Report.load(file).score.correct == result["correct"]
     assert {path.name for path in tmp_path.rglob("*") if path.is_file()} == {"report.html", "report.json"}
 
 

@@ -95,7 +95,7 @@ def test_evaluating_an_odd_number_of_images_equals_one_process(ranks, worker):
     trainer = Trainer(worker.batch_norm_net(), progress=False)
     trainer.model.load_state_dict(part(ranks.tensors[0], "straight"))
     alone, together = trainer.evaluate(worker.data()[1]), ranks.results[1]["straight"]
-    assert (together["correct"], together["count"]) == (alone.correct, 97)
+    assert (together["correct"], together["count"]) == (alone.score.correct, 97)
     assert together["loss"] == pytest.approx(alone.loss, rel=1e-6)
 
 

@@ -181,7 +181,7 @@ class Worker:
         self._keep("straight", trainer)
         self.results["straight"]["seen"] = trainer.seen
         result = trainer.evaluate(self.validation)
-        self.results["straight"] |= {"loss": result.loss, "correct": result.correct, "count": result.count}
+        self.results["straight"] |= {"loss": result.loss, "correct": result.score.correct, "count": result.count}
 
     def resumed_inside(self):
         """Stopped inside the first epoch and inside the second; the third trainer also has the seen labels of its own."""

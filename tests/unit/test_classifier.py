@@ -126,7 +126,7 @@ def test_the_command_line_evaluates_and_describes_a_calibrated_file(trained, mni
     assert cli.main(["evaluate", str(path), "--json", "--split", "validation", "--device", "cpu"]) == 0
     shown = json.loads(capsys.readouterr().out)
     report = evaluate(calibrated, mnist.validation)
-    assert shown["correct"] == report.correct
+    assert shown["correct"] == report.score.correct
     assert shown["calibration_error"] == pytest.approx(report.reliability.error, abs=1e-6)
     assert cli.main(["info", str(path), "--json"]) == 0
     shown = json.loads(capsys.readouterr().out)
@@ -312,7 +312,7 @@ def test_images_prepared_in_another_way_are_prepared_as_the_classifiers(trained,
     part = mnist.validation[:1000]
     expected = trained.calibrate(part).calibration
     assert trained.calibrate(part.normalized(0, 1)).calibration == expected
-    assert evaluate(trained, part.normalized(0, 1)).correct == evaluate(trained, part).correct
+    assert evaluate(trained, part.normalized(0, 1)).score.correct == evaluate(trained, part).score.correct
     with pytest.raises(ConfigError, match="cropped or resized already"):
         trained.calibrate(part.crop(20))
 
@@ -332,13 +332,13 @@ def test_classes_are_mapped_by_name(trained, mnist):
     part = mnist.validation[:1000]
     expected = evaluate(trained, part)
     backwards = renamed(part, "9876543210", 9 - part.labels)
-    assert evaluate(trained, backwards).correct == expected.correct
+    assert evaluate(trained, backwards).score.correct == expected.score.correct
     assert trained.calibrate(backwards).calibration == trained.calibrate(part).calibration
     # A folder of pictures without any 0.
     rest = part.only(*range(1, 10))
     shifted = renamed(rest, "123456789", rest.labels - 1)
     report = evaluate(trained, shifted)
-    assert report.correct == evaluate(trained, rest).correct
+    assert report.score.correct == evaluate(trained, rest).score.correct
     assert report.classes == trained.classes
     assert report.fingerprint == shifted.fingerprint
 

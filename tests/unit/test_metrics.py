@@ -1,12 +1,14 @@
 import json
 import math
 import weakref
+from statistics import NormalDist
 
 import pytest
 import torch
 
 from mnistkit.distributed import World
-from mnistkit.metrics import Evaluation, MetricSums, wilson_interval
+from mnistkit.errors import DataError
+from mnistkit.metrics import Evaluation, MetricSums, Proportion
 from mnistkit.types import StepOutput
 
 
@@ -25,21 +27,30 @@ def _logits(predicted, classes=4):
     ],
 )
 def test_wilsons_interval_has_the_values_of_the_literature(correct, count, low, high):
-    assert [round(bound, 4) for bound in wilson_interval(correct, count)] == [low, high]
+    assert [round(bound, 4) for bound in Proportion(correct, count).interval] == [low, high]
 
 
 def test_wilsons_bounds_are_the_proportions_whose_deviation_is_just_z():
-    for bound in wilson_interval(37, 120, z=2.5):
-        assert abs(37 / 120 - bound) == pytest.approx(2.5 * math.sqrt(bound * (1 - bound) / 120))
+    z = NormalDist().inv_cdf(0.975)
+    for bound in Proportion(37, 120).interval:
+        assert abs(37 / 120 - bound) == pytest.approx(z * math.sqrt(bound * (1 - bound) / 120))
 
 
 def test_an_interval_without_trials_is_everything():
-    assert wilson_interval(0, 0) == (0.0, 1.0)
+    assert Proportion(0, 0).interval == (0.0, 1.0)
+    assert math.isnan(Proportion(0, 0).accuracy)
+    assert Proportion(0, 0).to_json()["accuracy"] is None
 
 
 def test_all_right_and_all_wrong_touch_the_ends():
-    assert wilson_interval(0, 7)[0] == 0.0
-    assert wilson_interval(13, 13)[1] == 1.0
+    assert Proportion(0, 7).interval[0] == 0.0
+    assert Proportion(13, 13).interval[1] == 1.0
+
+
+@pytest.mark.parametrize(("correct", "count"), [(-1, 5), (6, 5), (1, 0)])
+def test_no_more_are_right_than_there_are(correct, count):
+    with pytest.raises(DataError, match=f"got {correct} right of {count}"):
+        Proportion(correct, count)
 
 
 def test_sums_give_means_over_images_not_over_batches():
@@ -49,31 +60,30 @@ def test_sums_give_means_over_images_not_over_batches():
     )
     sums.update(StepOutput(torch.tensor(5.0), _logits([3]), {"margin": torch.tensor(8.0)}), torch.tensor([3]))
     result = sums.compute()
-    assert result == Evaluation(loss=2.0, correct=3, count=4, metrics={"margin": 5.0})
+    assert result == Evaluation(loss=2.0, count=4, score=Proportion(3, 4), metrics={"margin": 5.0})
     assert result.accuracy == 0.75
-    assert result.interval == wilson_interval(3, 4)
 
 
 def test_steps_without_logits_have_no_accuracy():
     sums = MetricSums()
     sums.update(StepOutput(torch.tensor(2.0)), torch.tensor([0, 1]))
     result = sums.compute()
-    assert (result.loss, result.correct, result.count) == (2.0, None, 2)
+    assert (result.loss, result.score, result.count) == (2.0, None, 2)
     assert math.isnan(result.accuracy)
-    assert all(math.isnan(bound) for bound in result.interval)
+    assert result.to_json()["accuracy"] is None
     assert result.row("val") == {"val_loss": 2.0}
     assert str(result) == "loss 2.0000"
 
 
 def test_an_evaluation_prints_with_its_interval():
-    result = Evaluation(0.03456, 9_912, 10_000, {"margin": 1.5})
+    result = Evaluation(0.03456, 10_000, Proportion(9_912, 10_000), {"margin": 1.5})
     assert str(result) == (
         "loss 0.0346, accuracy 99.12% (95 % interval 98.92% to 99.29%, 9,912 of 10,000), margin 1.5000"
     )
 
 
 def test_a_row_has_every_figure_under_its_prefix():
-    assert Evaluation(0.5, 3, 4, {"margin": 2.0}).row("train") == {
+    assert Evaluation(0.5, 4, Proportion(3, 4), {"margin": 2.0}).row("train") == {
         "train_loss": 0.5,
         "train_accuracy": 0.75,
         "train_margin": 2.0,
@@ -111,7 +121,7 @@ def test_narrow_numbers_are_summed_wide(dtype):
     for _ in range(3):
         sums.update(StepOutput(value, metrics={"m": value}), torch.zeros(50_001, dtype=torch.int64))
     assert sums.is_finite()
-    assert sums.compute() == Evaluation(3.0, None, 150_003, {"m": 3.0})
+    assert sums.compute() == Evaluation(3.0, 150_003, None, {"m": 3.0})
 
 
 def test_a_long_run_of_single_precision_losses_loses_nothing():
@@ -171,7 +181,7 @@ def test_loading_a_state_replaces_what_was_there():
     sums = MetricSums()
     sums.update(StepOutput(torch.tensor(9.0), _logits([0])), torch.tensor([0]))
     sums.load_state_dict({"count": 2.0, "loss": 3.0})
-    assert sums.compute() == Evaluation(1.5, None, 2, {})
+    assert sums.compute() == Evaluation(1.5, 2)
 
 
 def test_what_was_added_since_a_look_has_means_of_its_own():
@@ -180,7 +190,7 @@ def test_what_was_added_since_a_look_has_means_of_its_own():
     seen = sums.state_dict()
     # The metric is new: before the look nothing of it was added.
     sums.update(StepOutput(torch.tensor(1.0), _logits([0, 1]), {"m": torch.tensor(4.0)}), torch.tensor([0, 3]))
-    assert sums.since(seen).compute() == Evaluation(1.0, 1, 2, {"m": 4.0})
+    assert sums.since(seen).compute() == Evaluation(1.0, 2, Proportion(1, 2), {"m": 4.0})
     assert sums.since({}).compute() == sums.compute()
 
 

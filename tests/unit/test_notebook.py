@@ -112,7 +112,7 @@ def test_of_a_report_the_accuracy_comes_first(shown):
     report = shown["report"]
     said = [text for text in Elements(report._repr_html_()).said if text.strip()]
     assert said[1] == "accuracy"
-    assert said[2].startswith(f"{report.accuracy:.2%}, 95 % interval ")
+    assert said[2].startswith(f"{report.accuracy:.2%} (95 % interval ")
 
 
 def test_a_report_without_its_images_has_no_pictures(shown, tmp_path):

@@ -6,7 +6,7 @@ import pytest
 from mnistkit import Augment, Classifier, Predictor, evaluate
 from mnistkit.calibration import expected_calibration_error
 from mnistkit.errors import ConfigError, SplitLeakError
-from mnistkit.metrics import wilson_interval
+from mnistkit.metrics import Proportion
 from mnistkit.models import list_pretrained, pretrained_file
 from mnistkit.recipes import get_recipe
 from mnistkit.synthetic import draw_distractors
@@ -35,8 +35,8 @@ ZOO = [name for name in list_pretrained() if name != "handwriting"]  # whose fig
 def test_a_network_of_the_zoo_gets_as_many_test_images_right_as_its_card_says(name, mnist):
     classifier = Classifier.pretrained(name, device="cpu")
     figures = classifier.card.figures["mnist test"]
-    assert evaluate(classifier, mnist.test).correct == figures["correct"]
-    assert figures["interval"] == list(wilson_interval(figures["correct"], len(mnist.test)))
+    assert evaluate(classifier, mnist.test).score.correct == figures["correct"]
+    assert figures["interval"] == list(Proportion(figures["correct"], len(mnist.test)).interval)
 
 
 @pytest.mark.parametrize("name", ZOO)
@@ -67,7 +67,7 @@ def test_the_card_says_where_they_come_from_and_under_which_licence(card, shippe
 @pytest.mark.parametrize("name", ["mnist test", "mnist validation", "drawn validation"])
 def test_every_interval_of_the_card_belongs_to_its_count(card, name):
     figures = card.figures[name]
-    assert figures["interval"] == list(wilson_interval(figures["correct"], figures["count"]))
+    assert figures["interval"] == list(Proportion(figures["correct"], figures["count"]).interval)
     assert figures["accuracy"] == figures["correct"] / figures["count"]
 
 
@@ -75,8 +75,8 @@ def test_the_card_says_how_many_validation_images_are_read(card, shipped, mnist)
     expected, part = card.figures["mnist validation"], mnist.validation[:1500]
     report = evaluate(shipped, part)
     assert part.split == "validation"
-    assert len(part) - report.correct <= expected["count"] - expected["correct"]
-    low, high = report.interval
+    assert len(part) - report.score.correct <= expected["count"] - expected["correct"]
+    low, high = report.score.interval
     assert low < expected["accuracy"] < high
 
 

@@ -1,37 +1,73 @@
-"""Intervals and the few distributions that the standard library does not have."""
+"""A share with its interval, and the few distributions that the standard library does not have."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
-__all__ = ["Z_95", "bootstrap_interval", "exact_binomial_p", "normal_p", "t_quantile", "wilson_interval"]
+from mnistkit.errors import DataError
+from mnistkit.types import JsonValue
+
+__all__ = ["Z_95", "Proportion", "bootstrap_interval", "exact_binomial_p", "normal_p", "t_quantile"]
 
 #: The normal quantile of two-sided 95 % intervals.
 Z_95 = 1.959963984540054
 
 
-def wilson_interval(correct: int, count: int, z: float = Z_95) -> tuple[float, float]:
-    """The 95 % confidence interval of a proportion (Wilson 1927), also right near 0 and 1.
+@dataclass(frozen=True)
+class Proportion:
+    """How many of some answers are right: an accuracy that was counted, with its interval.
 
-    Args:
-        correct: successes, ``0 <= correct <= count``.
-        count: trials; with none, the interval is all of ``(0, 1)``.
-        z: the normal quantile; the default is for 95 %.
+    Attributes:
+        correct: how many are right.
+        count: of how many.
 
-    >>> low, high = wilson_interval(9900, 10_000)
-    >>> print(f"{low:.4f} {high:.4f}")
-    0.9879 0.9918
+    Raises:
+        DataError: unless ``0 <= correct <= count``.
+
+    >>> from mnistkit.metrics import Proportion
+    >>> print(Proportion(9900, 10_000))
+    99.00% (95 % interval 98.79% to 99.18%, 9,900 of 10,000)
     """
-    if count == 0:
-        return 0.0, 1.0
-    p = correct / count
-    centre = (p + z * z / (2 * count)) / (1 + z * z / count)
-    half = z / (1 + z * z / count) * math.sqrt(p * (1 - p) / count + z * z / (4 * count * count))
-    # p itself is always inside; rounding alone would leave 0 of 7 or 13 of 13 outside.
-    return max(0.0, min(p, centre - half)), min(1.0, max(p, centre + half))
+
+    correct: int
+    count: int
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.correct <= self.count:
+            raise DataError(f"got {self.correct} right of {self.count}, expected 0 to {self.count}")
+
+    @property
+    def accuracy(self) -> float:
+        """The share that is right, 0 to 1; NaN of none."""
+        return self.correct / self.count if self.count else math.nan
+
+    @property
+    def interval(self) -> tuple[float, float]:
+        """The 95 % confidence interval of the accuracy (Wilson 1927), also right near 0 and 1; of none, ``(0, 1)``."""
+        if not self.count:
+            return 0.0, 1.0
+        n, p = self.count, self.accuracy
+        centre = (p + Z_95**2 / (2 * n)) / (1 + Z_95**2 / n)
+        half = Z_95 / (1 + Z_95**2 / n) * math.sqrt(p * (1 - p) / n + Z_95**2 / (4 * n**2))
+        # p itself is always inside; rounding alone would leave 0 of 7 or 13 of 13 outside.
+        return max(0.0, min(p, centre - half)), min(1.0, max(p, centre + half))
+
+    def to_json(self) -> dict[str, JsonValue]:
+        """As JSON can hold it; the accuracy of none is ``None``."""
+        return {
+            "correct": self.correct,
+            "count": self.count,
+            "accuracy": self.accuracy if self.count else None,
+            "interval": list(self.interval),
+        }
+
+    def __str__(self) -> str:
+        low, high = self.interval
+        return f"{self.accuracy:.2%} (95 % interval {low:.2%} to {high:.2%}, {self.correct:,} of {self.count:,})"
 
 
 def bootstrap_interval(

@@ -148,9 +148,9 @@ def _zoo(options: argparse.Namespace) -> None:
         titles = ("name", "accuracy", "95 % interval", "parameters", "MACs", "microseconds", "kB")
         say("{:<16}{:>9}{:>20}{:>12}{:>12}{:>14}{:>8}".format(*titles))
         for entry in entries:
-            low, high = entry.interval
+            low, high = entry.score.interval
             say(
-                f"{entry.name:<16}{entry.accuracy:>9.2%}{f'{low:.2%} to {high:.2%}':>20}{entry.parameters:>12,}"
+                f"{entry.name:<16}{entry.score.accuracy:>9.2%}{f'{low:.2%} to {high:.2%}':>20}{entry.parameters:>12,}"
                 f"{entry.macs:>12,}{entry.microseconds:>14.0f}{entry.kilobytes:>8.0f}"
             )
 

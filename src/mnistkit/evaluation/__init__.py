@@ -13,7 +13,6 @@ from mnistkit.evaluation.perturbations import Perturbation as Perturbation
 from mnistkit.evaluation.perturbations import perturb as perturb
 from mnistkit.evaluation.profile import Curve as Curve
 from mnistkit.evaluation.profile import Robustness as Robustness
-from mnistkit.evaluation.profile import Score as Score
 from mnistkit.evaluation.profile import robustness as robustness
 from mnistkit.evaluation.readings import PageOutcome as PageOutcome
 from mnistkit.evaluation.readings import ReadingFigures as ReadingFigures

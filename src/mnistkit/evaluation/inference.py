@@ -53,7 +53,7 @@ def evaluate(
 
     >>> _, _, test = load_mnist()
     >>> report = evaluate(create_model("lenet5"), test[:500])
-    >>> report.confusion.shape, len(report.mistakes) == report.count - report.correct
+    >>> report.confusion.shape, len(report.mistakes) == report.count - report.score.correct
     ((10, 10), True)
     """
     classifier = as_classifier(model, dataset, device)

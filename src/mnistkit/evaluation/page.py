@@ -58,10 +58,10 @@ over the images.</p>
 
 
 def _cards(report: Report) -> str:
-    low, high = report.interval
+    low, high = report.score.interval
     return cards(
         (f"{report.accuracy:.2%}", "accuracy", f"95 % interval {low:.2%} to {high:.2%}"),
-        (f"{report.count - report.correct:,}", "mistakes", f"of {report.count:,} images"),
+        (f"{len(report.mistakes):,}", "mistakes", f"of {report.count:,} images"),
         (f"{report.loss:.4f}", "loss", "mean cross-entropy"),
         (f"{report.reliability.error:.2%}", "calibration error", f"mean confidence {report.confidences.mean():.2%}"),
     )
@@ -133,8 +133,8 @@ def _reliability(reliability: Reliability) -> str:
     def y(value: float) -> float:
         return _BOTTOM - _SIDE * value
 
-    most = max(part.count for part in reliability.bins)
-    filled = [part for part in reliability.bins if part.count]
+    filled = reliability.filled
+    most = max(part.score.count for part in filled)
     parts = []
     for tick in (0, 0.25, 0.5, 0.75, 1):
         parts.append(f'<line class="grid-line" x1="{x(0)}" x2="{x(1)}" y1="{y(tick)}" y2="{y(tick)}"/>')
@@ -143,19 +143,19 @@ def _reliability(reliability: Reliability) -> str:
     width = _SIDE / len(reliability.bins) - 2
     for part in filled:
         # By the root, for the last bin holds nearly everything.
-        height = 0.25 * _SIDE * math.sqrt(part.count / most)
+        height = 0.25 * _SIDE * math.sqrt(part.score.count / most)
         place = f'x="{x(part.low) + 1:.1f}" y="{_BOTTOM - height:.1f}" width="{width:.1f}" height="{height:.1f}"'
-        parts.append(f'<rect class="count" {place}><title>{part.count:,} images</title></rect>')
+        parts.append(f'<rect class="count" {place}><title>{part.score.count:,} images</title></rect>')
     parts.append(f'<line class="ideal" x1="{x(0)}" y1="{y(0)}" x2="{x(1)}" y2="{y(1)}"/>')
     for part in filled:
-        low, high = part.interval
+        low, high = part.score.interval
         place = f'x1="{x(part.confidence):.1f}" x2="{x(part.confidence):.1f}"'
         parts.append(f'<line class="interval" {place} y1="{y(low):.1f}" y2="{y(high):.1f}"/>')
-    points = " ".join(f"{x(part.confidence):.1f},{y(part.accuracy):.1f}" for part in filled)
+    points = " ".join(f"{x(part.confidence):.1f},{y(part.score.accuracy):.1f}" for part in filled)
     parts.append(f'<polyline class="curve" points="{points}"/>')
     for part in filled:
-        says = f"{part.count:,} images with confidence {part.confidence:.1%}: {part.accuracy:.1%} right"
-        place = f'cx="{x(part.confidence):.1f}" cy="{y(part.accuracy):.1f}" r="4"'
+        says = f"{part.score.count:,} images with confidence {part.confidence:.1%}: {part.score.accuracy:.1%} right"
+        place = f'cx="{x(part.confidence):.1f}" cy="{y(part.score.accuracy):.1f}" r="4"'
         parts.append(f'<circle class="fill-right" {place}><title>{says}</title></circle>')
     parts.append(f'<text x="{x(0.5)}" y="{y(0) + 34}" text-anchor="middle">confidence</text>')
     parts.append(f'<text transform="rotate(-90 10 {y(0.5)})" x="10" y="{y(0.5)}" text-anchor="middle">accuracy</text>')

@@ -17,34 +17,11 @@ from mnistkit.evaluation.corruptions import CORRUPTIONS, corrupt
 from mnistkit.evaluation.files import read_json, write_json
 from mnistkit.evaluation.inference import Model, as_classifier, model_name
 from mnistkit.evaluation.perturbations import PERTURBATIONS, perturb
-from mnistkit.metrics import wilson_interval
+from mnistkit.metrics import Proportion
 from mnistkit.models.network import BATCH
 from mnistkit.types import JsonValue, PathLike
 
-__all__ = ["Curve", "Robustness", "Score", "robustness"]
-
-
-@dataclass(frozen=True)
-class Score:
-    """How many of some images a model got right.
-
-    Attributes:
-        correct: how many.
-        count: of how many.
-    """
-
-    correct: int
-    count: int
-
-    @property
-    def accuracy(self) -> float:
-        """The share that is right."""
-        return self.correct / self.count
-
-    @property
-    def interval(self) -> tuple[float, float]:
-        """The accuracy's 95 % confidence interval (Wilson 1927)."""
-        return wilson_interval(self.correct, self.count)
+__all__ = ["Curve", "Robustness", "robustness"]
 
 
 @dataclass(frozen=True)
@@ -61,7 +38,7 @@ class Curve:
     name: str
     unit: str
     levels: tuple[float, ...]
-    scores: tuple[Score, ...]
+    scores: tuple[Proportion, ...]
 
     @property
     def accuracies(self) -> tuple[float, ...]:
@@ -85,9 +62,9 @@ class Robustness:
     model: str
     data_name: str
     fingerprint: str
-    unchanged: Score
+    unchanged: Proportion
     curves: tuple[Curve, ...]
-    corruptions: dict[str, Score]
+    corruptions: dict[str, Proportion]
 
     @property
     def mean_corruption_accuracy(self) -> float:
@@ -120,8 +97,7 @@ class Robustness:
                 "name": curve.name,
                 "unit": curve.unit,
                 "levels": list(curve.levels),
-                "correct": [score.correct for score in curve.scores],
-                "accuracies": list(curve.accuracies),
+                "scores": [score.to_json() for score in curve.scores],
             }
             for curve in self.curves
         ]
@@ -129,13 +105,9 @@ class Robustness:
             "model": self.model,
             "dataset": self.data_name,
             "fingerprint": self.fingerprint,
-            "count": self.unchanged.count,
-            "correct": self.unchanged.correct,
-            "accuracy": self.unchanged.accuracy,
+            "unchanged": self.unchanged.to_json(),
             "curves": curves,
-            "corruptions": {
-                name: {"correct": score.correct, "accuracy": score.accuracy} for name, score in self.corruptions.items()
-            },
+            "corruptions": {name: score.to_json() for name, score in self.corruptions.items()},
         }
 
     def save(self, path: PathLike) -> None:
@@ -196,10 +168,10 @@ def robustness(
     (8, ['fog', 'stripe'])
     """
 
-    def score(images: Tensor) -> Score:
+    def score(images: Tensor) -> Proportion:
         changed = classifier.prepared(replace(dataset, images=images))
         predictions = classifier.logits(changed, batch_size=batch_size).argmax(1)
-        return Score(int((predictions == changed.labels.numpy(force=True)).sum()), len(changed))
+        return Proportion(int((predictions == changed.labels.numpy(force=True)).sum()), len(changed))
 
     classifier = as_classifier(model, dataset, device)
     # Asked first, so that an unknown name costs no time.
@@ -238,8 +210,7 @@ def _parse(content: dict[str, JsonValue]) -> Robustness:
             "model": str(model),
             "dataset": str(data_name),
             "fingerprint": str(fingerprint),
-            "count": int(count),
-            "correct": correct,
+            "unchanged": unchanged,
             "curves": list(curves),
             "corruptions": dict(corruptions),
         }:
@@ -247,33 +218,27 @@ def _parse(content: dict[str, JsonValue]) -> Robustness:
                 model,
                 data_name,
                 fingerprint,
-                _score(correct, count),
-                tuple(_parse_curve(curve, count) for curve in curves),
-                {name: _parse_corruption(score, count) for name, score in corruptions.items()},
+                _parse_score(unchanged),
+                tuple(map(_parse_curve, curves)),
+                {name: _parse_score(score) for name, score in corruptions.items()},
             )
     raise ValueError("a part is missing")
 
 
-def _parse_curve(content: JsonValue, count: int) -> Curve:
+def _parse_curve(content: JsonValue) -> Curve:
     match content:
-        case {"name": str(name), "unit": str(unit), "levels": list(levels), "correct": list(correct)}:
+        case {"name": str(name), "unit": str(unit), "levels": list(levels), "scores": list(scores)}:
             numbers = tuple(
                 float(level) for level in levels if isinstance(level, (int, float)) and not isinstance(level, bool)
             )
             rising = all(low < high for low, high in itertools.pairwise(numbers))
-            if rising and len(numbers) == len(levels) == len(correct):
-                return Curve(name, unit, numbers, tuple(_score(hits, count) for hits in correct))
+            if rising and len(numbers) == len(levels) == len(scores):
+                return Curve(name, unit, numbers, tuple(map(_parse_score, scores)))
     raise ValueError("a curve is damaged")
 
 
-def _parse_corruption(content: JsonValue, count: int) -> Score:
+def _parse_score(content: JsonValue) -> Proportion:
     match content:
-        case {"correct": correct}:
-            return _score(correct, count)
-    raise ValueError("a score is damaged")
-
-
-def _score(correct: JsonValue, count: int) -> Score:
-    if type(correct) is int and type(count) is int and 0 <= correct <= count and count > 0:
-        return Score(correct, count)
-    raise ValueError(f"{correct!r} right of {count!r}")
+        case {"correct": int(correct), "count": int(count)} if count > 0:
+            return Proportion(correct, count)
+    raise ValueError(f"no score: {content!r}")

@@ -13,7 +13,7 @@ import PIL.Image
 
 from mnistkit._core.files import write_atomically
 from mnistkit._core.json import plain
-from mnistkit._core.statistics import bootstrap_interval, wilson_interval
+from mnistkit._core.statistics import Proportion, bootstrap_interval
 from mnistkit.errors import DataError, ImageError
 from mnistkit.evaluation.files import write_json
 from mnistkit.imaging import load_image, shrink
@@ -66,22 +66,18 @@ class ReadingFigures:
     """The figures of some pictures. Every interval is one of 95 %.
 
     Attributes:
-        pages: how many pictures there are.
-        whole: how many of them were read without any error.
-        interval: of the share of these (Wilson 1927).
+        whole: how many of the pictures were read without any error.
         digits: how many digits the labels have.
         errors: how many digits were read wrongly, missed, or read where there is none.
         error_rate: the character error rate, ``errors / digits``; NaN if there are no digits.
         error_interval: of the error rate, from pictures drawn anew with all their errors (bootstrap); of no width where
-            there is no error at all: then ``interval`` says more.
+            there is no error at all: then the interval of ``whole`` says more.
         mean_error: the mean over the pictures of the errors for each digit, at most 1: a large page counts as much as a
             small one.
         mean_interval: of the mean, by the same bootstrap.
     """
 
-    pages: int
-    whole: int
-    interval: tuple[float, float]
+    whole: Proportion
     digits: int
     errors: int
     error_rate: float
@@ -94,12 +90,9 @@ class ReadingFigures:
         """Count over some pictures, at least one."""
         wrong, digits = [outcome.errors for outcome in outcomes], [len(outcome.label) for outcome in outcomes]
         shares = [outcome.share for outcome in outcomes]
-        whole = sum(not errors for errors in wrong)
         known = sum(digits) > 0
         return cls(
-            len(outcomes),
-            whole,
-            wilson_interval(whole, len(outcomes)),
+            Proportion(wrong.count(0), len(outcomes)),
             sum(digits),
             sum(wrong),
             sum(wrong) / sum(digits) if known else float("nan"),
@@ -107,6 +100,10 @@ class ReadingFigures:
             float(np.mean(shares)),
             bootstrap_interval(shares, [1] * len(shares)),
         )
+
+    def to_json(self) -> dict[str, JsonValue]:
+        """As JSON can hold it; what does not exist is ``None``."""
+        return {name: plain(value) for name, value in {**asdict(self), "whole": self.whole.to_json()}.items()}
 
 
 @dataclass(frozen=True)
@@ -143,21 +140,20 @@ class ReadingReport:
         wide = max(map(len, rows))
         lines = [f"{'':{wide}}  pages  whole  95 % interval     digits  error rate  mean of the pages"]
         for name, row in rows.items():
-            low, high = row.interval
+            low, high = row.whole.interval
             lines.append(
-                f"{name:{wide}}  {row.pages:>5,}  {row.whole:>5,}  {low:>6.1%} to {high:>6.1%}  {row.digits:>6,}  "
+                f"{name:{wide}}  {row.whole.count:>5,}  {row.whole.correct:>5,}  {low:>6.1%} to {high:>6.1%}  {row.digits:>6,}  "
                 f"{row.error_rate:>10.2%}  {row.mean_error:>17.2%}"
             )
         return "\n".join(lines)
 
     def to_json(self) -> dict[str, JsonValue]:
         """Every figure and every picture's outcome as JSON can hold it; what does not exist is ``None``."""
-        content: dict[str, object] = {
-            **asdict(self.figures),
-            "kinds": {name: asdict(row) for name, row in self.kinds.items()},
+        return {
+            **self.figures.to_json(),
+            "kinds": {name: row.to_json() for name, row in self.kinds.items()},
             "outcomes": [outcome.to_json() for outcome in self.outcomes],
         }
-        return {name: plain(value) for name, value in content.items()}
 
     def save(self, path: PathLike) -> None:
         """Write what :meth:`to_json` gives as a file, whole or not at all.
@@ -210,7 +206,7 @@ def evaluate_reading(
 
     >>> images = load_mnist().validation.images[:2, 0].numpy()
     >>> report = evaluate_reading(images, ["20", "5"], reader=lambda picture: "20")
-    >>> report.figures.whole, report.figures.errors, report.mistakes[0].text
+    >>> report.figures.whole.correct, report.figures.errors, report.mistakes[0].text
     (1, 2, '20')
     """
     read = Predictor().read if reader is None else reader

@@ -26,7 +26,7 @@ def render(report: ReadingReport, most: int) -> str:
         most: how many of the pictures that were read wrongly to show.
     """
     figures, shown = report.figures, report.mistakes[:most]
-    low, high = figures.interval
+    whole, (low, high) = figures.whole, figures.whole.interval
     count = len(report.mistakes)
     which = "All of them" if len(shown) == count else f"{len(shown):,} of {count:,}"
     mistakes = f"""<p>{which}, those with the largest share of errors first: <b class="label">label</b> →
@@ -34,16 +34,16 @@ def render(report: ReadingReport, most: int) -> str:
 <div class="pages">{"".join(map(_mistake, shown))}</div>"""
     first = cards(
         (
-            f"{figures.whole:,}",
+            f"{whole.correct:,}",
             "pictures without error",
-            f"of {figures.pages:,}; 95 % interval {low:.1%} to {high:.1%}",
+            f"of {whole.count:,}; 95 % interval {low:.1%} to {high:.1%}",
         ),
         (percent(figures.error_rate), "character error rate", _between(figures.error_interval)),
         (percent(figures.mean_error), "mean of the pictures", _between(figures.mean_interval)),
         (f"{figures.errors:,}", "errors", f"of {figures.digits:,} digits"),
     )
     body = f"""<h1>Reading</h1>
-<p class="faint">{figures.pages:,} pictures, {figures.digits:,} digits</p>
+<p class="faint">{whole.count:,} pictures, {figures.digits:,} digits</p>
 {first}
 {_kinds(report)}
 <h2>Read wrongly</h2>
@@ -66,9 +66,9 @@ def _kinds(report: ReadingReport) -> str:
         return ""
 
     def row(name: str, figures: ReadingFigures) -> str:
-        low, high = figures.interval
+        whole, (low, high) = figures.whole, figures.whole.interval
         cells = (
-            f"{figures.whole:,} of {figures.pages:,}",
+            f"{whole.correct:,} of {whole.count:,}",
             f"{low:.0%} to {high:.0%}",
             percent(figures.error_rate),
             percent(figures.mean_error),

@@ -16,7 +16,7 @@ from mnistkit.errors import ConfigError, DataError
 from mnistkit.evaluation import figures
 from mnistkit.evaluation.figures import ClassFigures, ConfusedPair, Outcome
 from mnistkit.evaluation.files import read_json, shortest, write_json
-from mnistkit.metrics import wilson_interval
+from mnistkit.metrics import Proportion
 from mnistkit.types import JsonValue, PathLike
 
 __all__ = ["Report"]
@@ -79,20 +79,15 @@ class Report:
         hits: np.ndarray = self.predictions == self.labels
         return hits
 
-    @property
-    def correct(self) -> int:
-        """How many predictions are right."""
-        return int(self.hits.sum())
+    @functools.cached_property
+    def score(self) -> Proportion:
+        """How many predictions are right, with the accuracy's 95 % confidence interval."""
+        return Proportion(int(self.hits.sum()), self.count)
 
     @property
     def accuracy(self) -> float:
         """The share of the predictions that is right."""
-        return self.correct / self.count
-
-    @property
-    def interval(self) -> tuple[float, float]:
-        """The accuracy's 95 % confidence interval (Wilson 1927)."""
-        return wilson_interval(self.correct, self.count)
+        return self.score.accuracy
 
     @property
     def loss(self) -> float:
@@ -166,10 +161,7 @@ class Report:
             "dataset": self.data_name,
             "fingerprint": self.fingerprint,
             "classes": self.classes,
-            "count": self.count,
-            "correct": self.correct,
-            "accuracy": self.accuracy,
-            "interval": self.interval,
+            **self.score.to_json(),
             "loss": self.loss,
             "calibration_error": self.reliability.error,
             "per_class": [asdict(row) for row in self.per_class],
@@ -178,7 +170,7 @@ class Report:
             },
             "confusion": self.confusion.tolist(),
             "confused_pairs": [asdict(pair) for pair in self.confused_pairs],
-            "reliability": [asdict(part) for part in self.reliability.bins],
+            "reliability": [part.to_json() for part in self.reliability.bins],
         }
         return {name: plain(value) for name, value in rows.items()}
 

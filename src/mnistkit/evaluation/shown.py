@@ -18,13 +18,11 @@ _SHOWN = 8
 
 def as_text(report: Report) -> str:
     """The figures, each class and the pairs that are confused most often."""
-    low, high = report.interval
     width = max(5, *map(len, report.classes))
     lines = [
         f"{report.model} on {report.data_name}, {report.count:,} images",
         "",
-        f"accuracy           {report.accuracy:.2%}   95 % interval {low:.2%} to {high:.2%}; "
-        f"{report.count - report.correct:,} wrong",
+        f"accuracy           {report.score}",
         f"loss               {report.loss:.4f}",
         f"calibration error  {report.reliability.error:.2%}   mean confidence {report.confidences.mean():.2%}",
         "",
@@ -39,10 +37,8 @@ def as_text(report: Report) -> str:
 
 def as_panel(report: Report) -> str:
     """The same as HTML, with pictures of the mistakes that cost most."""
-    low, high = report.interval
     known = {
-        "accuracy": f"{report.accuracy:.2%}, 95 % interval {low:.2%} to {high:.2%}",
-        "wrong": f"{report.count - report.correct:,} of {report.count:,} images",
+        "accuracy": str(report.score),
         "loss": f"{report.loss:.4f}",
         "calibration error": f"{report.reliability.error:.2%}",
         "most confused": ", ".join(_confused(report)),

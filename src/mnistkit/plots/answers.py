@@ -141,20 +141,20 @@ def reliability_diagram(source: Report | Reliability, *, ax: Axes | None = None,
     calibration error 40.0%
     """
     reliability = source.reliability if isinstance(source, Report) else source
-    filled = [part for part in reliability.bins if part.count]
+    filled = reliability.filled
     if not filled:
         raise DataError("there are no images in this reliability curve")
-    look, count = look_of(theme), sum(part.count for part in filled)
+    look, count = look_of(theme), sum(part.score.count for part in filled)
     figure, ax = one_axes(ax, (4.0, 4.3), theme)
-    x, y = ([getattr(part, name) for part in filled] for name in ("confidence", "accuracy"))
-    spans = [part.interval for part in filled]
+    x, y = [part.confidence for part in filled], [part.score.accuracy for part in filled]
+    spans = [part.score.interval for part in filled]
     errors = [
         [a - low for a, (low, _) in zip(y, spans, strict=True)],
         [high - a for a, (_, high) in zip(y, spans, strict=True)],
     ]
     ax.bar(
         [(part.low + part.high) / 2 for part in filled],
-        [part.count / count for part in filled],
+        [part.score.count / count for part in filled],
         width=[0.94 * (part.high - part.low) for part in filled],
         color=look.faint,
         alpha=0.35,

@@ -110,7 +110,7 @@ class ProgressBar(Callback):
 
 
 def _figures(result: Evaluation) -> str:
-    accuracy = [] if result.correct is None else [_figure("accuracy", result.accuracy)]
+    accuracy = [] if result.score is None else [_figure("accuracy", result.accuracy)]
     others = [_figure(name, value) for name, value in result.metrics.items()]
     return "  ".join([_figure("loss", result.loss), *accuracy, *others])
 

@@ -50,16 +50,18 @@ def test_a_report_agrees_with_scikit_learn_and_statsmodels(report):
     # scikit-learn warns of rows that do not add up to 1, in the last bit.
     probabilities = report.probabilities.astype(np.float64)
     assert report.loss == pytest.approx(log_loss(labels, probabilities / probabilities.sum(1, keepdims=True)), abs=1e-6)
-    assert report.interval == pytest.approx(proportion_confint(report.correct, report.count, method="wilson"), abs=1e-9)
+    assert report.score.interval == pytest.approx(
+        proportion_confint(report.score.correct, report.count, method="wilson"), abs=1e-9
+    )
 
 
 def test_the_reliability_curve_is_scikit_learns(report):
     correct, confidence = calibration_curve(report.hits, report.confidences.astype(np.float64), n_bins=15)
-    filled = [part for part in report.reliability.bins if part.count]
-    np.testing.assert_allclose([part.accuracy for part in filled], correct, atol=1e-9)
+    filled = report.reliability.filled
+    np.testing.assert_allclose([part.score.accuracy for part in filled], correct, atol=1e-9)
     np.testing.assert_allclose([part.confidence for part in filled], confidence, atol=1e-9)
-    assert sum(part.count for part in report.reliability.bins) == report.count
-    weights = np.array([part.count for part in filled]) / report.count
+    assert sum(part.score.count for part in report.reliability.bins) == report.count
+    weights = np.array([part.score.count for part in filled]) / report.count
     assert report.reliability.error == pytest.approx(float(weights @ np.abs(correct - confidence)), abs=1e-9)
 
 

@@ -63,7 +63,7 @@ def test_it_is_one_page_that_needs_nothing_else(report, page_of):
 
 def test_it_has_every_figure(report, page_of):
     text = " ".join(page_of(report).texts)
-    low, high = report.interval
+    low, high = report.score.interval
     for figure in (f"{report.accuracy:.2%}", f"{low:.2%} to {high:.2%}", f"{report.loss:.4f}", report.fingerprint):
         assert figure in text
     for row in report.per_class:
@@ -102,11 +102,11 @@ def test_it_says_how_many_mistakes_it_leaves_out(report, page_of):
 
 def test_the_reliability_curve_has_a_point_for_each_bin_with_images(report, page_of):
     page = page_of(report)
-    filled = [part for part in report.reliability.bins if part.count]
+    filled = report.reliability.filled
     assert len(page.all("circle")) == len(page.all("rect", "count")) == len(filled)
     x, y = page.all("polyline")[0]["points"].split()[-1].split(",")
     assert float(x) == pytest.approx(44 + 300 * filled[-1].confidence, abs=0.06)
-    assert float(y) == pytest.approx(316 - 300 * filled[-1].accuracy, abs=0.06)
+    assert float(y) == pytest.approx(316 - 300 * filled[-1].score.accuracy, abs=0.06)
 
 
 def test_a_model_without_mistakes_has_none_to_show(answering, page_of):

@@ -7,8 +7,8 @@ import torch
 
 from mnistkit import Classifier, DigitDataset, Predictor, evaluate
 from mnistkit.errors import ConfigError, DataError, WriteError
-from mnistkit.evaluation import CORRUPTIONS, PERTURBATIONS, Robustness, Score, corrupt, perturb, robustness
-from mnistkit.metrics import wilson_interval
+from mnistkit.evaluation import CORRUPTIONS, PERTURBATIONS, Robustness, corrupt, perturb, robustness
+from mnistkit.metrics import Proportion
 
 
 @pytest.fixture(scope="module")
@@ -32,16 +32,11 @@ def test_a_score_is_the_accuracy_on_the_changed_images(result, model, mnist):
     test = mnist.test[:300]
 
     def correct(images):
-        return evaluate(model, dataclasses.replace(test, images=images)).correct
+        return evaluate(model, dataclasses.replace(test, images=images)).score.correct
 
-    assert result.unchanged == Score(correct(test.images), 300)
-    assert result.curves[1].scores[3] == Score(correct(perturb(test.images, "rotation", 30, seed=4)), 300)
-    assert result.corruptions["spatter"] == Score(correct(corrupt(test.images, "spatter", seed=4)), 300)
-
-
-def test_a_score_has_its_interval():
-    assert Score(9, 10).accuracy == 0.9
-    assert Score(9, 10).interval == wilson_interval(9, 10)
+    assert result.unchanged == Proportion(correct(test.images), 300)
+    assert result.curves[1].scores[3] == Proportion(correct(perturb(test.images, "rotation", 30, seed=4)), 300)
+    assert result.corruptions["spatter"] == Proportion(correct(corrupt(test.images, "spatter", seed=4)), 300)
 
 
 def test_the_mean_is_over_the_corruptions(result):
@@ -89,15 +84,15 @@ def test_a_predictor_prepares_what_was_changed(model, mnist):
     result = robustness(predictor, test, curves=["shift"], corruptions=["stripe"])
     assert result.model == "Sequential"
     striped = dataclasses.replace(test, images=corrupt(test.images, "stripe")).crop(20)
-    assert result.corruptions["stripe"].correct == evaluate(small, striped).correct
+    assert result.corruptions["stripe"].correct == evaluate(small, striped).score.correct
 
 
 def test_a_saved_profile_is_read_back_exactly(result, tmp_path):
     result.save(tmp_path / "profile.json")
     assert Robustness.load(tmp_path / "profile.json") == result
     content = json.loads((tmp_path / "profile.json").read_text())
-    assert content["accuracy"] == result.unchanged.accuracy
-    assert content["curves"][0]["accuracies"] == list(result.curves[0].accuracies)
+    assert content["unchanged"]["accuracy"] == result.unchanged.accuracy
+    assert [score["accuracy"] for score in content["curves"][0]["scores"]] == list(result.curves[0].accuracies)
     assert content["corruptions"]["fog"]["accuracy"] == result.corruptions["fog"].accuracy
 
 
@@ -108,9 +103,9 @@ def test_a_saved_profile_is_read_back_exactly(result, tmp_path):
         lambda content: content["curves"][0].pop("levels"),
         lambda content: content["corruptions"].update(fog=3),
         lambda content: content["corruptions"]["fog"].update(correct=1.5),
-        lambda content: content.update(correct=content["count"] + 1),
-        lambda content: content.update(count=0, correct=0, curves=[], corruptions={}),
-        lambda content: content["curves"][0]["correct"].pop(),
+        lambda content: content["unchanged"].update(correct=content["unchanged"]["count"] + 1),
+        lambda content: content["unchanged"].update(count=0, correct=0),
+        lambda content: content["curves"][0]["scores"].pop(),
         lambda content: content["curves"][0]["levels"].reverse(),
     ],
 )

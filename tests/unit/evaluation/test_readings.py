@@ -63,7 +63,7 @@ def test_pages_are_read_and_counted(pages):
     pictures, labels = pages
     report = evaluate_reading(pictures, labels)
     assert [outcome.label for outcome in report.outcomes] == labels
-    assert report.figures.whole >= 3
+    assert report.figures.whole.correct >= 3
     assert report.figures.digits == 8
 
 
@@ -76,14 +76,14 @@ def test_the_figures_are_those_of_a_calculation_by_hand():
     )
     assert [outcome.errors for outcome in report.outcomes] == [1, 0, 3, 0]
     figures = report.figures
-    assert (figures.pages, figures.whole, figures.digits, figures.errors) == (4, 2, 10, 4)
+    assert (figures.whole.count, figures.whole.correct, figures.digits, figures.errors) == (4, 2, 10, 4)
     assert figures.error_rate == 0.4
     # The third has more errors than digits, and counts as wholly wrong.
     assert figures.mean_error == pytest.approx((1 / 4 + 0 + 1 + 0) / 4)
-    assert figures.interval[0] < 0.5 < figures.interval[1]
+    assert figures.whole.interval[0] < 0.5 < figures.whole.interval[1]
     assert figures.error_interval[0] < 0.4 < figures.error_interval[1]
     assert list(report.kinds) == ["form", "sign"]
-    assert (report.kinds["form"].whole, report.kinds["sign"].errors) == (1, 3)
+    assert (report.kinds["form"].whole.correct, report.kinds["sign"].errors) == (1, 3)
     assert [outcome.name for outcome in report.mistakes] == ["picture 2", "picture 0"]
     rows = str(report).splitlines()
     assert rows[1].split()[:3] == ["all", "4", "2"]
@@ -93,7 +93,7 @@ def test_the_figures_are_those_of_a_calculation_by_hand():
 
 def test_pages_without_any_digit_have_no_error_rate():
     report = evaluate_reading([np.zeros((9, 9), np.uint8)], [""], reader=said(""))
-    assert report.figures.whole == 1
+    assert report.figures.whole.correct == 1
     assert math.isnan(report.figures.error_rate)
     assert report.kinds == {}
     assert report.to_json()["error_rate"] is None

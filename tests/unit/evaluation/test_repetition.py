@@ -10,7 +10,7 @@ from statsmodels.stats.weightstats import DescrStatsW
 from mnistkit import Trainer, create_model
 from mnistkit.errors import ConfigError
 from mnistkit.evaluation import Repetition, repeat
-from mnistkit.metrics import Evaluation
+from mnistkit.metrics import Evaluation, Proportion
 
 VALUES = (0.9943, 0.9940, 0.9943, 0.9942, 0.9935)
 
@@ -64,7 +64,7 @@ def test_each_seed_is_given_and_seeds_everything():
 
 def test_reports_and_evaluations_count_by_their_accuracy(report):
     assert repeat(lambda seed: report, seeds=[0]).values == (report.accuracy,)
-    assert repeat(lambda seed: Evaluation(0.5, 3, 4), seeds=[0]).values == (0.75,)
+    assert repeat(lambda seed: Evaluation(0.5, 4, Proportion(3, 4)), seeds=[0]).values == (0.75,)
     assert repeat(lambda seed: seed, seeds=[2, 4]).values == (2.0, 4.0)
     assert len(repeat(lambda seed: 0.5).seeds) == 5
 

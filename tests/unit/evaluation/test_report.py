@@ -10,6 +10,7 @@ import torch
 import mnistkit
 from mnistkit import Report, evaluate
 from mnistkit.errors import ConfigError, DataError, WriteError
+from mnistkit.metrics import Proportion
 
 
 @pytest.fixture
@@ -29,7 +30,7 @@ def by_hand(answering):
 
 
 def test_the_figures_by_hand(by_hand):
-    assert (by_hand.correct, by_hand.count, by_hand.accuracy) == (4, 6, 4 / 6)
+    assert (by_hand.score, by_hand.accuracy) == (Proportion(4, 6), 4 / 6)
     assert by_hand.predictions.tolist() == [0, 1, 0, 2, 2, 0]
     assert by_hand.confusion.tolist() == [[2, 0, 1], [1, 1, 0], [0, 0, 1]]
     assert by_hand.loss == pytest.approx(-np.log([0.9, 0.9, 0.15, 0.8, 0.05, 0.4]).mean(), abs=1e-6)
@@ -65,7 +66,7 @@ def test_it_prints_as_a_table(by_hand):
     assert str(by_hand) == (
         "hand on made test, 6 images\n"
         "\n"
-        "accuracy           66.67%   95 % interval 30.00% to 90.32%; 2 wrong\n"
+        "accuracy           66.67% (95 % interval 30.00% to 90.32%, 4 of 6)\n"
         f"loss               {by_hand.loss:.4f}\n"
         f"calibration error  {by_hand.reliability.error:.2%}   mean confidence 79.00%\n"
         "\n"
@@ -117,15 +118,14 @@ def test_the_file_can_be_read_by_any_program(by_hand, tmp_path):
     by_hand.save(tmp_path / "report.json")
     content = json.loads((tmp_path / "report.json").read_text())
     assert content["accuracy"] == by_hand.accuracy
-    assert content["interval"] == list(by_hand.interval)
+    assert content["interval"] == list(by_hand.score.interval)
     assert content["calibration_error"] == by_hand.reliability.error
     assert content["per_class"][1] == {"name": "b", "precision": 1.0, "recall": 0.5, "f1": 2 / 3, "support": 2}
     assert content["confusion"] == by_hand.confusion.tolist()
     assert content["confused_pairs"][0] == {"label": 0, "prediction": 2, "count": 1, "share": 1 / 3}
     assert [mistake["index"] for mistake in content["mistakes"]] == [4, 2]
-    assert content["reliability"][0] == {
-        "low": 0.0, "high": 1 / 15, "count": 0, "confidence": None, "accuracy": None
-    }  # fmt: skip
+    empty = {"correct": 0, "count": 0, "accuracy": None, "interval": [0.0, 1.0]}
+    assert content["reliability"][0] == {"low": 0.0, "high": 1 / 15, "confidence": None, **empty}
     assert content["images"]["labels"] == [0, 1, 1, 2, 0, 0]
 
 
@@ -218,7 +218,7 @@ def test_a_pipe_is_not_waited_for(tmp_path):
 def test_a_tilde_is_a_home(by_hand, tmp_path, monkeypatch):
     monkeypatch.setenv("HOME", str(tmp_path))
     by_hand.save("~/report.json")
-    assert Report.load("~/report.json").correct == by_hand.correct
+    assert Report.load("~/report.json").correct == by_hand.score.correct
 
 
 def test_a_missing_file_is_named(tmp_path):

@@ -96,11 +96,11 @@ def test_points_are_the_bins_and_bars_their_shares():
 
 
 def test_intervals_are_wilsons():
-    from mnistkit.metrics import wilson_interval
+    from mnistkit.metrics import Proportion
 
     ax = reliability_diagram(reliability(np.full(10, 0.85), np.arange(10) < 9, bins=10)).axes[0]
     ((start, end),) = errorbars(ax).lines[2][0].get_segments()
-    assert (start[1], end[1]) == pytest.approx(wilson_interval(9, 10))
+    assert (start[1], end[1]) == pytest.approx(Proportion(9, 10).interval)
 
 
 def test_a_report_is_its_calibration(report):

@@ -387,7 +387,7 @@ def test_soft_labels_count_by_their_largest(train, size):
         data = TensorDataset(normalised(train), labels)
         hard = softmax(batch_size=None).evaluate(DataLoader(train, batch_size=size))
         result = softmax(batch_size=None).evaluate(DataLoader(data, batch_size=size))
-        assert (result.correct, result.count) == (hard.correct, 60)
+        assert (result.score, result.count) == (hard.score, 60)
         assert 0 <= softmax(batch_size=size).fit(data, epochs=1).last["train_accuracy"] <= 1
 
 
@@ -401,7 +401,7 @@ def test_several_classes_an_image_and_numbers_have_no_accuracy(train):
         trainer = Trainer(model, loss=loss, batch_size=10, progress=False)
         data = TensorDataset(normalised(train), labels)
         assert trainer.fit(data, epochs=1).columns == ["epoch", "step", "lr", "train_loss"]
-        assert trainer.evaluate(data).correct is None
+        assert trainer.evaluate(data).score is None
 
 
 @pytest.mark.parametrize(

@@ -349,7 +349,7 @@ def test_evaluate_needs_no_fit_and_takes_test_data(small):
     result = Trainer(model, progress=False).evaluate(small.test)
     with torch.no_grad():
         logits = model(small.test.preprocessing.normalize(small.test.images))
-    assert result.correct == int((logits.argmax(1) == small.test.labels).sum())
+    assert result.score.correct == int((logits.argmax(1) == small.test.labels).sum())
     assert result.loss == pytest.approx(float(F.cross_entropy(logits, small.test.labels)), rel=1e-5)
     assert result.count == 100
 
@@ -359,7 +359,7 @@ def test_evaluation_counts_a_last_smaller_batch_by_its_images(small):
     whole = trainer.evaluate(DataLoader(small.test, batch_size=100))
     parts = trainer.evaluate(DataLoader(small.test, batch_size=33))
     assert parts.loss == pytest.approx(whole.loss, rel=1e-5)
-    assert (parts.correct, parts.count) == (whole.correct, 100)
+    assert (parts.score, parts.count) == (whole.score, 100)
 
 
 class Fragile(nn.Module):
