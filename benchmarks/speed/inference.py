@@ -11,7 +11,7 @@ import onnxruntime
 import torch
 
 from mnistkit import create_model, load_mnist
-from mnistkit.backends import compile_model, export_onnx
+from mnistkit.backends import CompiledModel, export_onnx
 from speed.timing import Clock, Contestant, alternate, part, seconds_of_each
 
 SHAPE = (1, 28, 28)
@@ -28,7 +28,7 @@ def _networks(name: str, cache: Path) -> dict[str, Network]:
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = torch.get_num_threads()
     session = onnxruntime.InferenceSession(str(file), options, providers=["CPUExecutionProvider"])
-    onnx, openvino = (compile_model(model, backend, SHAPE) for backend in ("onnx", "openvino"))
+    onnx, openvino = (CompiledModel(model, backend, SHAPE) for backend in ("onnx", "openvino"))
 
     def with_torch(images: np.ndarray) -> object:
         with torch.inference_mode():

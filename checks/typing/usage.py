@@ -114,6 +114,8 @@ def predicting(file: Path, array: np.ndarray, tensor: Tensor) -> None:
     assert_type(predictor.predict(file.read_bytes()), Prediction)
     with file.open("rb") as stream:
         assert_type(predictor.predict(stream), Prediction)
+    assert_type(predictor.predict({"image": file.read_bytes()}), Prediction)
+    assert_type(predictor.predict(bytearray(file.read_bytes())), Prediction)
     assert_type(predictor.predict(["seven.png", array, tensor]), list[Prediction])
     assert_type(predictor.predict([file]), list[Prediction])
     assert_type(predictor.predict(array), Prediction | list[Prediction])

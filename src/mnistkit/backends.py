@@ -63,12 +63,12 @@ class CompiledModel(nn.Module):
         return logits if images.is_cpu else logits.to(images.device)
 
 
-def compile_model(model: nn.Module, backend: BackendName, input_shape: Sequence[int]) -> nn.Module:
+def compile_model(model: nn.Module, backend: BackendName, input_shape: Sequence[int]) -> CompiledModel | None:
     """A model that computes the same with another program; it takes some seconds to make.
 
     Args:
         model: from images to logits.
-        backend: ``"torch"`` gives back the model itself.
+        backend: for ``"torch"`` there is nothing to make: ``None``.
         input_shape: of one image, such as ``(1, 28, 28)``; see :attr:`mnistkit.imaging.Preprocessing.input_shape`.
 
     Raises:
@@ -78,9 +78,7 @@ def compile_model(model: nn.Module, backend: BackendName, input_shape: Sequence[
     """
     if backend not in get_args(BackendName):
         raise ConfigError(unknown_name("backend", backend, get_args(BackendName)))
-    if backend == "torch":
-        return model
-    return CompiledModel(model, backend, input_shape)
+    return None if backend == "torch" else CompiledModel(model, backend, input_shape)
 
 
 def export_onnx(model: nn.Module, path: PathLike, input_shape: Sequence[int]) -> None:

@@ -1,16 +1,21 @@
-"""Card: where a classifier comes from, how it was trained and what was measured of it."""
+"""Card: where a classifier comes from, how it was trained and what was measured of it; and how that is shown."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
+from mnistkit._core import html
 from mnistkit.checkpoint import CheckpointFile
 from mnistkit.data import DigitDataset, overlap
 from mnistkit.errors import CheckpointFormatError, SplitLeakError
 from mnistkit.types import JsonValue
 
-__all__ = ["Card"]
+if TYPE_CHECKING:
+    from mnistkit.classifier import Classifier
+
+__all__ = ["Card", "as_panel"]
 
 # By chance a few images of two data sets look alike.
 _FEW = 0.02
@@ -107,3 +112,17 @@ class Card:
                 f"{dataset!r} was given as {purpose} data, and the classifier was trained on such images ({name}): of them it is "
                 "too sure. Give the validation images of its training"
             )
+
+
+def as_panel(classifier: Classifier) -> str:
+    """A classifier as a notebook shows it, with the main of its card, as HTML."""
+    network, preprocessing = classifier.network, classifier.preprocessing
+    known = {
+        "network": f"{classifier.name}, {sum(part.numel() for part in network.parameters()):,} parameters",
+        "classes": f"{len(classifier.classes)}: {', '.join(classifier.classes)}",
+        "pictures": f"{'x'.join(map(str, preprocessing.input_shape))}, framing {preprocessing.framing!r}",
+        "calibrated": "yes" if classifier.calibration.acceptance else "no",
+        "on": f"{classifier.device}, {classifier.backend}",
+        **classifier.card.summary(),
+    }
+    return html.panel(type(classifier).__name__, html.facts(known))

@@ -11,10 +11,9 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from mnistkit._core import html
 from mnistkit.backends import BackendName, CompiledModel, compile_model
 from mnistkit.calibration import Calibration, fit_calibration
-from mnistkit.card import Card
+from mnistkit.card import Card, as_panel
 from mnistkit.checkpoint import CheckpointFile, read_checkpoint, write_checkpoint
 from mnistkit.data import DIGITS, Augmentation, DigitDataset, TensorLoader, refuse_test_images, require_dataset
 from mnistkit.device import resolve_device
@@ -116,13 +115,13 @@ class Classifier:
     @classmethod
     def from_file(cls, content: CheckpointFile, network: nn.Module) -> Classifier:
         """What a checkpoint file says of a network that has its weights; a ConfigError if it lacks the preprocessing."""
-        if content.preprocessing is None:
+        prepare, classes = content.preprocessing, content.classes or DIGITS
+        if prepare is None:
             raise ConfigError(
                 "nothing says how images were prepared in training, for its data was a loader: make the classifier with "
                 "Classifier(trainer.inference_model, preprocessing), such as Preprocessing(mean=(0.1307,), std=(0.3081,))"
             )
-        card = Card.from_file(content)
-        return cls(network, content.preprocessing, content.classes or DIGITS, content.calibration, card)
+        return cls(network, prepare, classes, content.calibration, Card.from_file(content))
 
     @classmethod
     def pretrained(
@@ -145,11 +144,7 @@ class Classifier:
 
     @staticmethod
     def list_pretrained() -> list[str]:
-        """The names that :meth:`pretrained` knows.
-
-        >>> "handwriting" in Classifier.list_pretrained()
-        True
-        """
+        """The names that :meth:`pretrained` knows."""
         return list_pretrained()
 
     def save(self, path: PathLike, *, half: bool = False) -> None:
@@ -164,42 +159,31 @@ class Classifier:
             CheckpointFormatError: for weights that are not finite, or too large for 16 bits (65,504).
             WriteError: if the file cannot be written.
         """
-        card, weights = self.card, self.network.state_dict()
-        if half:
-            weights = {
-                name: tensor.half() if tensor.is_floating_point() else tensor for name, tensor in weights.items()
-            }
         content = CheckpointFile(
-            weights=weights,
+            weights=self.network.state_dict(),
             spec=self.spec,
             preprocessing=self.preprocessing,
             classes=self.classes,
             calibration=self.calibration,
-            metrics=card.figures,
-            data=card.data,
-            about=card.about(),
+            metrics=self.card.figures,
+            data=self.card.data,
+            about=self.card.about(),
         )
-        write_checkpoint(path, content)
+        write_checkpoint(path, content, half=half)
 
     def export(self, path: PathLike, format: ExportFormat | None = None) -> None:
-        """Write a file that works without this library.
-
-        Args:
-            path: the file. An earlier one stays as it is if anything fails.
-            format: ``"html"``, ``"onnx"``, ``"int8"``, ``"torch"`` or ``"c"``, see :func:`mnistkit.export.write_export`; by
-                default what the file's ending says.
-
-        Raises:
-            ConfigError: for an unknown format or ending; for a network that the format cannot hold.
-            MissingExtraError: for a format that needs what is not installed.
-            WriteError: if the file cannot be written.
-        """
+        """Write a file that works without this library; arguments and errors as for :func:`mnistkit.export.write_export`."""
         write_export(self, path, format)
 
     @property
     def spec(self) -> ModelSpec | None:
         """How to build the network; ``None`` if no registered factory made it."""
         return model_spec(self.network)
+
+    @property
+    def name(self) -> str:
+        """What the network's factory is called, or else its class."""
+        return self.spec.name if self.spec else type(self.network).__name__
 
     @property
     def device(self) -> torch.device:
@@ -212,16 +196,7 @@ class Classifier:
         return "torch" if self.program is None else self.program.backend
 
     def _repr_html_(self) -> str:
-        count, card = sum(p.numel() for p in self.network.parameters()), self.card
-        known = {
-            "network": f"{self.spec.name if self.spec else type(self.network).__name__}, {count:,} parameters",
-            "classes": f"{len(self.classes)}: {', '.join(self.classes)}",
-            "pictures": f"{'x'.join(map(str, self.preprocessing.input_shape))}, framing {self.preprocessing.framing!r}",
-            "calibrated": "yes" if self.calibration.acceptance else "no",
-            "on": f"{self.device}, {self.backend}",
-            **card.summary(),
-        }
-        return html.panel(type(self).__name__, html.facts(known))
+        return as_panel(self)
 
     def on(self, device: str | torch.device | None = None, backend: BackendName | None = None) -> Classifier:
         """The same classifier on another device, or computed by another program.
@@ -239,8 +214,7 @@ class Classifier:
         if (place, name) == (self.device, self.backend):
             return self
         network = self.network if place == self.device else copy.deepcopy(self.network).to(place)
-        program = compile_model(network, name, self.preprocessing.input_shape)
-        return replace(self, network=network, program=program if isinstance(program, CompiledModel) else None)
+        return replace(self, network=network, program=compile_model(network, name, self.preprocessing.input_shape))
 
     def logits(self, frames: np.ndarray | Tensor | DigitDataset, *, batch_size: int = BATCH) -> np.ndarray:
         """What the network makes of images, before calibration.

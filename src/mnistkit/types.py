@@ -22,6 +22,7 @@ __all__ = [
     "JsonValue",
     "Loader",
     "PathLike",
+    "SingleImage",
     "SplitName",
     "StepOutput",
 ]
@@ -32,11 +33,12 @@ PathLike: TypeAlias = str | os.PathLike[str]
 #: What :meth:`mnistkit.Classifier.export` writes.
 ExportFormat: TypeAlias = Literal["html", "onnx", "int8", "torch", "c"]
 
-#: One image in any form that :meth:`mnistkit.Predictor.predict` takes.
-ImageLike: TypeAlias = (
-    "str | os.PathLike[str] | bytes | bytearray | memoryview | BinaryIO | PIL.Image.Image | np.ndarray | Tensor"
-    " | Mapping[str, object]"
+#: One image in a form that cannot be taken for several. (A folder's path is several, which no type can tell.)
+SingleImage: TypeAlias = (
+    "str | os.PathLike[str] | bytes | bytearray | memoryview | BinaryIO | PIL.Image.Image | Mapping[str, object]"
 )
+#: One image in any form that :meth:`mnistkit.Predictor.predict` takes.
+ImageLike: TypeAlias = "SingleImage | np.ndarray | Tensor"
 
 #: What JSON can hold.
 JsonValue: TypeAlias = "bool | int | float | str | list[JsonValue] | dict[str, JsonValue] | None"

@@ -80,9 +80,8 @@ def test_images_of_any_layout_and_type_are_taken(made, images, backend):
     torch.testing.assert_close(compiled(other), expected)
 
 
-def test_torch_itself_is_the_model_itself():
-    model = create_model("lenet5")
-    assert compile_model(model, "torch", (1, 28, 28)) is model
+def test_torch_itself_needs_nothing_made():
+    assert compile_model(create_model("lenet5"), "torch", (1, 28, 28)) is None
 
 
 def test_the_model_that_is_compiled_stays_as_it_was():

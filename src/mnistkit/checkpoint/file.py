@@ -88,15 +88,22 @@ class CheckpointFile:
         return model.eval()
 
 
-def write_checkpoint(path: PathLike, content: CheckpointFile) -> None:
+def write_checkpoint(path: PathLike, content: CheckpointFile, *, half: bool = False) -> None:
     """Write a checkpoint whole or not at all: what was there before stays until the new one is safe on disk.
+
+    Args:
+        path: the file.
+        content: what it is to hold.
+        half: write the weights as 16-bit floats.
 
     Raises:
         CheckpointError: if it holds something that a file cannot.
-        CheckpointFormatError: for weights that are not finite.
+        CheckpointFormatError: for weights that are not finite, or too large for 16 bits.
         WriteError: if it cannot be written (a full disk, say).
     """
     weights = unwrapped(content.weights)
+    if half:
+        weights = {name: tensor.half() if tensor.is_floating_point() else tensor for name, tensor in weights.items()}
     tensors = {_MODEL + name: tensor for name, tensor in weights.items()}
     header: dict[str, JsonValue] = {
         "checksum": NO_CHECKSUM,

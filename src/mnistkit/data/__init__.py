@@ -8,7 +8,6 @@ from mnistkit.data.catalogue import list_datasets as list_datasets
 from mnistkit.data.combining import concatenate as concatenate
 from mnistkit.data.datasets import DIGITS as DIGITS
 from mnistkit.data.datasets import DigitDataset as DigitDataset
-from mnistkit.data.datasets import Splits as Splits
 from mnistkit.data.folders import from_folder as from_folder
 from mnistkit.data.idx import read_idx as read_idx
 from mnistkit.data.idx import write_idx as write_idx
@@ -16,6 +15,7 @@ from mnistkit.data.loaders import Augmentation as Augmentation
 from mnistkit.data.loaders import CombinedLoader as CombinedLoader
 from mnistkit.data.loaders import LoaderAdapter as LoaderAdapter
 from mnistkit.data.loaders import TensorLoader as TensorLoader
+from mnistkit.data.sources import Splits as Splits
 from mnistkit.data.sources import cache_dir as cache_dir
 from mnistkit.data.sources import load_dataset as load_dataset
 from mnistkit.data.sources import load_mnist as load_mnist

@@ -7,14 +7,13 @@ import functools
 import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Literal, NamedTuple, get_args, overload
+from typing import Literal, get_args, overload
 
 import numpy as np
 import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from mnistkit._core import html
 from mnistkit.data.arrays import as_images, as_labels, mean_and_std
 from mnistkit.data.labels import draw, renumber, stratified_counts
 from mnistkit.data.marks import image_marks
@@ -22,12 +21,9 @@ from mnistkit.errors import ConfigError, DataError, unknown_name
 from mnistkit.imaging import Framing, Preprocessing
 from mnistkit.types import SplitName
 
-__all__ = ["DIGITS", "DigitDataset", "Splits"]
+__all__ = ["DIGITS", "DigitDataset"]
 
 DIGITS = tuple("0123456789")
-
-# Classes of which a notebook sees an image.
-_SHOWN = 12
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -169,18 +165,9 @@ class DigitDataset(Dataset[tuple[Tensor, int]]):
         return f"DigitDataset({self.name} {self.split}: {len(self):,} images of {shape}, {len(self.classes)} classes)"
 
     def _repr_html_(self) -> str:
-        counts = np.bincount(self.labels.numpy(force=True), minlength=len(self.classes)).tolist()
-        first = [int((self.labels == label).nonzero()[0]) for label, count in enumerate(counts) if count][:_SHOWN]
-        pictures = (
-            html.picture(
-                self.images[at].permute(1, 2, 0).numpy(force=True),
-                f"an image of {self.classes[self.labels[at]]}",
-                side=48,
-                caption=f"{self.classes[self.labels[at]]:.12}: {counts[self.labels[at]]:,}",
-            )
-            for at in first
-        )
-        return html.panel(repr(self), html.facts({"source": self.source}), html.row(*pictures))
+        from mnistkit.data.shown import as_panel
+
+        return as_panel(self)
 
     @property
     def mean(self) -> tuple[float, ...]:
@@ -308,11 +295,3 @@ class DigitDataset(Dataset[tuple[Tensor, int]]):
 
 def _reshaped(images: Tensor, preprocessing: Preprocessing) -> Tensor:
     return torch.from_numpy(preprocessing.reshape(images.numpy(force=True))).to(images.device)
-
-
-class Splits(NamedTuple):
-    """The three parts of a data set; unpack them, or use their names."""
-
-    train: DigitDataset
-    validation: DigitDataset
-    test: DigitDataset

@@ -8,22 +8,31 @@ import importlib.resources
 import os
 import sys
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
 from mnistkit._core.files import user_path
 from mnistkit.data.catalogue import DatasetInfo, dataset_info
-from mnistkit.data.datasets import DigitDataset, Splits
+from mnistkit.data.datasets import DigitDataset
 from mnistkit.data.idx import read_idx
 from mnistkit.data.split_guard import remember_test_images
 from mnistkit.errors import DataError, DownloadError
 from mnistkit.types import PathLike
 
-__all__ = ["MNIST_MEAN_STD", "cache_dir", "load_dataset", "load_mnist"]
+__all__ = ["MNIST_MEAN_STD", "Splits", "cache_dir", "load_dataset", "load_mnist"]
 
 # Of all 60,000 training images; a test measures them.
 MNIST_MEAN_STD = ((0.13066047627384286,), (0.3081078038564627,))
 _MOST_LISTED = 20
+
+
+class Splits(NamedTuple):
+    """The three parts of a data set; unpack them, or use their names."""
+
+    train: DigitDataset
+    validation: DigitDataset
+    test: DigitDataset
 
 
 def load_mnist(validation: int = 5000, seed: int = 0) -> Splits:

@@ -16,7 +16,7 @@ from mnistkit.evaluation.report import Report
 from mnistkit.models.network import BATCH
 from mnistkit.reading import Predictor
 
-__all__ = ["Model", "as_classifier", "evaluate", "model_name"]
+__all__ = ["Model", "as_classifier", "evaluate"]
 
 #: What can be judged: a classifier, a predictor's, or a bare torch module, whose images are prepared as the data set says.
 Model: TypeAlias = Classifier | Predictor | nn.Module
@@ -64,7 +64,7 @@ def evaluate(
     scaled = logits.astype(np.float64) / classifier.calibration.temperature
     of_label = np.take_along_axis(scaled, labels[:, None], axis=1)[:, 0]
     return Report(
-        model=name or model_name(classifier),
+        model=name or classifier.name,
         data_name=f"{dataset.name} {dataset.split}",
         fingerprint=dataset.fingerprint,
         # A network may tell more classes than were named.
@@ -74,11 +74,6 @@ def evaluate(
         losses=(np.logaddexp.reduce(scaled, axis=1) - of_label).astype(np.float32),
         data=dataset,
     )
-
-
-def model_name(classifier: Classifier) -> str:
-    """What a network's factory is called, or else its class."""
-    return classifier.spec.name if classifier.spec else type(classifier.network).__name__
 
 
 def as_classifier(model: object, dataset: DigitDataset, device: str | torch.device | None = None) -> Classifier:

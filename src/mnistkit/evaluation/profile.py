@@ -15,7 +15,7 @@ from mnistkit._core.progress import Progress
 from mnistkit.data import DigitDataset
 from mnistkit.evaluation.corruptions import CORRUPTIONS, corrupt
 from mnistkit.evaluation.files import read_json, write_json
-from mnistkit.evaluation.inference import Model, as_classifier, model_name
+from mnistkit.evaluation.inference import Model, as_classifier
 from mnistkit.evaluation.perturbations import PERTURBATIONS, perturb
 from mnistkit.metrics import Proportion
 from mnistkit.models.network import BATCH
@@ -199,9 +199,7 @@ def robustness(
             corrupted[kind] = score(corrupt(dataset.images, kind, seed=seed))
             bar.update()
     data_name = f"{dataset.name} {dataset.split}"
-    return Robustness(
-        name or model_name(classifier), data_name, dataset.fingerprint, unchanged, tuple(measured), corrupted
-    )
+    return Robustness(name or classifier.name, data_name, dataset.fingerprint, unchanged, tuple(measured), corrupted)
 
 
 def _parse(content: dict[str, JsonValue]) -> Robustness:

@@ -44,7 +44,7 @@ def c_header(classifier: Classifier) -> str:
     weights = sum(array.nbytes for step in program.steps for array in step.weights.values())
     used = {"softmax" if step.operation == "log_softmax" else step.operation for step in program.steps}
     return HEADER.format(
-        name=_comment(classifier.spec.name if classifier.spec else type(classifier.network).__name__),
+        name=_comment(classifier.name),
         classes=_comment(", ".join(classifier.classes)),
         weights=f"{weights:,}",
         memory=f"{4 * floats:,}",

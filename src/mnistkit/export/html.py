@@ -51,10 +51,9 @@ def html_page(classifier: Classifier, *, bits: Literal[8, 16] = 16) -> str:
         "weights": "",
     }
     model["weights"] = base64.b64encode(blob).decode()
-    name = classifier.spec.name if classifier.spec else type(classifier.network).__name__
     scripts = "".join(map(_read, _SCRIPTS))
     parts = {
-        "title": escape(name),
+        "title": escape(classifier.name),
         "style": _read("page.css"),
         # Names of classes may hold anything; no "</script>" shall end the script.
         "model": json.dumps(model, separators=(",", ":")).replace("<", "\\u003c"),

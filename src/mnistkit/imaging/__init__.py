@@ -6,6 +6,7 @@ from mnistkit.imaging.canonical import Stages as Stages
 from mnistkit.imaging.canonical import frame_image as frame_image
 from mnistkit.imaging.canonical import frame_in_stages as frame_in_stages
 from mnistkit.imaging.canonical import frame_ink as frame_ink
+from mnistkit.imaging.canonical import load_for_frame as load_for_frame
 from mnistkit.imaging.canonical import propose as propose
 from mnistkit.imaging.crops import frame_boxes as frame_boxes
 from mnistkit.imaging.digit import find_digit as find_digit
@@ -22,7 +23,6 @@ from mnistkit.imaging.ink import to_grey as to_grey
 from mnistkit.imaging.load import MAX_PIXELS as MAX_PIXELS
 from mnistkit.imaging.load import MAX_SIDE as MAX_SIDE
 from mnistkit.imaging.load import images_in as images_in
-from mnistkit.imaging.load import load_for_frame as load_for_frame
 from mnistkit.imaging.load import load_image as load_image
 from mnistkit.imaging.pages import Pages as Pages
 from mnistkit.imaging.pages import load_pages as load_pages

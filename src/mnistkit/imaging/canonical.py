@@ -11,6 +11,7 @@ import contextlib
 import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Literal
 
 import cv2
 import numpy as np
@@ -18,9 +19,11 @@ import numpy as np
 from mnistkit.errors import BlankImageError, ConfigError, unknown_name
 from mnistkit.imaging.digit import find_candidates
 from mnistkit.imaging.ink import find_ink, shrink
+from mnistkit.imaging.load import load_image
 from mnistkit.imaging.sheet import cut_inset, find_sheet, is_sheet, on_sheet
+from mnistkit.types import ImageLike
 
-__all__ = ["WORK_SIDE", "Stages", "frame_image", "frame_in_stages", "frame_ink", "propose"]
+__all__ = ["WORK_SIDE", "Stages", "frame_image", "frame_in_stages", "frame_ink", "load_for_frame", "propose"]
 
 # The share of a 28-pixel frame that the ink's longer side takes.
 _BOX = 20 / 28
@@ -34,6 +37,29 @@ _FULL_CONTRAST = 250
 _MOST_PIECES = 3
 # What is strong ink, as a share of the strongest; and how wide the strokes of a thin pen, as a share of the picture.
 _STRONG, _THIN_PEN = 0.5, 0.08
+
+
+def load_for_frame(
+    image: ImageLike, *, size: tuple[int, int], framing: Literal["mnist", "resize"], channels: int
+) -> np.ndarray:
+    """Read an image in the size and colours from which a frame is made: one way for training and for prediction.
+
+    Args:
+        image: as :func:`load_image` takes it.
+        size: height and width of the frame.
+        framing: how the frame will be made.
+        channels: that the frame will have.
+
+    Returns:
+        uint8 ``(H, W)`` or ``(H, W, 3)``.
+
+    Raises:
+        ImageError: if it cannot be read.
+    """
+    if framing == "mnist":
+        # The ink may stand out by its colour alone.
+        return load_image(image, channels=3, side=WORK_SIDE)
+    return load_image(image, channels=3 if channels == 3 else 1, side=4 * max(size))
 
 
 def frame_image(image: np.ndarray, *, size: tuple[int, int] = (28, 28), framing: str = "mnist") -> np.ndarray:

@@ -16,7 +16,6 @@ import PIL.Image
 from mnistkit._core.files import open_regular, user_path
 from mnistkit.errors import ImageError, MissingExtraError
 from mnistkit.imaging import documents
-from mnistkit.imaging.canonical import WORK_SIDE
 from mnistkit.imaging.encoded import image_in_bytes, image_in_text, picture_in, shortened
 from mnistkit.imaging.exif import hide_exif, turn_upright
 from mnistkit.imaging.folders import image_files
@@ -24,7 +23,7 @@ from mnistkit.imaging.modes import to_8_bits, without_alpha
 from mnistkit.imaging.pixels import as_array, holds_numbers, pictures_in, to_numpy, to_uint8
 from mnistkit.types import ImageLike
 
-__all__ = ["MAX_PIXELS", "MAX_SIDE", "count_pages", "images_in", "load_for_frame", "load_image"]
+__all__ = ["MAX_PIXELS", "MAX_SIDE", "count_pages", "images_in", "load_image"]
 
 _T = TypeVar("_T")
 
@@ -115,29 +114,6 @@ def load_image(
         return np.asarray(upright.convert("L" if channels == 1 else "RGB"))
     except Exception as error:  # a PIL image may be decoded only here; see _opened
         raise ImageError(f"the image is damaged, or its file is closed: {_reason(error)}") from error
-
-
-def load_for_frame(
-    image: ImageLike, *, size: tuple[int, int], framing: Literal["mnist", "resize"], channels: int
-) -> np.ndarray:
-    """Read an image in the size and colours from which a frame is made: one way for training and for prediction.
-
-    Args:
-        image: as :func:`load_image` takes it.
-        size: height and width of the frame.
-        framing: how the frame will be made.
-        channels: that the frame will have.
-
-    Returns:
-        uint8 ``(H, W)`` or ``(H, W, 3)``.
-
-    Raises:
-        ImageError: if it cannot be read.
-    """
-    if framing == "mnist":
-        # The ink may stand out by its colour alone.
-        return load_image(image, channels=3, side=WORK_SIDE)
-    return load_image(image, channels=3 if channels == 3 else 1, side=4 * max(size))
 
 
 def count_pages(image: ImageLike) -> int:

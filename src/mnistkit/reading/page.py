@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from mnistkit.errors import ConfigError
 from mnistkit.imaging import SIGNS, Finds, Maps, find_characters, shrink, to_grey
 from mnistkit.reading.candidates import Candidates, candidates_of, choose_apart
 from mnistkit.reading.lines import order, slope
@@ -11,7 +12,7 @@ from mnistkit.reading.prediction import Prediction
 from mnistkit.reading.reading import ReadDigit, Reading, ReadSign
 from mnistkit.reading.single import FrameClassifier
 
-__all__ = ["read_page"]
+__all__ = ["read_page", "require_frames"]
 
 # Pages are scaled down to this side, in pixels: a digit a hundredth of the page wide still has 16 of them.
 _SIDE = 1600
@@ -23,6 +24,16 @@ _TURNED, _FEWEST = 1.1, 5
 # With this score, and this share of one digit's in it, a find says that the page is upright; what share of the finds that do
 # is nearly all: upside down, three of ten digits are still digits.
 _SURE, _NEARLY_ALL = 0.3, 0.75
+
+
+def require_frames(classifier: FrameClassifier) -> None:
+    """Refuse a classifier that cannot tell the digits of a page; a ConfigError."""
+    framing = classifier.preprocessing.framing
+    if framing != "mnist":
+        raise ConfigError(
+            f"this model reads whole pictures (framing {framing!r}); to find digits in one it needs to be trained on MNIST's "
+            "frames"
+        )
 
 
 def read_page(pixels: np.ndarray, classifier: FrameClassifier, maps: Maps) -> Reading:

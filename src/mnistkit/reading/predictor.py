@@ -7,10 +7,9 @@ import os
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING, BinaryIO, TypeVar, cast, overload
+from typing import TYPE_CHECKING, TypeVar, cast, overload
 
 import numpy as np
-import PIL.Image
 
 from mnistkit._core import html
 from mnistkit.errors import BlankImageError, ConfigError, ImageError
@@ -18,13 +17,13 @@ from mnistkit.imaging import Preprocessing, frame_image, frame_in_stages, images
 from mnistkit.reading.again import look_again
 from mnistkit.reading.coverage import cover
 from mnistkit.reading.explanation import Explanation
-from mnistkit.reading.page import read_page
+from mnistkit.reading.page import read_page, require_frames
 from mnistkit.reading.prediction import Prediction
 from mnistkit.reading.pretrained import maps, pretrained_classifier, require_whole
 from mnistkit.reading.reading import Reading
 from mnistkit.reading.single import Candidate, reject
 from mnistkit.runtime import OnnxClassifier
-from mnistkit.types import ImageLike, PathLike
+from mnistkit.types import ImageLike, PathLike, SingleImage
 
 if TYPE_CHECKING:
     import torch
@@ -105,13 +104,7 @@ class Predictor:
         device: str | torch.device = "auto",
         backend: BackendName = "torch",
     ) -> Predictor:
-        """A predictor from a file; arguments and errors as for :meth:`mnistkit.Classifier.load`.
-
-        Raises:
-            CheckpointError: if the file cannot be read.
-            CheckpointMismatchError: if the model does not fit, or something is neither in the file nor given.
-            ConfigError: as for :class:`Predictor`.
-        """
+        """A predictor from a file; arguments and errors as for :meth:`mnistkit.Classifier.load` and :class:`Predictor`."""
         require_whole("Predictor.from_checkpoint()")
         from mnistkit.classifier import Classifier
 
@@ -120,10 +113,8 @@ class Predictor:
         )
         return cls(loaded)
 
-    @overload
-    def predict(  # type: ignore[overload-overlap]  # a str is also a sequence of them; the first overload wins
-        self, image: str | os.PathLike[str] | bytes | BinaryIO | PIL.Image.Image, *, coverage: float | None = None
-    ) -> Prediction: ...
+    @overload  # a str is also a sequence of them; the first overload wins
+    def predict(self, image: SingleImage, *, coverage: float | None = None) -> Prediction: ...  # type: ignore[overload-overlap]
     @overload
     def predict(self, image: Sequence[ImageLike], *, coverage: float | None = None) -> list[Prediction]: ...
     @overload
@@ -238,12 +229,7 @@ class Predictor:
         >>> Predictor().read(two).text
         '72'
         """
-        framing = self.classifier.preprocessing.framing
-        if framing != "mnist":
-            raise ConfigError(
-                f"this model reads whole pictures (framing {framing!r}); to find digits in one it needs "
-                "to be trained on MNIST's frames"
-            )
+        require_frames(self.classifier)
         if coverage is not None:
             self.classifier.calibration.least_evidence(coverage)  # refused before the work
         reading = read_page(load_image(image, channels=3), self.classifier, maps)

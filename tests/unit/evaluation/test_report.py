@@ -218,7 +218,7 @@ def test_a_pipe_is_not_waited_for(tmp_path):
 def test_a_tilde_is_a_home(by_hand, tmp_path, monkeypatch):
     monkeypatch.setenv("HOME", str(tmp_path))
     by_hand.save("~/report.json")
-    assert Report.load("~/report.json").correct == by_hand.score.correct
+    assert Report.load("~/report.json").score == by_hand.score
 
 
 def test_a_missing_file_is_named(tmp_path):
