@@ -249,9 +249,7 @@ class Classifier:
             ConfigError: for images that were cropped or resized in another way than the classifier's.
         """
         require_dataset(dataset)
-        if dataset.preprocessing != self.preprocessing:
-            dataset = dataset.prepared_as(self.preprocessing)
-        return dataset.with_classes(self.classes)
+        return dataset.prepared_as(self.preprocessing).with_classes(self.classes)
 
     def calibrate(
         self,

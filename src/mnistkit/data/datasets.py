@@ -281,6 +281,8 @@ class DigitDataset(Dataset[tuple[Tensor, int]]):
         Raises:
             ConfigError: if these images were cropped or resized already, in another way than the model's.
         """
+        if self.preprocessing == preprocessing:
+            return self
         if self.preprocessing.geometry == preprocessing.geometry:
             return dataclasses.replace(self, preprocessing=preprocessing)
         if self.preprocessing.geometry:
