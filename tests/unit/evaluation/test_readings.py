@@ -107,7 +107,7 @@ def test_paths_are_their_names_and_files_hold_the_figures(pages, tmp_path):
     report.save(tmp_path / "report.json")
     content = json.loads((tmp_path / "report.json").read_text())
     assert content["format"] == "mnistkit reading report"
-    assert (content["whole"], content["errors"]) == (1, 1)
+    assert (content["whole"]["correct"], content["errors"]) == (1, 1)
     assert content["outcomes"][1] == {"name": str(picture), "kind": "", "label": "345", "text": "35", "errors": 1}
 
 
