@@ -3,7 +3,7 @@ A dense network, and softmax by hand
 ====================================
 
 Three dense layers read digits, first on 5,000 small images, then on all of MNIST. On the way: what softmax does, why it
-belongs into the loss, and how a run that was stopped in the middle goes on to the same bit.
+belongs in the loss, and how a run that was stopped in the middle goes on to the same bit.
 """
 
 # %%

@@ -28,7 +28,7 @@ HOOKS = (
 
 
 class Callback:
-    """Observes a run; override the hooks that matter. What a step computes belongs into a ``Trainer`` subclass.
+    """Observes a run; override the hooks that matter. What a step computes belongs in a ``Trainer`` subclass.
 
     Every hook gets the trainer and nothing else (``on_exception`` also the error): ``trainer.state`` has the counters
     and figures, ``trainer.model`` the model. See :class:`mnistkit.Trainer` for when each is called.

@@ -16,12 +16,12 @@ from mnistkit.data.datasets import DIGITS
 from mnistkit.data.order import EpochOrder
 from mnistkit.distributed import World
 from mnistkit.errors import ConfigError, DataError
+from mnistkit.models.network import BATCH
 from mnistkit.seeding import keeping_generators
 from mnistkit.types import EpochLoader, Loader
 
 __all__ = [
     "DEFAULT_BATCH",
-    "EVALUATION_BATCH",
     "Batches",
     "Data",
     "as_data",
@@ -45,8 +45,6 @@ Data: TypeAlias = (
 Batches: TypeAlias = TensorLoader | LoaderAdapter
 
 DEFAULT_BATCH = 64
-# Measured: a CPU is fastest from 64 to 256; much larger batches no longer fit its cache.
-EVALUATION_BATCH = 256
 
 _LABEL_COLUMNS = ("label", "labels", "class", "target", "digit", "y")
 
@@ -167,7 +165,7 @@ def classes_of(data: object) -> tuple[str, ...] | None:
 def make_loader(
     data: Data,
     *,
-    batch_size: int = EVALUATION_BATCH,
+    batch_size: int = BATCH,
     shuffle: bool = False,
     seed: int = 0,
     augment: Augmentation | None = None,
