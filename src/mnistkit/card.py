@@ -15,7 +15,7 @@ from mnistkit.types import JsonValue
 if TYPE_CHECKING:
     from mnistkit.classifier import Classifier
 
-__all__ = ["Card", "as_panel"]
+__all__ = ["Card"]
 
 # By chance a few images of two data sets look alike.
 _FEW = 0.02
