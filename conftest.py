@@ -1,5 +1,6 @@
 """What every test, and every example in a docstring, starts from."""
 
+import gc
 import itertools
 import os
 import random
@@ -22,6 +23,11 @@ os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 # Several test processes share the cores, and one thread each is both faster and repeatable; so for those that they start.
 torch.set_num_threads(1)
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+
+def pytest_collection_finish():
+    """Modules and tests stay to the end, so no search for garbage need go through them again and again."""
+    gc.freeze()
 
 
 @pytest.fixture(autouse=True)

@@ -1,8 +1,12 @@
-"""The weights of `Predictor()` on all test images, which takes some seconds."""
+"""The weights that ship, on all test images, which takes some seconds."""
 
-from mnistkit import Classifier, evaluate, load_mnist
+import pytest
+
+from mnistkit import Classifier, evaluate
+from mnistkit.models import list_pretrained
 
 
-def test_they_get_as_many_test_images_right_as_their_card_says():
-    classifier = Classifier.pretrained(device="cpu")
-    assert evaluate(classifier, load_mnist().test).score.correct == classifier.card.figures["mnist test"]["correct"]
+@pytest.mark.parametrize("name", list_pretrained())
+def test_they_get_as_many_test_images_right_as_their_card_says(name, mnist):
+    classifier = Classifier.pretrained(name, device="cpu")
+    assert evaluate(classifier, mnist.test).score.correct == classifier.card.figures["mnist test"]["correct"]

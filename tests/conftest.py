@@ -1,11 +1,11 @@
 import pytest
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 
 from mnistkit.data.idx import write_idx
 from tests.forked import Server
 
 # How long one example takes depends on what else the machine does, and no test is to depend on that.
-settings.register_profile("untimed", deadline=None)
+settings.register_profile("untimed", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("untimed")
 
 

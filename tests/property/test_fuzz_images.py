@@ -1,6 +1,6 @@
 """Hostile pictures: damaged files, lying headers, arrays and PIL images of every kind; the only error is ImageError.
 
-A few hundred of them; ``MNISTKIT_FUZZ=5000 pytest tests/property/test_fuzz_images.py`` tries as many more.
+A hundred and sixty of them; ``MNISTKIT_FUZZ=5000 pytest tests/property/test_fuzz_images.py`` tries as many more.
 """
 
 import io
@@ -21,7 +21,7 @@ import torch
 from mnistkit import Predictor
 from mnistkit.errors import ImageError
 
-COUNT = int(os.environ.get("MNISTKIT_FUZZ", "320"))
+COUNT = int(os.environ.get("MNISTKIT_FUZZ", "160"))
 GROUP = 40
 # Far more than any of them needs, in seconds and in bytes: a hang and a bomb, not a slow machine.
 PATIENCE, MEMORY = 120, 1_000_000_000
@@ -417,7 +417,8 @@ def test_a_hostile_picture_is_read_or_refused(first, reader, files, page):
     before = peak_memory()
     outcomes = []
     for number in range(first, first + GROUP):
-        for check in (check_predict, check_reject, check_read, check_explain):
+        # Eight pictures are one of each kind; what they share on their way is tried with every second eight.
+        for check in (check_predict, check_read) if number // 8 % 2 else (check_reject, check_explain):
             kind, image = hostile(number, files, page)
             signal.alarm(PATIENCE)
             try:

@@ -86,7 +86,7 @@ def parameters(model):
     clip=st.sampled_from([None, 0.1]),
     momentum=st.booleans(),
 )
-@settings(max_examples=25)
+@settings(max_examples=15)
 def test_accumulating_batches_is_one_larger_batch(small, count, size, clip, momentum):
     data = small.train[:60]
 
@@ -230,8 +230,11 @@ def uninterrupted(data, tmp_path_factory):
     return end
 
 
-@pytest.mark.parametrize("load", LOADS)
-@pytest.mark.parametrize("moment", MOMENTS)
+# A loader of torch's own differs inside an epoch, at its end and at the run's.
+@pytest.mark.parametrize(
+    ("load", "moment"),
+    [*(("data set", moment) for moment in MOMENTS), *(("DataLoader", moment) for moment in (1, 3, 3.5, 5, 9.5))],
+)
 def test_a_run_killed_at_any_moment_and_resumed_is_the_same_run(data, tmp_path, uninterrupted, moment, load):
     assert_identical(run(tmp_path, data, [moment], "adam", LOADS[load]), uninterrupted("adam", load))
 
@@ -241,7 +244,7 @@ def test_a_run_killed_at_any_moment_and_resumed_is_the_same_run(data, tmp_path, 
     kind=st.sampled_from(["adamw", "sgd", "rmsprop", "nadam"]),
     load=st.sampled_from(sorted(LOADS)),
 )
-@settings(max_examples=25)
+@settings(max_examples=8)
 def test_a_run_killed_many_times_is_the_same_run(data, tmp_path_factory, uninterrupted, moments, kind, load):
     killed = run(tmp_path_factory.mktemp("killed"), data, moments, kind, LOADS[load])
     assert_identical(killed, uninterrupted(kind, load))

@@ -28,23 +28,15 @@ def test_the_weights_take_less_than_4_megabytes_and_those_of_the_zoo_less_than_2
     assert sum(sizes.values()) - sizes["handwriting"] < 2_000_000
 
 
-ZOO = [name for name in list_pretrained() if name != "handwriting"]  # whose figure is a check of the second tier
-
-
-@pytest.mark.parametrize("name", ZOO)
-def test_a_network_of_the_zoo_gets_as_many_test_images_right_as_its_card_says(name, mnist):
-    classifier = Classifier.pretrained(name, device="cpu")
-    figures = classifier.card.figures["mnist test"]
-    assert evaluate(classifier, mnist.test).score.correct == figures["correct"]
-    assert figures["interval"] == list(Proportion(figures["correct"], len(mnist.test)).interval)
-
-
-@pytest.mark.parametrize("name", ZOO)
+# How many test images each gets right is a check of the second tier.
+@pytest.mark.parametrize("name", [name for name in list_pretrained() if name != "handwriting"])
 def test_the_card_of_a_network_of_the_zoo_says_how_to_make_it_again(name):
     card = Classifier.pretrained(name, device="cpu").card
     assert card.recipe["command"] == f"mnistkit train --recipe {name} --seed 0"
     assert get_recipe(name).model == Classifier.pretrained(name, device="cpu").spec.name
     assert (card.data["name"], card.data["count"], card.data["split"]) == ("mnist", 55_000, "train")
+    figures = card.figures["mnist test"]
+    assert figures["interval"] == list(Proportion(figures["correct"], 10_000).interval)
     assert card.seconds > 0
     assert card.limits
     assert "MIT" in card.licence
