@@ -1,4 +1,4 @@
-"""A real browser, told what to do by the Chrome DevTools Protocol, as a user's hand would."""
+"""How the checks share the cores; and a real browser, told what to do by the Chrome DevTools Protocol, as a user's hand would."""
 
 import itertools
 import json
@@ -9,6 +9,9 @@ import subprocess
 
 import pytest
 
+# Their tests have nothing in common that takes long to make, and each of them takes long.
+ONE_BY_ONE = {"test_examples", "test_hostile", "test_research", "test_snippets", "test_tutorials"}
+
 OPTIONS = [
     "--headless",
     "--no-sandbox",
@@ -18,6 +21,14 @@ OPTIONS = [
     "--force-color-profile=srgb",
     "about:blank",
 ]
+
+
+@pytest.hookimpl(tryfirst=True)  # before pytest-xdist looks for the groups
+def pytest_collection_modifyitems(items):
+    """With `--dist loadgroup` the tests of a file go to one process, where they share its pages, wheels and browsers."""
+    for item in items:
+        if item.path.stem not in ONE_BY_ONE:
+            item.add_marker(pytest.mark.xdist_group(item.path.stem))
 
 
 class Browser:
