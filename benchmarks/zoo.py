@@ -1,46 +1,45 @@
-"""Trains the networks of the model zoo, measures them, puts them into the package, and writes docs/zoo.md.
+"""Trains the networks of the model zoo, measures them, and puts them into the package.
 
     python benchmarks/zoo.py train FOLDER --seeds 3
+    python benchmarks/zoo.py group FOLDER
     python benchmarks/zoo.py test FOLDER
-    python benchmarks/zoo.py page
+    python benchmarks/zoo_page.py
 
 `train` trains each recipe of the zoo with each seed on 55,000 images, without reading the test images, and keeps what it gets
 of 5,000 validation images in benchmarks/results/zoo.json, which is committed then. It goes on with runs that are in FOLDER.
-`test` rounds the weights of each run to 16 bits, as they ship, and looks at the test images once: a run that was looked at is
-not looked at again, and the file says when that was. The weights of seed 0 go into the package, calibrated on the validation
-images. `harder` measures these on changed images; nothing is chosen by it. `page`
-compares every two neighbours image by image, and writes the tables. `--only NAME ...` does any of it for some recipes.
+`group` chooses, by the validation images, some of the runs whose probabilities are averaged. `test` rounds the weights of each
+run to 16 bits, as they ship, and looks at the test images once: a run, or group, that was looked at is not looked at again, and
+the file says when that was. The weights of seed 0 go into the package, calibrated on the validation images. `harder` measures
+these on changed images, and with `--wild FOLDER CSV` on pictures of real handwriting; nothing is chosen by it. `--only NAME ...`
+does any of it for some recipes.
 """
 
 from __future__ import annotations
 
 import argparse
 import datetime
-import statistics
 import tempfile
-from collections.abc import Iterator
+import time
 from dataclasses import replace
-from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 
 import kept as keeping
 from kept import ROOT
-from mnistkit import Classifier, DigitDataset, compare, evaluate, load_mnist, robustness
+from mnistkit import Classifier, DigitDataset, Predictor, evaluate, load_mnist, robustness
 from mnistkit.data import Splits
-from mnistkit.evaluation import Report
-from mnistkit.metrics import Proportion
-from mnistkit.models import list_pretrained, pretrained_file
+from mnistkit.metrics import wilson_interval
+from mnistkit.models import list_pretrained
 from mnistkit.recipes import get_recipe
-from mnistkit.zoo import list_zoo
+from wild import read_all, read_csv, right
 
 FILE = "zoo.json"
-PAGE = ROOT / "docs" / "zoo.md"
 WEIGHTS = ROOT / "src" / "mnistkit" / "models" / "weights"
-NAMES = ["separable-1k", "fast-10k", "fast-99.0", "fast-99.4", "lenet5"]
+NAMES = ["separable-1k", "fast-10k", "fast-99.0", "fast-99.4", "fast-99.6", "lenet5"]
 EVERY = [*NAMES, "handwriting"]  # which examples/train_weights.py makes
 SHIPPED_SEED = 0
 LICENCE = "MIT; MNIST's images are CC BY-SA 3.0"
@@ -58,16 +57,19 @@ def train(kept: dict[str, Any], names: list[str], seeds: int, folder: Path, *, b
             runs = kept["results"].setdefault(name, {})
             if str(seed) in runs:
                 continue
-            data = load_mnist()
+            data, place = load_mnist(), folder / f"{name}-{seed}"
             # Without test images the validation images judge.
             blind = Splits(data.train, data.validation, data.test[:0])
-            result = get_recipe(name).run(seed, data=blind, folder=folder / f"{name}-{seed}", resume=True)
+            whole, start = not place.exists(), time.process_time()
+            result = get_recipe(name).run(seed, data=blind, folder=place, resume=True)
             print(result, flush=True)
             right = result.evaluation.score
             assert right is not None
             runs[str(seed)] = {
                 "validation": [right.correct, right.count],
                 "seconds": result.seconds,
+                # Of a run that was resumed only the last part is known.
+                "core seconds": time.process_time() - start if whole else None,
                 "machine": f"{keeping.processor()}, {result.machine}" + ", busy with other work" * busy,
             }
             keeping.write(FILE, kept)
@@ -80,21 +82,65 @@ def test(kept: dict[str, Any], names: list[str], folder: Path) -> None:
         runs = kept["results"].get(name, {})
         shipped = None
         for seed, run in runs.items():
-            file = "best" if get_recipe(name).keep == "best" else "model"
-            trained = Classifier.load(folder / f"{name}-{seed}" / f"{file}.safetensors", device="cpu")
-            classifier = as_shipped(trained).calibrate(data.validation)
+            classifier = trained(folder, name, seed, data.validation)
             if "test" not in run:
                 report = evaluate(classifier, data.test)
-                run |= {
-                    "test": [report.score.correct, report.count],
-                    "looked": datetime.datetime.now(datetime.UTC).date().isoformat(),
-                }
-                keeping.write(FILE, kept)
-                print(f"{name} seed {seed}: {report.score.correct} of {report.count}", flush=True)
+                look(kept, run, report.correct, report.count)
+                print(f"{name} seed {seed}: {report.correct} of {report.count}", flush=True)
             if int(seed) == SHIPPED_SEED:
                 shipped = classifier
         if shipped is not None:
             ship(name, shipped, runs)
+    group = kept.get("group")
+    if group is not None and "test" not in group:
+        members = [trained(folder, *member, data.validation).probabilities(data.test) for member in group["members"]]
+        correct = int((np.mean(members, axis=0).argmax(1) == data.test.labels.numpy()).sum())
+        look(kept, group, correct, len(data.test))
+        print(f"group: {correct} of {len(data.test)}", flush=True)
+
+
+def look(kept: dict[str, Any], run: dict[str, Any], correct: int, count: int) -> None:
+    """Keep what was seen of the test images, and when."""
+    run |= {"test": [correct, count], "looked": datetime.datetime.now(datetime.UTC).date().isoformat()}
+    keeping.write(FILE, kept)
+
+
+def trained(folder: Path, name: str, seed: str, validation: DigitDataset) -> Classifier:
+    """What a run gave, as it ships."""
+    file = "best" if get_recipe(name).keep == "best" else "model"
+    found = Classifier.load(folder / f"{name}-{seed}" / f"{file}.safetensors", device="cpu")
+    return as_shipped(found).calibrate(validation)
+
+
+def choose_group(kept: dict[str, Any], names: list[str], folder: Path) -> None:
+    """The runs whose mean probabilities are best on the validation images.
+
+    One is added after another, that which lowers the log loss most, until none does (Caruana et al. 2004, *Ensemble selection
+    from libraries of models*, section 2). `handwriting` is not among them: it was trained on the validation images.
+    """
+    validation = load_mnist().validation
+    labels = validation.labels.numpy()
+    every = {
+        (name, seed): trained(folder, name, seed, validation).probabilities(validation)
+        for name in names
+        for seed in kept["results"].get(name, {})
+    }
+
+    def loss(members: list[tuple[str, str]]) -> float:
+        mean = np.mean([every[member] for member in members], axis=0)
+        return -float(np.log(mean[np.arange(len(labels)), labels]).mean())
+
+    chosen: list[tuple[str, str]] = []
+    while rest := [member for member in every if member not in chosen]:
+        best = min(rest, key=lambda member: loss([*chosen, member]))
+        if chosen and loss([*chosen, best]) >= loss(chosen):
+            break
+        chosen.append(best)
+    mean = np.mean([every[member] for member in chosen], axis=0)
+    right_ones = int((mean.argmax(1) == labels).sum())
+    kept["group"] = {"members": chosen, "validation": [right_ones, len(labels)]}
+    keeping.write(FILE, kept)
+    print(kept["group"], flush=True)
 
 
 def as_shipped(classifier: Classifier) -> Classifier:
@@ -119,7 +165,13 @@ def ship(name: str, classifier: Classifier, runs: dict[str, Any]) -> None:
     replace(classifier, card=card).save(WEIGHTS / f"{name}.safetensors", half=True)
 
 
-def harder(kept: dict[str, Any], names: list[str]) -> None:
+def figure(correct: int, count: int) -> dict[str, Any]:
+    """An accuracy as a card holds it."""
+    interval = list(wilson_interval(correct, count))
+    return {"accuracy": correct / count, "correct": correct, "count": count, "interval": interval}
+
+
+def harder(kept: dict[str, Any], names: list[str], wild: list[Path] | None) -> None:
     """Measure the weights in the package on images that are not MNIST's own."""
     test = load_mnist().test
     some = test.take_per_class(100)
@@ -130,6 +182,10 @@ def harder(kept: dict[str, Any], names: list[str]) -> None:
         figures["corrupted"] = [sum(score.correct for score in corrupted), sum(score.count for score in corrupted)]
         figures["calibration error"] = evaluate(classifier, test).reliability.error
         figures["attacked"] = [attacked(classifier, some), len(some)]
+        if wild is not None:
+            pictures = read_csv(*wild)
+            predictions = read_all(Predictor(classifier), (picture.file for picture in pictures))
+            figures["wild"] = [sum(map(right, pictures, predictions)), len(pictures)]
         print(name, figures, flush=True)
         keeping.write(FILE, kept)
 
@@ -147,91 +203,27 @@ def attacked(classifier: Classifier, images: DigitDataset) -> int:
         return int((classifier.network(normalize(moved)).argmax(1) == images.labels).sum())
 
 
-def page(kept: dict[str, Any]) -> None:
-    """Compare every two neighbours, and write the tables of the page."""
-    entries = sorted(list_zoo(), key=lambda entry: entry.score.accuracy, reverse=True)
-    test = load_mnist().test
-    reports = {entry.name: evaluate(Classifier.pretrained(entry.name, device="cpu"), test) for entry in entries}
-    kept["networks"] = {
-        entry.name: {"parameters": entry.parameters, "macs": entry.macs, **entry.score.to_json()} for entry in entries
-    }
-    keeping.write(FILE, kept)
-    text = "\n".join([*accuracies(kept, entries), "", *harder_table(kept, entries), "", *neighbours(reports)])
-    keeping.replace_between(
-        PAGE, "<!-- zoo: begin, written by benchmarks/zoo.py -->\n", "<!-- zoo: end -->", text + "\n"
-    )
-
-
-def accuracies(kept: dict[str, Any], entries: list[Any]) -> Iterator[str]:
-    """A line for each network."""
-    yield "| name | parameters | MACs | kB | test images, mean of the seeds | each seed | 95 % interval | validation | seconds |"
-    yield "|---|---|---|---|---|---|---|---|---|"
-    for entry in entries:
-        runs = [run for run in kept["results"].get(entry.name, {}).values() if "test" in run]
-        tests = [run["test"] for run in runs] or [[entry.score.correct, entry.score.count]]
-        accuracies = [correct / count for correct, count in tests]
-        mean, count = statistics.mean(accuracies), tests[0][1]
-        # The same test images every time: more seeds do not make the interval narrower.
-        low, high = Proportion(round(mean * count), count).interval
-        each = ", ".join(f"{accuracy:.2%}" for accuracy in accuracies)
-        validation = ", ".join("{:.2%}".format(run["validation"][0] / run["validation"][1]) for run in runs) or "-"
-        seconds = f"{statistics.median(run['seconds'] for run in runs):,.0f}" if runs else "-"
-        size = f"{len(pretrained_file(entry.name).read_bytes()) / 1000:,.0f}"
-        yield (
-            f"| `{entry.name}` | {entry.parameters:,} | {entry.macs:,} | {size} | **{mean:.2%}** | {each} "
-            f"| {low:.2%} to {high:.2%} | {validation} | {seconds} |"
-        )
-
-
-def harder_table(kept: dict[str, Any], entries: list[Any]) -> Iterator[str]:
-    """A line for each network on harder images."""
-    yield "| name | corrupted | attacked | calibration error |"
-    yield "|---|---|---|---|"
-    for entry in entries:
-        figures = kept.get("harder", {}).get(entry.name)
-        if figures:
-            scores = [share(figures[kind]) for kind in ("corrupted", "attacked")]
-            error = f"{figures['calibration error']:.2%}"
-            yield f"| `{entry.name}` | {scores[0]} | {scores[1]} | {error} |"
-
-
-def share(score: list[int]) -> str:
-    """A share with its interval."""
-    found = Proportion(*score)
-    low, high = found.interval
-    return f"{found.accuracy:.1%} ({low:.1%} to {high:.1%})"
-
-
-def neighbours(reports: dict[str, Report]) -> Iterator[str]:
-    """A line for every two that follow each other."""
-    yield "| better | next | only the first is right | only the second | p | verdict |"
-    yield "|---|---|---|---|---|---|"
-    for (first, report), (second, other) in pairwise(reports.items()):
-        found = compare(report, other)
-        verdict = "better" if found.significant else "a tie"
-        yield f"| `{first}` | `{second}` | {found.only_first} | {found.only_second} | {found.p_value:.2g} | {verdict} |"
-
-
 def main() -> None:
-    """Train, measure or write."""
+    """Train, choose or measure."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("what", choices=["train", "test", "harder", "page"])
+    parser.add_argument("what", choices=["train", "group", "test", "harder"])
     parser.add_argument("folder", type=Path, nargs="?", default=Path("runs", "zoo"))
     parser.add_argument("--seeds", type=int, default=1)
     parser.add_argument("--only", nargs="+", choices=EVERY, default=EVERY)
     parser.add_argument("--busy", action="store_true", help="something else runs: say so of the seconds")
+    parser.add_argument("--wild", nargs=2, type=Path, metavar=("FOLDER", "CSV"), help="with harder: pictures to read")
     options = parser.parse_args()
     kept = keeping.read(FILE)
     ours = [name for name in options.only if name in NAMES]
     match options.what:
         case "train":
             train(kept, ours, options.seeds, options.folder, busy=options.busy)
+        case "group":
+            choose_group(kept, ours, options.folder)
         case "test":
             test(kept, ours, options.folder)
-        case "harder":
-            harder(kept, [name for name in list_pretrained() if name in options.only])
         case _:
-            page(kept)
+            harder(kept, [name for name in list_pretrained() if name in options.only], options.wild)
 
 
 if __name__ == "__main__":

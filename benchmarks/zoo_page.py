@@ -1,0 +1,157 @@
+"""Writes the tables of docs/zoo.md from what `zoo.py` kept, and from the weights in the package.
+
+    python benchmarks/zoo_page.py
+
+reads the test images again, after everything was chosen: to compare every two neighbours of the table image by image, and to
+count without the images whose labels people doubt.
+"""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Iterator
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+
+import kept as keeping
+from kept import ROOT
+from mnistkit import Classifier, compare, evaluate, load_mnist
+from mnistkit.evaluation import Report
+from mnistkit.metrics import wilson_interval
+from mnistkit.models import pretrained_file
+from mnistkit.zoo import ZooEntry, list_zoo
+from zoo import FILE
+
+PAGE = ROOT / "docs" / "zoo.md"
+# Five people were shown each test image that another network of theirs doubted, and asked for its label, another digit, or
+# neither. These are the images of whose label fewer than three were for: Northcutt, Athalye and Mueller 2021, *Pervasive label
+# errors in test sets*; the votes are mturk/mnist_mturk.json of github.com/cleanlab/label-errors. The image's number: its label,
+# the other digit; votes for the first, the second, neither.
+DOUBTED = {
+    947: (8, 9, 0, 5, 0),
+    1621: (0, 6, 2, 3, 0),
+    1901: (9, 4, 2, 3, 0),
+    2130: (4, 9, 2, 2, 1),
+    2462: (2, 0, 0, 4, 1),
+    2597: (5, 3, 0, 4, 1),
+    2654: (6, 1, 0, 2, 3),
+    3520: (6, 4, 2, 0, 3),
+    3558: (5, 0, 1, 4, 0),
+    5937: (5, 3, 1, 3, 1),
+    6651: (0, 6, 0, 5, 0),
+    6783: (1, 6, 2, 3, 0),
+    8527: (4, 9, 2, 2, 1),
+    9679: (6, 3, 2, 0, 3),
+    9729: (5, 6, 2, 3, 0),
+}
+
+
+def page(kept: dict[str, Any]) -> None:
+    """Compare every two neighbours, and write the tables of the page."""
+    entries = sorted(list_zoo(), key=lambda entry: entry.accuracy, reverse=True)
+    test = load_mnist().test
+    reports = {entry.name: evaluate(Classifier.pretrained(entry.name, device="cpu"), test) for entry in entries}
+    kept["networks"] = {
+        entry.name: {"parameters": entry.parameters, "macs": entry.macs, "correct": entry.correct, "count": entry.count}
+        for entry in entries
+    }
+    keeping.write(FILE, kept)
+    tables = [accuracies(kept, entries), group(kept), harder(kept, entries), neighbours(reports), doubted(reports)]
+    keeping.replace_between(
+        PAGE,
+        "<!-- zoo: begin, written by benchmarks/zoo_page.py -->\n",
+        "<!-- zoo: end -->",
+        "\n\n".join("\n".join(lines) for lines in tables) + "\n",
+    )
+
+
+def accuracies(kept: dict[str, Any], entries: list[ZooEntry]) -> Iterator[str]:
+    """A line for each network."""
+    yield (
+        "| name | parameters | MACs | kB | test images, mean of the seeds | each seed | 95 % interval | validation "
+        "| core seconds |"
+    )
+    yield "|---|---|---|---|---|---|---|---|---|"
+    for entry in entries:
+        runs = [run for run in kept["results"].get(entry.name, {}).values() if "test" in run]
+        tests = [run["test"] for run in runs] or [[entry.correct, entry.count]]
+        found = [correct / count for correct, count in tests]
+        mean, count = statistics.mean(found), tests[0][1]
+        # The same test images every time: more seeds do not make the interval narrower.
+        low, high = wilson_interval(round(mean * count), count)
+        each = ", ".join(f"{accuracy:.2%}" for accuracy in found)
+        validation = ", ".join(of(run["validation"]) for run in runs) or "-"
+        spent = [run["core seconds"] for run in runs if run.get("core seconds")]
+        seconds = f"{statistics.median(spent):,.0f}" if spent else "-"
+        size = f"{len(pretrained_file(entry.name).read_bytes()) / 1000:,.0f}"
+        yield (
+            f"| `{entry.name}` | {entry.parameters:,} | {entry.macs:,} | {size} | **{mean:.2%}** | {each} "
+            f"| {low:.2%} to {high:.2%} | {validation} | {seconds} |"
+        )
+
+
+def group(kept: dict[str, Any]) -> Iterator[str]:
+    """What several networks get together."""
+    found = kept.get("group", {})
+    if "test" in found:
+        members = ", ".join(f"`{name}` (seed {seed})" for name, seed in found["members"])
+        low, high = wilson_interval(*found["test"])
+        yield (
+            f"The mean of the probabilities of {members}: **{of(found['test'])}** of the test images ({low:.2%} to "
+            f"{high:.2%}), {of(found['validation'])} of the validation images, by which these were chosen."
+        )
+
+
+def harder(kept: dict[str, Any], entries: list[ZooEntry]) -> Iterator[str]:
+    """A line for each network on harder images."""
+    yield "| name | corrupted | attacked | pictures | calibration error |"
+    yield "|---|---|---|---|---|"
+    for entry in entries:
+        figures = kept.get("harder", {}).get(entry.name)
+        if figures:
+            kinds = ("corrupted", "attacked", "wild")
+            scores = " | ".join(share(figures[kind]) if kind in figures else "-" for kind in kinds)
+            yield f"| `{entry.name}` | {scores} | {figures['calibration error']:.2%} |"
+
+
+def doubted(reports: dict[str, Report]) -> Iterator[str]:
+    """The images whose labels are doubted, and a line for each network without them."""
+    yield "| test image | label | other digit | people for the label | for the other | for neither | networks for the label |"
+    yield "|---|---|---|---|---|---|---|"
+    for number, (label, other, *votes) in DOUBTED.items():
+        agreeing = sum(int(report.predictions[number]) == label for report in reports.values())
+        yield f"| {number} | {label} | {other} | {' | '.join(map(str, votes))} | {agreeing} of {len(reports)} |"
+    yield ""
+    yield f"| name | all test images | without these {len(DOUBTED)} | of these, as their label |"
+    yield "|---|---|---|---|"
+    for name, report in reports.items():
+        hits = report.predictions == report.labels
+        without = np.delete(hits, list(DOUBTED))
+        yield f"| `{name}` | {hits.mean():.2%} | {without.mean():.2%} | {int(hits[list(DOUBTED)].sum())} |"
+
+
+def of(score: list[int]) -> str:
+    """A share, to a hundredth of a point."""
+    return f"{score[0] / score[1]:.2%}"
+
+
+def share(score: list[int]) -> str:
+    """A share with its interval."""
+    low, high = wilson_interval(*score)
+    return f"{score[0] / score[1]:.1%} ({low:.1%} to {high:.1%})"
+
+
+def neighbours(reports: dict[str, Report]) -> Iterator[str]:
+    """A line for every two that follow each other."""
+    yield "| better | next | only the first is right | only the second | p | verdict |"
+    yield "|---|---|---|---|---|---|"
+    for (first, report), (second, other) in pairwise(reports.items()):
+        found = compare(report, other)
+        verdict = "better" if found.significant else "a tie"
+        yield f"| `{first}` | `{second}` | {found.only_first} | {found.only_second} | {found.p_value:.2g} | {verdict} |"
+
+
+if __name__ == "__main__":
+    page(keeping.read(FILE))
