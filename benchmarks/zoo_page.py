@@ -58,7 +58,8 @@ def page(kept: dict[str, Any]) -> None:
         for entry in entries
     }
     keeping.write(FILE, kept)
-    tables = [accuracies(kept, entries), group(kept), harder(kept, entries), neighbours(reports), doubted(reports)]
+    tables = [accuracies(kept, entries), harder(kept, entries), neighbours(reports), doubted(reports)]
+    tables += [group(kept)] if "test" in kept.get("group", {}) else []
     keeping.replace_between(
         PAGE,
         "<!-- zoo: begin, written by benchmarks/zoo_page.py -->\n",
@@ -94,14 +95,13 @@ def accuracies(kept: dict[str, Any], entries: list[ZooEntry]) -> Iterator[str]:
 
 def group(kept: dict[str, Any]) -> Iterator[str]:
     """What several networks get together."""
-    found = kept.get("group", {})
-    if "test" in found:
-        members = ", ".join(f"`{name}` (seed {seed})" for name, seed in found["members"])
-        low, high = wilson_interval(*found["test"])
-        yield (
-            f"The mean of the probabilities of {members}: **{of(found['test'])}** of the test images ({low:.2%} to "
-            f"{high:.2%}), {of(found['validation'])} of the validation images, by which these were chosen."
-        )
+    found = kept["group"]
+    members = ", ".join(f"`{name}` (seed {seed})" for name, seed in found["members"])
+    low, high = wilson_interval(*found["test"])
+    yield (
+        f"The mean of the probabilities of {members}: **{of(found['test'])}** of the test images ({low:.2%} to "
+        f"{high:.2%}), {of(found['validation'])} of the validation images, by which these were chosen."
+    )
 
 
 def harder(kept: dict[str, Any], entries: list[ZooEntry]) -> Iterator[str]:
