@@ -24,9 +24,11 @@ def hub_file(repo: str, filename: str, *, revision: str, sha256: str) -> Path:
         raise ConfigError(f"sha256 is {sha256!r}, expected the file's SHA-256 as 64 hexadecimal digits")
     try:
         from huggingface_hub import hf_hub_download
-        from huggingface_hub.errors import (
+
+        # HTTPError is the base of all that it raises while it fetches, though its module does not list it.
+        from huggingface_hub.errors import (  # type: ignore[attr-defined]
             HFValidationError,
-            HTTPError,  # type: ignore[attr-defined] # the base of what it raises while it fetches
+            HTTPError,
             LocalEntryNotFoundError,
             XetDownloadError,
         )
