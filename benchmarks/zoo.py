@@ -93,7 +93,9 @@ def test(kept: dict[str, Any], names: list[str], folder: Path) -> None:
             ship(name, shipped, runs)
     group = kept.get("group")
     if group is not None and "test" not in group:
-        members = [trained(folder, *member, data.validation).probabilities(data.test) for member in group["members"]]
+        members = [
+            trained(folder, name, seed, data.validation).probabilities(data.test) for name, seed in group["members"]
+        ]
         correct = int((np.mean(members, axis=0).argmax(1) == data.test.labels.numpy()).sum())
         look(kept, group, correct, len(data.test))
         print(f"group: {correct} of {len(data.test)}", flush=True)

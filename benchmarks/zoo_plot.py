@@ -66,7 +66,6 @@ def _accuracy_against(
         # Names of neighbours would cover each other: the second one's stands below.
         below = place < 1.3 * near
         near = 0.0 if below else place
-        where: dict[str, object] = {"rotation": 40, "va": "top", "ha": "right"} if below else {"rotation": 40}
         axes.annotate(
             name,
             (place, low if below else high),
@@ -74,7 +73,9 @@ def _accuracy_against(
             textcoords="offset points",
             color=look.text,
             fontsize=9,
-            **where,
+            rotation=40,
+            ha="right" if below else "left",
+            va="top" if below else "baseline",
         )
     side, align = (7, "left") if right else (-7, "right")
     for name, (place, accuracy) in published.items():
