@@ -32,7 +32,7 @@ import kept as keeping
 from kept import ROOT
 from mnistkit import Classifier, DigitDataset, Predictor, evaluate, load_mnist, robustness
 from mnistkit.data import Splits
-from mnistkit.metrics import wilson_interval
+from mnistkit.metrics import Proportion
 from mnistkit.models import list_pretrained
 from mnistkit.recipes import get_recipe
 from wild import read_all, read_csv, right
@@ -63,10 +63,10 @@ def train(kept: dict[str, Any], names: list[str], seeds: int, folder: Path, *, b
             whole, start = not place.exists(), time.process_time()
             result = get_recipe(name).run(seed, data=blind, folder=place, resume=True)
             print(result, flush=True)
-            right = result.evaluation.score
-            assert right is not None
+            score = result.evaluation.score
+            assert score is not None
             runs[str(seed)] = {
-                "validation": [right.correct, right.count],
+                "validation": [score.correct, score.count],
                 "seconds": result.seconds,
                 # Of a run that was resumed only the last part is known.
                 "core seconds": time.process_time() - start if whole else None,
@@ -85,8 +85,8 @@ def test(kept: dict[str, Any], names: list[str], folder: Path) -> None:
             classifier = trained(folder, name, seed, data.validation)
             if "test" not in run:
                 report = evaluate(classifier, data.test)
-                look(kept, run, report.correct, report.count)
-                print(f"{name} seed {seed}: {report.correct} of {report.count}", flush=True)
+                look(kept, run, report.score.correct, report.count)
+                print(f"{name} seed {seed}: {report.score.correct} of {report.count}", flush=True)
             if int(seed) == SHIPPED_SEED:
                 shipped = classifier
         if shipped is not None:
@@ -139,8 +139,8 @@ def choose_group(kept: dict[str, Any], names: list[str], folder: Path) -> None:
             break
         chosen.append(best)
     mean = np.mean([every[member] for member in chosen], axis=0)
-    right_ones = int((mean.argmax(1) == labels).sum())
-    kept["group"] = {"members": chosen, "validation": [right_ones, len(labels)]}
+    correct = int((mean.argmax(1) == labels).sum())
+    kept["group"] = {"members": chosen, "validation": [correct, len(labels)]}
     keeping.write(FILE, kept)
     print(kept["group"], flush=True)
 
@@ -165,12 +165,6 @@ def ship(name: str, classifier: Classifier, runs: dict[str, Any]) -> None:
     }
     card = replace(classifier.card, recipe=about, figures=figures, licence=LICENCE, limits=LIMITS)
     replace(classifier, card=card).save(WEIGHTS / f"{name}.safetensors", half=True)
-
-
-def figure(correct: int, count: int) -> dict[str, Any]:
-    """An accuracy as a card holds it."""
-    interval = list(wilson_interval(correct, count))
-    return {"accuracy": correct / count, "correct": correct, "count": count, "interval": interval}
 
 
 def harder(kept: dict[str, Any], names: list[str], wild: list[Path] | None) -> None:

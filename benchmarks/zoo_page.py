@@ -19,7 +19,7 @@ import kept as keeping
 from kept import ROOT
 from mnistkit import Classifier, compare, evaluate, load_mnist
 from mnistkit.evaluation import Report
-from mnistkit.metrics import wilson_interval
+from mnistkit.metrics import Proportion
 from mnistkit.models import pretrained_file
 from mnistkit.zoo import ZooEntry, list_zoo
 from zoo import FILE
@@ -50,12 +50,11 @@ DOUBTED = {
 
 def page(kept: dict[str, Any]) -> None:
     """Compare every two neighbours, and write the tables of the page."""
-    entries = sorted(list_zoo(), key=lambda entry: entry.accuracy, reverse=True)
+    entries = sorted(list_zoo(), key=lambda entry: entry.score.accuracy, reverse=True)
     test = load_mnist().test
     reports = {entry.name: evaluate(Classifier.pretrained(entry.name, device="cpu"), test) for entry in entries}
     kept["networks"] = {
-        entry.name: {"parameters": entry.parameters, "macs": entry.macs, "correct": entry.correct, "count": entry.count}
-        for entry in entries
+        entry.name: {"parameters": entry.parameters, "macs": entry.macs, **entry.score.to_json()} for entry in entries
     }
     keeping.write(FILE, kept)
     tables = [accuracies(kept, entries), harder(kept, entries), neighbours(reports), doubted(reports)]
@@ -77,11 +76,11 @@ def accuracies(kept: dict[str, Any], entries: list[ZooEntry]) -> Iterator[str]:
     yield "|---|---|---|---|---|---|---|---|---|"
     for entry in entries:
         runs = [run for run in kept["results"].get(entry.name, {}).values() if "test" in run]
-        tests = [run["test"] for run in runs] or [[entry.correct, entry.count]]
+        tests = [run["test"] for run in runs] or [[entry.score.correct, entry.score.count]]
         found = [correct / count for correct, count in tests]
         mean, count = statistics.mean(found), tests[0][1]
         # The same test images every time: more seeds do not make the interval narrower.
-        low, high = wilson_interval(round(mean * count), count)
+        low, high = Proportion(round(mean * count), count).interval
         each = ", ".join(f"{accuracy:.2%}" for accuracy in found)
         validation = ", ".join(of(run["validation"]) for run in runs) or "-"
         spent = [run["core seconds"] for run in runs if run.get("core seconds")]
@@ -97,7 +96,7 @@ def group(kept: dict[str, Any]) -> Iterator[str]:
     """What several networks get together."""
     found = kept["group"]
     members = ", ".join(f"`{name}` (seed {seed})" for name, seed in found["members"])
-    low, high = wilson_interval(*found["test"])
+    low, high = Proportion(*found["test"]).interval
     yield (
         f"The mean of the probabilities of {members}: **{of(found['test'])}** of the test images ({low:.2%} to "
         f"{high:.2%}), {of(found['validation'])} of the validation images, by which these were chosen."
@@ -139,8 +138,9 @@ def of(score: list[int]) -> str:
 
 def share(score: list[int]) -> str:
     """A share with its interval."""
-    low, high = wilson_interval(*score)
-    return f"{score[0] / score[1]:.1%} ({low:.1%} to {high:.1%})"
+    found = Proportion(*score)
+    low, high = found.interval
+    return f"{found.accuracy:.1%} ({low:.1%} to {high:.1%})"
 
 
 def neighbours(reports: dict[str, Report]) -> Iterator[str]:

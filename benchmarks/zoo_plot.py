@@ -60,7 +60,7 @@ def _accuracy_against(
     figure, axes = one_axes(None, (7.5, 4.4), theme)
     near = 0.0
     for name, (place, correct, count) in sorted(ours.items(), key=lambda item: item[1]):
-        low, high = (100 * bound for bound in wilson_interval(correct, count))
+        low, high = (100 * bound for bound in Proportion(correct, count).interval)
         axes.plot([place, place], [low, high], color=look.lines[0], linewidth=1.2)
         axes.plot(place, 100 * correct / count, "o", color=look.lines[0])
         # Names of neighbours would cover each other: the second one's stands below.

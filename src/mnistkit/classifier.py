@@ -15,7 +15,6 @@ from mnistkit.backends import BackendName, CompiledModel, compile_model
 from mnistkit.calibration import Calibration, fit_calibration
 from mnistkit.card import Card, as_panel
 from mnistkit.checkpoint import CheckpointFile, read_checkpoint, write_checkpoint
-from mnistkit.checkpoint.hub import hub_file
 from mnistkit.data import DIGITS, Augmentation, DigitDataset, TensorLoader, refuse_test_images, require_dataset
 from mnistkit.device import resolve_device
 from mnistkit.errors import CheckpointMismatchError, ConfigError
@@ -142,38 +141,6 @@ class Classifier:
         """
         with resources.as_file(pretrained_file(name)) as path:
             return cls.load(path, device=device, backend=backend)
-
-    @classmethod
-    def from_hub(
-        cls,
-        repo: str,
-        filename: str = "model.safetensors",
-        *,
-        revision: str,
-        sha256: str,
-        device: str | torch.device = "auto",
-        backend: BackendName = "torch",
-    ) -> Classifier:
-        """A classifier that :meth:`save` wrote and somebody put on the Hugging Face hub (``pip install mnistkit[hub]``).
-
-        The file is fetched once, into huggingface_hub's cache; ``HF_ENDPOINT`` names another hub.
-
-        Args:
-            repo: ``"user/name"``.
-            filename: of the file in it.
-            revision: the commit, or a tag.
-            sha256: of the file, as the hub's page of the file or ``sha256sum`` says it. A name or a tag may be given to
-                another file tomorrow: this is the one that you have judged, or you get an error.
-            device: see :func:`mnistkit.resolve_device`.
-            backend: as for :meth:`on`.
-
-        Raises:
-            ConfigError: for a checksum, repository or revision that cannot be one, an unknown device or backend.
-            DownloadError: if the file can neither be found nor fetched, or is another one.
-            CheckpointError: if it is no classifier's.
-            MissingExtraError: without huggingface_hub, or for a backend that is not installed.
-        """
-        return cls.load(hub_file(repo, filename, revision=revision, sha256=sha256), device=device, backend=backend)
 
     @staticmethod
     def list_pretrained() -> list[str]:

@@ -9,7 +9,7 @@ import mnistkit
 from mnistkit import Augment, Classifier, Predictor, evaluate
 from mnistkit.calibration import expected_calibration_error
 from mnistkit.errors import ConfigError, SplitLeakError
-from mnistkit.metrics import wilson_interval
+from mnistkit.metrics import Proportion
 from mnistkit.models import list_pretrained
 from mnistkit.recipes import get_recipe
 from mnistkit.synthetic import draw_distractors

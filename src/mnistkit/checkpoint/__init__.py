@@ -10,6 +10,7 @@ from mnistkit.checkpoint.file import CheckpointFile as CheckpointFile
 from mnistkit.checkpoint.file import load_model as load_model
 from mnistkit.checkpoint.file import read_checkpoint as read_checkpoint
 from mnistkit.checkpoint.file import write_checkpoint as write_checkpoint
+from mnistkit.checkpoint.hub import hub_file as hub_file
 from mnistkit.checkpoint.saved import Saved as Saved
 from mnistkit.checkpoint.weights import load_weights as load_weights
 from mnistkit.checkpoint.weights import require_fitting as require_fitting

@@ -13,7 +13,18 @@ __all__ = ["hub_file"]
 
 
 def hub_file(repo: str, filename: str, *, revision: str, sha256: str) -> Path:
-    """The file in huggingface_hub's cache, where it is put if it is not there yet.
+    """The path of a file of the Hugging Face hub: fetched, checked, and kept in huggingface_hub's cache.
+
+    ``Classifier.load(hub_file("user/digits", "model.safetensors", revision="v1", sha256="9f86d0..."))``
+
+    The environment's ``HF_ENDPOINT`` names another hub.
+
+    Args:
+        repo: ``"user/name"``.
+        filename: of the file in it.
+        revision: the commit, or a tag.
+        sha256: of the file, 64 hexadecimal digits, as the hub's page of the file or ``sha256sum`` says it. A tag may be given to
+            another file tomorrow: this is the one that you have judged, or you get an error.
 
     Raises:
         ConfigError: for a checksum, repository or revision that cannot be one.
@@ -33,7 +44,7 @@ def hub_file(repo: str, filename: str, *, revision: str, sha256: str) -> Path:
             XetDownloadError,
         )
     except ImportError as error:
-        raise MissingExtraError("huggingface_hub", "hub", "a classifier from a hub") from error
+        raise MissingExtraError("huggingface_hub", "hub", "a file of a hub") from error
     name = f"{filename} of {repo} at {revision}"
     try:
         # Named here, it holds also where it was set after huggingface_hub was imported.

@@ -1,4 +1,4 @@
-"""A classifier from a hub: a server on this computer that speaks what huggingface_hub asks for."""
+"""A file of a hub: a server on this computer that speaks what huggingface_hub asks for."""
 
 import hashlib
 import http.server
@@ -9,13 +9,14 @@ import numpy as np
 import pytest
 
 from mnistkit import Classifier
-from mnistkit.errors import CheckpointFormatError, ConfigError, DownloadError, MissingExtraError
+from mnistkit.checkpoint import hub_file
+from mnistkit.errors import ConfigError, DownloadError, MissingExtraError
 from mnistkit.models import pretrained_file
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 CONTENT = pretrained_file("separable-1k").read_bytes()
 SHA256 = hashlib.sha256(CONTENT).hexdigest()
-FILES = {"model.safetensors": CONTENT, "notes.txt": b"no classifier", "broken.safetensors": CONTENT}
+FILES = {"model.safetensors": CONTENT, "broken.safetensors": CONTENT}
 
 
 class _Hub(http.server.BaseHTTPRequestHandler):
@@ -70,8 +71,8 @@ def hub(monkeypatch, tmp_path):
 
 def test_it_is_fetched_once_and_is_the_one_that_was_saved(hub, mnist):
     for _ in range(2):
-        found = Classifier.from_hub("user/digits", revision=COMMIT, sha256=SHA256.upper(), device="cpu")
-    here = Classifier.pretrained("separable-1k", device="cpu")
+        path = hub_file("user/digits", "model.safetensors", revision=COMMIT, sha256=SHA256.upper())
+    found, here = Classifier.load(path, device="cpu"), Classifier.pretrained("separable-1k", device="cpu")
     np.testing.assert_array_equal(found.logits(mnist.test.images[:20]), here.logits(mnist.test.images[:20]))
     assert found.card == here.card
     assert [method for method, _ in hub.asked] == ["HEAD", "GET"]
@@ -81,13 +82,7 @@ def test_another_file_than_was_meant_is_refused(hub):
     with pytest.raises(
         DownloadError, match=f"model.safetensors of user/digits at v1 is another .* is {SHA256}, expected 0{{64}}"
     ):
-        Classifier.from_hub("user/digits", revision="v1", sha256="0" * 64)
-
-
-def test_a_file_that_is_no_classifier_is_refused_as_any_such_file(hub):
-    checksum = hashlib.sha256(b"no classifier").hexdigest()
-    with pytest.raises(CheckpointFormatError):
-        Classifier.from_hub("user/digits", "notes.txt", revision=COMMIT, sha256=checksum)
+        hub_file("user/digits", "model.safetensors", revision="v1", sha256="0" * 64)
 
 
 @pytest.mark.parametrize(
@@ -95,13 +90,13 @@ def test_a_file_that_is_no_classifier_is_refused_as_any_such_file(hub):
 )
 def test_what_is_not_there_is_named(hub, repo, filename):
     with pytest.raises(DownloadError, match=f"{filename} of {repo} at {COMMIT} cannot be fetched: .*404"):
-        Classifier.from_hub(repo, filename, revision=COMMIT, sha256=SHA256)
+        hub_file(repo, filename, revision=COMMIT, sha256=SHA256)
 
 
 def test_a_download_that_breaks_off_leaves_nothing_that_is_taken_for_the_file(hub, monkeypatch):
     monkeypatch.setattr("time.sleep", lambda seconds: None)  # before each of the five times that it is tried again
     with pytest.raises(DownloadError, match="cannot be fetched"):
-        Classifier.from_hub("user/digits", "broken.safetensors", revision=COMMIT, sha256=SHA256)
+        hub_file("user/digits", "broken.safetensors", revision=COMMIT, sha256=SHA256)
     assert not list(hub.cache.rglob("broken.safetensors"))
 
 
@@ -112,11 +107,11 @@ def test_offline_the_error_says_what_to_do_and_a_file_that_is_here_is_taken(hub,
     with pytest.raises(
         DownloadError, match=r"was not fetched before, and the hub cannot be reached: go online .*Classifier.load"
     ):
-        Classifier.from_hub("user/digits", revision=COMMIT, sha256=SHA256)
+        hub_file("user/digits", "model.safetensors", revision=COMMIT, sha256=SHA256)
     monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
-    Classifier.from_hub("user/digits", revision=COMMIT, sha256=SHA256)
+    hub_file("user/digits", "model.safetensors", revision=COMMIT, sha256=SHA256)
     monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
-    assert Classifier.from_hub("user/digits", revision=COMMIT, sha256=SHA256).card.recipe["name"] == "separable-1k"
+    assert hub_file("user/digits", "model.safetensors", revision=COMMIT, sha256=SHA256).read_bytes() == CONTENT
 
 
 @pytest.mark.parametrize(
@@ -128,11 +123,11 @@ def test_offline_the_error_says_what_to_do_and_a_file_that_is_here_is_taken(hub,
 )
 def test_what_cannot_be_one_is_refused_before_anything_is_asked(hub, change, message):
     with pytest.raises(ConfigError, match=message):
-        Classifier.from_hub(**{"repo": "user/digits", "revision": COMMIT, "sha256": SHA256} | change)
+        hub_file(**{"repo": "user/digits", "filename": "x.safetensors", "revision": COMMIT, "sha256": SHA256} | change)
     assert hub.asked == []
 
 
 def test_without_the_package_the_extra_is_named(monkeypatch):
     monkeypatch.setitem(sys.modules, "huggingface_hub", None)
     with pytest.raises(MissingExtraError, match=r"needs huggingface_hub, .*pip install 'mnistkit\[hub\]'"):
-        Classifier.from_hub("user/digits", revision=COMMIT, sha256=SHA256)
+        hub_file("user/digits", "model.safetensors", revision=COMMIT, sha256=SHA256)
