@@ -91,10 +91,12 @@ class MetricSums:
         """Add one batch.
 
         Args:
-            output: of the step.
+            output: of the step; its own labels, if it has some, are counted instead.
             labels: of the images; ``None`` for a batch without.
             count: of images; by default, one for each label.
         """
+        if output.labels is not None:
+            labels, count = output.labels, None
         n = (0 if labels is None else len(labels)) if count is None else count
         logits = None if output.logits is None else output.logits.detach()
         self._add("count", n)

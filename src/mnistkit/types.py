@@ -64,6 +64,8 @@ class StepOutput:
         loss: scalar, the mean over the batch.
         logits: ``(N, classes)``, or ``None`` where no accuracy makes sense (a GAN).
         metrics: further scalars to average over the images of the epoch, by name.
+        labels: those of the logits, where the batch is no pair or dict that has them: it is several batches side by side,
+            or the logits are of a part of it. The figures are then means over these.
 
     Raises:
         ConfigError: for a metric with the name of a figure that there is already.
@@ -72,6 +74,7 @@ class StepOutput:
     loss: Tensor
     logits: Tensor | None = None
     metrics: Mapping[str, Tensor | float] = field(default_factory=dict)
+    labels: Tensor | None = None
 
     def __post_init__(self) -> None:
         refuse_reserved(self.metrics)

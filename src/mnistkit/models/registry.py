@@ -9,7 +9,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import ParamSpec, TypeVar
 
-from torch import nn
+from torch import Tensor, nn
+from torch.nn.parameter import is_lazy
 
 from mnistkit._core.json import to_tuples
 from mnistkit.errors import ConfigError, UnknownModelError, unknown_name
@@ -22,6 +23,7 @@ M = TypeVar("M", bound=nn.Module)
 
 _FACTORIES: dict[str, Callable[..., nn.Module]] = {}
 _SPEC = "_mnistkit_spec"
+_SHAPES = "_mnistkit_shapes"
 
 
 @dataclass(frozen=True)
@@ -70,6 +72,7 @@ def register_model(factory: Callable[P, M]) -> Callable[P, M]:
         bound = signature.bind(*args, **kwargs)
         bound.apply_defaults()
         setattr(model, _SPEC, ModelSpec(name, {key: _json(name, key, value) for key, value in bound.arguments.items()}))
+        setattr(model, _SHAPES, _shapes(model))
         return model
 
     _FACTORIES[name] = stamped
@@ -119,11 +122,28 @@ def model_factory(name: str) -> Callable[..., nn.Module]:
 
 
 def model_spec(model: nn.Module) -> ModelSpec | None:
-    """How a model was made, also inside a parallel one; ``None`` if no registered factory made it."""
+    """How a model was made, also inside a parallel one; ``None`` if that would not make it again.
+
+    No registered factory made it, or it has other weights since: a new last layer, masks, a parametrization.
+    """
     while isinstance(model, (nn.DataParallel, nn.parallel.DistributedDataParallel)):
         model = model.module
     spec = getattr(model, _SPEC, None)
-    return spec if isinstance(spec, ModelSpec) else None
+    return spec if isinstance(spec, ModelSpec) and _is_as_made(model) else None
+
+
+def _is_as_made(model: nn.Module) -> bool:
+    made, now = getattr(model, _SHAPES, {}), _shapes(model)
+    return made.keys() == now.keys() and all(shape in {None, now[name]} for name, shape in made.items())
+
+
+def _shapes(model: nn.Module) -> dict[str, tuple[int, ...] | None]:
+    """Of each weight, under the name that it has uncompiled; of what the first batch will make there is none."""
+    return {
+        name.replace("_orig_mod.", ""): None if is_lazy(weight) else tuple(weight.shape)
+        for name, weight in model.state_dict(keep_vars=True).items()
+        if isinstance(weight, Tensor)
+    }
 
 
 def _json(model: str, name: str, value: object) -> JsonValue:

@@ -42,14 +42,12 @@ def images_and_labels(batch: object) -> Batch:
 
 
 def labels_of(batch: object) -> Tensor | None:
-    """The labels of a batch; of several batches side by side, those of the first that has any."""
+    """The labels of a batch that is a pair, or a dict with a familiar name; of several side by side only the step knows."""
     if isinstance(batch, Mapping):
         return _named(batch, _LABELS)
-    if not isinstance(batch, tuple | list) or not batch:
-        return None
-    if len(batch) == 2 and isinstance(batch[1], Tensor):
+    if isinstance(batch, tuple | list) and len(batch) == 2 and isinstance(batch[1], Tensor):
         return batch[1]
-    return next((labels for part in batch if (labels := labels_of(part)) is not None), None)
+    return None
 
 
 def size_of(batch: object) -> int:

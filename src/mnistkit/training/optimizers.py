@@ -101,7 +101,10 @@ def make_optimizer(
     known = [each for each in inspect.signature(kind).parameters if each not in {"params", "lr"}]
     for option in options:
         if option == "lr":
-            raise ConfigError("optimizer_options has the learning rate; give it as lr=")
+            raise ConfigError(
+                "optimizer_options has the learning rate; give it as lr=, or, if lr= is one of torch's schedulers, with the "
+                f"optimizer: functools.partial(torch.optim.{kind.__name__}, lr={options[option]})"
+            )
         if option not in known:
             raise ConfigError(unknown_name(f"option of {name}", option, known))
     arguments: dict[str, Any] = {"lr": lr, **options}

@@ -172,7 +172,7 @@ def _content(trainer: Trainer) -> CheckpointFile:
     dataset = next(datasets_in(trainer.train_data), None)
     return CheckpointFile(
         weights=trainer.inference_model.state_dict(),
-        spec=model_spec(trainer.model),
+        spec=model_spec(trainer.inference_model),
         preprocessing=None if dataset is None else dataset.preprocessing,
         classes=() if dataset is None else dataset.classes,
         metrics=dict(trainer.state.metrics),

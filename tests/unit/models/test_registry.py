@@ -5,6 +5,7 @@ import json
 import pytest
 import torch
 from torch import nn
+from torch.nn.utils import parametrizations, prune
 
 from mnistkit.errors import ConfigError, UnknownModelError
 from mnistkit.models import (
@@ -87,6 +88,42 @@ def test_a_spec_gives_new_weights():
 def test_a_copied_model_still_knows_how_it_was_made():
     model = create_model("mlp", hidden=(8,))
     assert model_spec(copy.deepcopy(model)) == model_spec(model)
+
+
+def masked(model):
+    prune.l1_unstructured(model.layers[0], "weight", 0.5)
+
+
+def parametrized(model):
+    parametrizations.weight_norm(model.layers[0])
+
+
+def of_five_classes(model):
+    model.layers[-1] = nn.Linear(model.layers[-1].in_features, 5)
+
+
+@pytest.mark.parametrize("change", [masked, parametrized, of_five_classes])
+def test_a_model_that_its_factory_would_not_make_again_has_no_spec(change):
+    model = create_model("mlp")
+    change(model)
+    assert model_spec(model) is None
+
+
+def test_a_model_that_is_compiled_half_as_wide_or_of_lazy_layers_has_one():
+    model = create_model("mlp")
+    spec = model_spec(model)
+    assert model_spec(torch.compile(model).half()) == spec
+    model.layers[0] = torch.compile(model.layers[0])
+    assert model_spec(model) == spec
+
+    @register_model
+    def lazy() -> nn.Module:
+        return nn.LazyLinear(2)
+
+    made = lazy()
+    assert model_spec(made) == ModelSpec("lazy", {})
+    made(torch.zeros(1, 3))
+    assert model_spec(made) == ModelSpec("lazy", {})
 
 
 def test_a_module_that_no_factory_made_has_no_spec():

@@ -611,7 +611,8 @@ def test_two_loaders_at_once_resume_exactly(train, small, tmp_path, at):
         def training_step(self, batch):
             (few, labels), (many, _) = batch[1], batch[0]
             logits = self.model(few)
-            return StepOutput(self.loss(logits, labels) + 0.1 * self.model(many).square().mean(), logits)
+            loss = self.loss(logits, labels) + 0.1 * self.model(many).square().mean()
+            return StepOutput(loss, logits, labels=labels)
 
     path = tmp_path / "run.safetensors"
 
@@ -622,11 +623,38 @@ def test_two_loaders_at_once_resume_exactly(train, small, tmp_path, at):
         )
 
     save = at("on_checkpoint", lambda t: t.state.step == 8 and t.save_checkpoint(path))
-    whole, resumed = softmax(Both, callbacks=[save], batch_size=None), softmax(Both, batch_size=None)
+    options = {"batch_size": None, "metrics": {"top2": top2}}
+    whole, resumed = softmax(Both, callbacks=[save], **options), softmax(Both, **options)
     assert whole.fit(data(), epochs=2) == resumed.fit(data(), epochs=2, resume=path)
     assert torch.equal(weights(whole.model), weights(resumed.model))
-    # The labels of the first part that has any count; here they do not fit the logits of the second.
-    assert "train_accuracy" not in whole.state.history.columns
+    # Five of the second loader beside ten of the first, in each of as many batches as the first has.
+    assert whole.state.train.count == 5 * len(train) // 10
+
+
+def test_figures_of_several_batches_side_by_side_are_those_of_the_labels_that_the_step_gives(train, small):
+    few = small.train.take_per_class(1)
+
+    class Semi(Trainer):
+        told = True
+
+        def training_step(self, batch):
+            (unlabelled, _), (images, labels) = batch
+            logits = self.model(images)
+            return StepOutput(
+                self.loss(logits, labels) + 0 * unlabelled.sum(), logits, labels=labels if self.told else None
+            )
+
+        def optimizer_step(self):
+            pass
+
+    both = CombinedLoader(TensorLoader(train, 10), TensorLoader(few, 10))
+    trainer = softmax(Semi, batch_size=None, metrics={"top2": top2})
+    row = trainer.fit(both, epochs=1).last
+    expected = trainer.evaluate(few)
+    assert (row["train_accuracy"], row["train_top2"]) == (expected.accuracy, expected.metrics["top2"])
+    # Those of the first part would be another matter, and nobody said that they are meant.
+    trainer.told = False
+    assert {"train_accuracy", "train_top2"}.isdisjoint(trainer.fit(both, epochs=1).columns)
 
 
 @pytest.mark.parametrize(
@@ -685,7 +713,7 @@ def test_an_optimizer_by_name_takes_options(train):
     assert (group["momentum"], group["nesterov"], group["lr"]) == (0.9, True, 0.01)
     for options, message in (
         ({"momentun": 0.9}, "unknown option of sgd 'momentun'; did you mean 'momentum'"),
-        ({"lr": 0.1}, "optimizer_options has the learning rate; give it as lr="),
+        ({"lr": 0.1}, r"give it as lr=, or, if .* with the optimizer: functools.partial\(torch.optim.SGD, lr=0.1\)"),
         ({"momentum": -1}, "sgd cannot be made with {'momentum': -1}: Invalid momentum value"),
     ):
         with pytest.raises(ConfigError, match=message):
