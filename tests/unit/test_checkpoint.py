@@ -565,6 +565,17 @@ def test_plain_safetensors_load_into_a_given_model(tmp_path, model, prefix):
     assert _same_weights(loaded.state_dict(), model.state_dict())
 
 
+def test_the_only_state_dict_in_a_file_is_found_under_any_name(tmp_path, model):
+    path = tmp_path / "theirs.pt"
+    torch.save({"ema": model.state_dict(), "epoch": 3}, path)
+    assert _same_weights(read_checkpoint(path).weights, model.state_dict())
+    torch.save({"generator": model.state_dict(), "critic": model.state_dict()}, path)
+    with pytest.raises(
+        CheckpointFormatError, match=r"holds several state_dicts, 'generator', 'critic'\. Save the one that"
+    ):
+        read_checkpoint(path)
+
+
 def test_the_content_decides_what_a_file_is_and_not_its_name(tmp_path, model):
     path = tmp_path / "torch.safetensors"
     torch.save(model.state_dict(), path)

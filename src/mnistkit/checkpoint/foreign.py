@@ -121,6 +121,13 @@ def _weights(path: Path, loaded: object) -> dict[str, SavedTensor]:
     for key in _KEYS:
         if isinstance(loaded, Mapping) and isinstance(loaded.get(key), (Mapping, Foreign)):
             loaded = loaded[key]
+    parts = _state_dicts(loaded) if isinstance(loaded, Mapping) else {}
+    if len(parts) > 1:
+        raise CheckpointFormatError(
+            f"{path} holds several state_dicts, {', '.join(map(repr, parts))}. Save the one that is wanted: "
+            f"torch.save(torch.load(path, weights_only=True)[{next(iter(parts))!r}], 'weights.pt')"
+        )
+    loaded = next(iter(parts.values()), loaded)
     if isinstance(loaded, Foreign):
         raise CheckpointFormatError(
             f"{path} holds pickled Python objects, probably a whole model: loading it would run code from the file, and "
@@ -140,6 +147,17 @@ def _weights(path: Path, loaded: object) -> dict[str, SavedTensor]:
                 f"{path} holds a {type(loaded).__name__}, expected a state_dict: tensors by name"
             )
     return {str(name): value for name, value in loaded.items()}
+
+
+def _state_dicts(values: Mapping[object, object]) -> dict[str, Mapping[object, object]]:
+    """Those of several values that are tensors by name, if none is a tensor itself."""
+    if any(isinstance(value, SavedTensor) for value in values.values()):
+        return {}
+    return {
+        str(name): value
+        for name, value in values.items()
+        if isinstance(value, Mapping) and value and all(isinstance(part, SavedTensor) for part in value.values())
+    }
 
 
 class _Reader:

@@ -129,9 +129,13 @@ def _with_channels(array: np.ndarray) -> np.ndarray:
         side = math.isqrt(shape[1])
         if side * side != shape[1] or side < 2:
             before = max(shape[1] - 1, 0)
-            label = "; is one column the label?" if math.isqrt(before) ** 2 == before else ""
+            label = (
+                "if the first column is the label, give images[:, 1:]; else "
+                if math.isqrt(before) ** 2 == before
+                else ""
+            )
             raise DataError(
-                f"got images of shape {shape}: rows of {shape[1]} pixels are not square{label}; "
+                f"got images of shape {shape}: rows of {shape[1]} pixels are not square; {label}"
                 "write images.reshape(-1, channels, height, width)"
             )
         return array.reshape(-1, 1, side, side)

@@ -117,7 +117,18 @@ def _by_class(folder: Path) -> dict[str, list[Path]]:
         raise DataError(
             f'{folder} holds one folder, and no picture lies in it but in folders below: from_folder("{folder / names[0]}")'
         )
+    below = {file.relative_to(folder / name).parts[0] for name in names for file in files[name]}
+    if below and not all(map(str.isdecimal, names)) and all(map(str.isdecimal, below)):
+        raise DataError(
+            f"{folder} holds {', '.join(names)}, and in these are the folders {', '.join(sorted(below))}, which look like the "
+            f'classes: take each by itself, as in from_folder("{folder / names[0]}"), and join them with concatenate()'
+        )
     beside = [entry for entry in inside if not entry.is_dir() and entry.suffix.lower() in image_suffixes()]
+    if beside and not names:
+        raise DataError(
+            f"{_list(beside)} lie in {folder} itself: expected a folder for each class, as in {folder}/7/photo.png; "
+            "Predictor().predict() reads pictures without classes"
+        )
     if names and beside:
         raise DataError(f"{_list(beside)} lie beside the folders of classes: move them into those of their classes")
     return files

@@ -32,7 +32,7 @@ def renumber(labels: Tensor, names: Sequence[str], wanted: Sequence[str], *, of:
     if lacking := sorted(present - set(wanted)):
         raise DataError(
             f"{of!r} has images of {', '.join(map(repr, lacking[:10]))}, which {'is' if len(lacking) == 1 else 'are'} not among "
-            f"the classes {', '.join(map(repr, wanted[:20]))}"
+            f"the classes {', '.join(map(repr, wanted[:20]))}; name them (folders too) as these are named"
         )
     numbers = [wanted.index(name) if name in wanted else -1 for name in names]
     return torch.tensor(numbers, dtype=torch.int64, device=labels.device)[labels]

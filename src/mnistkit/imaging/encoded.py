@@ -112,7 +112,13 @@ def shortened(text: str) -> str:
 
 
 def _decoded(text: str) -> bytes | None:
-    letters = "".join(text.split()).translate(str.maketrans("-_", "+/")).rstrip("=")
+    text = text.strip()
+    # Where a form was taken apart, a plus has become a space; in text of several lines a space is only one.
+    letters = (
+        "".join((text if "\n" in text else text.replace(" ", "+")).split())
+        .translate(str.maketrans("-_", "+/"))
+        .rstrip("=")
+    )
     try:
         return base64.b64decode(letters + "=" * (-len(letters) % 4), validate=True)
     except binascii.Error:

@@ -256,7 +256,8 @@ def _refuse_programs(picture: PIL.Image.Image) -> None:
 
 
 def _reason(error: Exception) -> str:
-    return str(error) or type(error).__name__
+    # The system's errors would name the file once more, however long its name is.
+    return getattr(error, "strerror", None) or str(error) or type(error).__name__
 
 
 def _require_size(width: int, height: int) -> None:

@@ -17,6 +17,7 @@ All else is refused: what is negative was normalised, and white may be anything 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, cast
 
@@ -35,6 +36,10 @@ _FEWEST_GREYS = 16
 _AT_ONCE = 2**20
 _MOST_CHANNELS = 4
 _MNIST_SIZE = (28, 28)
+# The sides of data sets' images, LeNet's padded ones and SVHN's among them: of a tensor of so small ones a few may be colours.
+_SMALL = 32
+# Rows of MNIST's and CIFAR's size in colour.
+_COLOUR_ROWS = frozenset({3 * 28 * 28, 3 * 32 * 32})
 # A picture of digits is not so much longer than wide.
 _LONGEST = 8
 
@@ -161,7 +166,8 @@ def _pictures_of_tensor(tensor: np.ndarray, size: tuple[int, int], channels: int
         return list(to_uint8(to_numpy(tensor)))
     if len(shape) == 3 and shape[0] > _MOST_CHANNELS < shape[2]:
         return list(to_uint8(np.moveaxis(to_numpy(tensor), -1, 0)))
-    if len(shape) == 3 and 1 < shape[0] <= _MOST_CHANNELS and shape[1:] in {size, _MNIST_SIZE} and channels == 1:
+    small = len(shape) == 3 and (shape[1:] == size or max(shape[1:]) <= _SMALL)
+    if small and 1 < shape[0] <= _MOST_CHANNELS and channels == 1:
         raise ImageError(
             f"a tensor of shape {shape} may be {shape[0]} pictures, or one of {shape[0]} channels; "
             "write tensor[:, None] for pictures, and tensor[None] for one in colour"
@@ -178,15 +184,28 @@ def _refuse_rows(height: int, width: int, size: tuple[int, int]) -> None:
             f"an array of shape ({height}, {width}) may be {height} pictures of {width - 1} pixels in a row, each after its "
             f"label; write array[:, 1:].reshape(-1, {_MNIST_SIZE[0]}, {_MNIST_SIZE[1]}) for pictures, and [array] for one"
         )
-    side = round(width**0.5)
+    if width == 1 and height in {size[0] * size[1], _MNIST_SIZE[0] * _MNIST_SIZE[1]}:
+        raise ImageError(
+            f"an array of shape ({height}, 1) may be a picture in one column; write array.reshape({height // size[1]}, {size[1]})"
+        )
+    side = math.isqrt(width)
+    if width in _COLOUR_ROWS and height < width / _LONGEST:
+        raise ImageError(
+            f"an array of shape ({height}, {width}) may be {_count(height)} of 3 channels in a row, or one; write "
+            f"array.reshape(-1, 3, {math.isqrt(width // 3)}, {math.isqrt(width // 3)}) for pictures, and [array] for one"
+        )
     frame = width == size[0] * size[1] or width == _MNIST_SIZE[0] * _MNIST_SIZE[1]
     square = side * side == width and side >= 8 and not width / _LONGEST <= height <= width * _LONGEST
     if height and height != width and (frame or square):
         high, wide = size if width == size[0] * size[1] else (side, side)
         raise ImageError(
-            f"an array of shape ({height}, {width}) may be {height} pictures of {width} pixels in a row, or one; "
+            f"an array of shape ({height}, {width}) may be {_count(height)} of {width} pixels in a row, or one; "
             f"write array.reshape(-1, {high}, {wide}) for pictures, and [array] for one"
         )
+
+
+def _count(pictures: int) -> str:
+    return "a picture" if pictures == 1 else f"{pictures} pictures"
 
 
 def _white(dtype: np.dtype[np.generic], low: float, high: float) -> float:
@@ -198,6 +217,10 @@ def _white(dtype: np.dtype[np.generic], low: float, high: float) -> float:
         return 1 if high <= 1 else 255
     if dtype.kind == "f" and low >= 0 and high <= _FEWEST_GREYS:
         hint = f"if {high:g} is white, divide by it"
+    elif math.isnan(low):
+        hint = "NaN has no brightness; np.nan_to_num(array) makes it 0"
+    elif dtype.kind == "i" and low < 0:
+        hint = "array - array.min() begins with 0"
     elif dtype.kind == "f" and low < 0:
         hint = "a normalised image is wanted as it was before; pixels from -1 to 1 are (pixels + 1) / 2"
     else:

@@ -7,7 +7,7 @@ import os
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING, TypeVar, cast, overload
+from typing import TYPE_CHECKING, cast, overload
 
 import numpy as np
 
@@ -33,8 +33,6 @@ if TYPE_CHECKING:
     from mnistkit.classifier import Classifier
 
 __all__ = ["Predictor"]
-
-_T = TypeVar("_T")
 
 # A network is no faster with more at once, and so many photos fit into any memory.
 _BATCH = 64
@@ -143,8 +141,7 @@ class Predictor:
             BlankImageError: if one has no ink, unless such are to be rejected.
             ConfigError: for a ``coverage`` that is no share, or a model that was never calibrated.
         """
-        preprocessing = self.classifier.preprocessing
-        several = images_in(image, size=preprocessing.size, channels=preprocessing.channels)
+        several = self._several(image)
         if several is None:
             candidate = self._find(image, coverage)  # type: ignore[arg-type]  # images_in knows sequences
             return self._predict([candidate], coverage)[0]
@@ -179,8 +176,10 @@ class Predictor:
             except ImageError as error:
                 return error
 
+        coming = iter(images)
         with ThreadPoolExecutor(os.cpu_count()) as pool:
-            for first, *rest in _chunks(images, _BATCH):
+            while batch := list(itertools.islice(coming, _BATCH)):
+                first, *rest = batch
                 start = time.perf_counter()
                 found = [find_or_error(first)]
                 each = pool.map if time.perf_counter() - start > _WORTH_THREADS else map
@@ -204,6 +203,7 @@ class Predictor:
         >>> print(explanation.prediction.label, *explanation.stages)
         1 picture ink digit strokes frame
         """
+        self._require_one(image)
         chosen, logits = self._choose([self._find(image, None)])
         return Explanation(self._likeliest(logits, chosen)[0], chosen[0].stages)
 
@@ -230,10 +230,20 @@ class Predictor:
         '72'
         """
         require_frames(self.classifier)
+        if getattr(image, "ndim", None) != 2:  # a page may be as wide as the rows of a table of pictures
+            self._require_one(image)
         if coverage is not None:
             self.classifier.calibration.least_evidence(coverage)  # refused before the work
         reading = read_page(load_image(image, channels=3), self.classifier, maps)
         return reading if coverage is None else cover(reading, self.classifier, coverage)
+
+    def _several(self, image: ImageLike | Sequence[ImageLike]) -> Sequence[ImageLike] | None:
+        preprocessing = self.classifier.preprocessing
+        return images_in(image, size=preprocessing.size, channels=preprocessing.channels)
+
+    def _require_one(self, image: ImageLike) -> None:
+        if (several := self._several(image)) is not None:
+            raise ImageError(f"got {len(several)} pictures, expected one: take them one by one")
 
     def _find(self, image: ImageLike, coverage: float | None) -> Candidate:
         """The likeliest candidate of an image; where answers may be refused, an empty one of a blank image."""
@@ -287,9 +297,3 @@ class Predictor:
             frame = candidate.frame[0] if len(candidate.frame) == 1 else np.moveaxis(candidate.frame, 0, -1)
             predictions.append(Prediction(label, names[label], row[label], tuple(row), frame, names))
         return predictions
-
-
-def _chunks(items: Iterable[_T], size: int) -> Iterator[list[_T]]:
-    iterator = iter(items)
-    while chunk := list(itertools.islice(iterator, size)):
-        yield chunk

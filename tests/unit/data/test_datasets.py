@@ -171,7 +171,10 @@ def test_arrays_that_torch_by_itself_refuses_are_taken(images):
         (torch.zeros(2, 4, 4, device="meta"), "has no pixels to read"),
         (torch.zeros(2, 4, 4).to_sparse(), "has no pixels to read"),
         (np.zeros((2, 15), dtype=np.uint8), r"rows of 15 pixels are not square; write images.reshape\(-1, channels"),
-        (np.zeros((2, 785), dtype=np.uint8), r"rows of 785 pixels are not square; is one column the label\?"),
+        (
+            np.zeros((2, 785), dtype=np.uint8),
+            r"785 pixels are not square; if the first column is the label, give images\[:, 1:\]",
+        ),
         ([np.zeros((4, 4)), np.zeros((5, 5))], r"images of 2 kinds \(<f8 \(4, 4\), <f8 \(5, 5\)\), expected one shape"),
         ("ab", "got images in a str, expected an array"),
         (np.zeros((2, 1, 1, 4, 4), dtype=np.uint8), r"got images of shape \(2, 1, 1, 4, 4\), expected"),

@@ -205,6 +205,22 @@ def test_labels_follow_the_classes_that_are_given(tmp_path):
         from_folder(tmp_path, classes=["one"])
 
 
+def test_folders_of_folders_of_classes_are_no_classes(tmp_path):
+    fill(tmp_path, "anna/7/a.png", "ben/7/a.png", "ben/1/a.png")
+    with pytest.raises(
+        DataError, match=r"holds anna, ben, and in these are the folders 1, 7, which look like the classes"
+    ):
+        from_folder(tmp_path)
+    fill(tmp_path / "mine", "7/2024/a.png", "1/2025/a.png")
+    assert from_folder(tmp_path / "mine").classes == ("1", "7")
+
+
+def test_pictures_without_folders_of_classes_are_told_from_no_pictures(tmp_path):
+    fill(tmp_path, "a.png")
+    with pytest.raises(DataError, match=r"a\.png lie in .* itself: expected a folder for each class"):
+        from_folder(tmp_path)
+
+
 @pytest.mark.parametrize("name", ["a.jfif", "a.jp2", "a.avif", "a.tga", "a.ico", "a.pcx"])
 def test_every_format_that_can_be_read_is_read(tmp_path, name):
     kind = {"a.jfif": "JPEG", "a.jp2": "JPEG2000"}.get(name)

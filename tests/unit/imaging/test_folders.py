@@ -180,9 +180,20 @@ def test_what_the_web_sends(png, digits):
         np.testing.assert_array_equal(load_image(sent), digits[0])
 
 
+def test_a_plus_that_a_form_made_a_space_is_a_plus():
+    pixels = np.random.default_rng(0).integers(0, 256, (30, 30), np.uint8)
+    file = io.BytesIO()
+    PIL.Image.fromarray(pixels).save(file, "PNG")
+    text = base64.b64encode(file.getvalue()).decode()
+    assert "+" in text
+    for sent in (f"data:image/png;base64,{text}", text):
+        np.testing.assert_array_equal(load_image(sent.replace("+", " ")), pixels)
+
+
 @pytest.mark.parametrize(
     ("sent", "message"),
     [
+        ("[[0, 0, 255]]" * 300, r"\(3,900 characters\) cannot be read as an image: File name too long$"),
         ("https://example.com/seven.png", r"is an address, and nothing is downloaded: give its content, as of urllib"),
         ("file:///tmp/seven.png", "is the address of a file: give its path"),
         ("blob:http://localhost/1a2b", r"inside a browser.*canvas\.toDataURL"),

@@ -213,6 +213,13 @@ def test_a_blank_image_is_refused_as_such(reader, seven):
             torch.zeros(3, 28, 28),
             r"shape \(3, 28, 28\) may be 3 pictures, or one of 3 channels; write tensor\[:, None\]",
         ),
+        (torch.zeros(3, 32, 32), r"shape \(3, 32, 32\) may be 3 pictures"),
+        (
+            np.zeros((5, 3072)),
+            r"may be 5 pictures of 3 channels in a row, or one; write array.reshape\(-1, 3, 32, 32\)",
+        ),
+        (np.zeros((1, 784)), "may be a picture of 784 pixels in a row, or one"),
+        (np.zeros((784, 1)), r"may be a picture in one column; write array.reshape\(28, 28\)"),
         (np.zeros((2, 3, 4, 5, 6)), r"got an image of shape \(2, 3, 4, 5, 6\)"),
         (np.zeros(784), r"got an image of shape \(784,\)"),
         (np.zeros((9, 9, 0)), r"got an image of shape \(9, 9, 0\)"),
@@ -222,6 +229,22 @@ def test_a_blank_image_is_refused_as_such(reader, seven):
 def test_what_is_no_image_is_refused(image, message, reader):
     with pytest.raises(ImageError, match=message):
         reader.predict(image)
+
+
+@pytest.mark.parametrize("method", ["explain", "read"])
+def test_where_one_picture_is_wanted_several_are_refused(method, reader, few):
+    pictures = few.images[:3, 0]
+    for several in (pictures.numpy(), list(pictures), pictures.repeat(2, 1, 1)):
+        with pytest.raises(ImageError, match=r"got \d pictures, expected one"):
+            getattr(reader, method)(several)
+    with pytest.raises(ImageError, match="may be 3 pictures, or one of 3 channels"):
+        getattr(reader, method)(pictures)
+
+
+def test_a_page_may_be_as_wide_as_a_row_of_pixels(reader, few):
+    strip = np.concatenate(list(few.images[:28, 0].numpy()), axis=1)
+    assert strip.shape == (28, 784)
+    assert len(reader.read(strip).text) > 20
 
 
 def test_probabilities_are_numbers_that_add_up(reader, few):
