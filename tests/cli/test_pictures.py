@@ -289,6 +289,13 @@ def test_what_is_no_picture_on_standard_input_is_said(run, standard_input, monke
     assert text in error
 
 
+@pytest.mark.parametrize("command", ["predict", "read"])
+def test_an_address_of_the_web_is_told_what_to_do(run, command):
+    code, output, error = run(command, "https://example.com/seven.png")
+    assert (code, output) == (5, "")
+    assert "https://example.com/seven.png is an address, and nothing is downloaded" in error
+
+
 @pytest.mark.processes
 def test_a_csv_can_go_into_a_pipe(album, forked):
     (album / "dear.png").unlink()

@@ -49,7 +49,7 @@ class Picture(NamedTuple):
     """A picture, or a page of a document of several: its number, from 1."""
 
     file: str
-    source: Path | bytes
+    source: Path | bytes | str
     page: int | None = None
 
     @property
@@ -112,6 +112,9 @@ def pictures_of(names: Sequence[str]) -> list[Picture]:
         path = user_path(name)
         if name == "-":
             pictures.append(Picture(name, _standard_input()))
+        elif "://" in name and not os.path.lexists(path):
+            # As it is: a path would lose one of the strokes, and nobody could say what it was.
+            pictures.append(Picture(name, name))
         elif os.path.isdir(path):  # noqa: PTH112  (Path's raises for a name that no folder can have)
             inside = [Picture(str(file), file) for file in image_files(path, documents=True)]
             if not inside:

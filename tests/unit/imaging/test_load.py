@@ -465,7 +465,7 @@ def test_grey_is_the_usual_mixture_of_colours():
         (np.full((3, 3), 65536), "got int64 pixels from 65536 to 65536, expected 0 to 255, or 0 to 65535; scale"),
         (
             np.full((3, 3), -1, np.int8),
-            "got int8 pixels from -1 to -1, expected 0 to 255.*; array - array.min\\(\\) begins with 0",
+            r"got int8 pixels from -1 to -1, .*; array - array.min\(\) begins with 0",
         ),
         (np.zeros((3, 3), object), "got object pixels, expected real numbers: uint8, or floats from 0 to 1"),
         (np.zeros((3, 3), complex), "got complex128 pixels, expected real numbers"),
