@@ -73,7 +73,7 @@ def test_one_picture(form, digits):
     ("shape", "message"),
     [
         ((100, 784), r"100 pictures of 784 pixels in a row, or one; write array.reshape\(-1, 28, 28\) for pictures"),
-        ((1, 784), r"1 pictures of 784 pixels in a row"),
+        ((1, 784), r"a picture of 784 pixels in a row"),
         ((1797, 64), r"1797 pictures of 64 pixels in a row, or one; write array.reshape\(-1, 8, 8\)"),
         ((5, 64), r"reshape\(-1, 8, 8\)"),
     ],
