@@ -96,6 +96,7 @@ class Stages:
         strokes: the same, cut out and brought to MNIST's stroke width, uint8.
         frame: uint8 ``(height, width)``, white ink on black.
         share: of all the ink in the picture, what the digit has.
+        framed: whether the picture was such a frame already, in which there is nothing else to find.
     """
 
     picture: np.ndarray
@@ -104,10 +105,11 @@ class Stages:
     strokes: np.ndarray
     frame: np.ndarray
     share: float
+    framed: bool = False
 
     def pictures(self) -> dict[str, np.ndarray]:
         """All stages by name, in order."""
-        return {name: value for name, value in vars(self).items() if name != "share"}
+        return {name: value for name, value in vars(self).items() if isinstance(value, np.ndarray)}
 
 
 def frame_in_stages(image: np.ndarray, *, size: tuple[int, int] = (28, 28)) -> Stages:
@@ -137,7 +139,7 @@ def _proposals(image: np.ndarray, size: tuple[int, int]) -> Iterator[Stages]:
     strokes = _cut(ink, ink > 0)
     # White on black, or the reverse, in the right size: a frame already, and nothing to gain.
     if max(strokes.shape) == _box(size) and ink.max() >= _FULL_CONTRAST:
-        yield Stages(picture, ink, ink, strokes, _center(strokes, size), 1.0)
+        yield Stages(picture, ink, ink, strokes, _center(strokes, size), 1.0, framed=True)
         return
     looks = _looks(picture, ink, size)
     if (inset := cut_inset(picture)) is not None:

@@ -254,7 +254,7 @@ class Predictor:
             if framing == "mnist":
                 stages = frame_in_stages(picture, size=size)
                 frame = preprocessing.reshape(stages.frame[None, None])[0]
-                return Candidate(frame, stages.share, stages.pictures(), picture)
+                return Candidate(frame, stages.share, stages.pictures(), None if stages.framed else picture)
             frame = frame_image(picture, size=size, framing=framing)
         except BlankImageError:
             if coverage is None:

@@ -258,6 +258,8 @@ def test_a_frame_of_mnists_goes_through_as_it_is(digits):
             assert np.array_equal(stages.frame, digit)
             assert np.array_equal(stages.ink, digit)
             assert stages.strokes.shape == box(digit)
+            assert stages.framed
+            assert not propose(np.kron(digit, np.ones((2, 2), np.uint8)))[0].framed
 
 
 def test_each_piece_of_ink_makes_a_frame_of_its_own(digits):

@@ -247,6 +247,22 @@ def test_a_page_may_be_as_wide_as_a_row_of_pixels(reader, few):
     assert len(reader.read(strip).text) > 20
 
 
+def test_in_a_frame_of_mnists_kind_nothing_else_is_looked_for(monkeypatch):
+    class AskedError(Exception):
+        pass
+
+    def maps(pages):
+        raise AskedError
+
+    monkeypatch.setattr("mnistkit.reading.predictor.maps", maps)
+    noise = np.zeros((28, 28), np.uint8)
+    noise[4:24, 4:24] = np.random.default_rng(0).choice([0, 255], (20, 20))
+    predictor = Predictor(device="cpu")
+    assert predictor.predict(noise, coverage=0.98).rejected is not None
+    with pytest.raises(AskedError):
+        predictor.predict(np.kron(noise, np.ones((3, 3), np.uint8)))
+
+
 def test_probabilities_are_numbers_that_add_up(reader, few):
     for prediction in reader.predict(few.images):
         assert len(prediction.probabilities) == 10
