@@ -242,7 +242,7 @@ def test_where_one_picture_is_wanted_several_are_refused(method, reader, few):
 
 
 def test_a_page_may_be_as_wide_as_a_row_of_pixels(reader, few):
-    strip = np.concatenate(list(few.images[:28, 0].numpy()), axis=1)
+    strip = np.concatenate([*few.images[:20, 0].numpy(), *few.images[:8, 0].numpy()], axis=1)
     assert strip.shape == (28, 784)
     assert len(reader.read(strip).text) > 20
 
