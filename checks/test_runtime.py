@@ -65,7 +65,10 @@ def python(wheel, tmp_path_factory):
     packages = Path(run(python, "-c", "import sysconfig; print(sysconfig.get_path('purelib'))").strip())
     with zipfile.ZipFile(wheel) as archive:
         (metadata,) = (name for name in archive.namelist() if name.endswith("/METADATA"))
-        required = re.findall(r"^Requires-Dist: (\S+)", archive.read(metadata).decode(), re.MULTILINE)
+        required = re.findall(r"^Requires-Dist: (.+)", archive.read(metadata).decode(), re.MULTILINE)
+        extras = set(re.findall(r"^Provides-Extra: (\S+)", archive.read(metadata).decode(), re.MULTILINE))
+    assert extras == {"heif", "pandas", "pdf", "plot"}
+    required = [one for one in required if "extra ==" not in one]
     assert sorted(re.match(r"[\w-]+", one)[0] for one in required) == [
         "numpy",
         "onnxruntime",
@@ -146,7 +149,8 @@ def test_every_module_of_the_wheel_can_be_imported(wheel, python):
 @pytest.mark.parametrize(
     ("program", "says"),
     [
-        ("import mnistkit; mnistkit.Trainer", "mnistkit.Trainer needs the whole of mnistkit, which is not installed: pip"),
+        ("import mnistkit; mnistkit.Trainer", "installed: pip uninstall mnistkit-runtime, then pip install mnistkit"),
+        ("from mnistkit import Predictor; Predictor().read(b'%PDF-1.7')", "pip install 'mnistkit-runtime[pdf]'"),
         ("from mnistkit import load_mnist", "mnistkit.load_mnist needs the whole of mnistkit"),
         ("from mnistkit import Predictor; Predictor(device='cuda')", "mnistkit-runtime has the CPU and 'onnx'"),
         ("from mnistkit import Predictor; Predictor.from_checkpoint('x')", "Predictor.from_checkpoint() needs the whole"),
@@ -157,6 +161,38 @@ def test_what_it_cannot_do_is_said(python, program, says):
     done = subprocess.run([python, "-I", "-c", program], capture_output=True, text=True, timeout=100)
     assert done.returncode == 1
     assert says in done.stderr.splitlines()[-1]
+
+
+@pytest.fixture(scope="module")
+def wheels(wheel, tmp_path_factory):
+    """Of both distributions, by name."""
+    folder = tmp_path_factory.mktemp("whole")
+    run(sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", folder, ROOT)
+    return {"mnistkit-runtime": wheel, "mnistkit": next(folder.glob("*.whl"))}
+
+
+@pytest.mark.parametrize("removed", ["mnistkit", "mnistkit-runtime"])
+def test_both_in_one_environment_are_the_whole_and_what_removing_one_breaks_is_mended_by_a_line(
+    wheels, removed, tmp_path
+):
+    venv.create(tmp_path, with_pip=False)
+    python = tmp_path / "bin" / "python"
+    packages = Path(run(python, "-c", "import sysconfig; print(sysconfig.get_path('purelib'))").strip())
+    (packages / "dependencies.pth").write_text(str(Path(np.__file__).parents[1]))
+    (kept,) = {*wheels} - {removed}
+    computes = "from mnistkit import Predictor; print(type(Predictor(device='cpu').classifier).__name__)"
+
+    def pip(*arguments):
+        run(sys.executable, "-m", "pip", "--python", python, "--quiet", *arguments)
+
+    for name in (removed, kept):
+        pip("install", "--no-deps", "--no-index", wheels[name])
+    assert run(python, "-c", computes).strip() == "Classifier"
+    pip("uninstall", "--yes", removed)
+    broken = subprocess.run([python, "-I", "-c", computes], capture_output=True, text=True, timeout=100)
+    assert "ImportError" in broken.stderr
+    pip("install", "--force-reinstall", "--no-deps", "--no-index", wheels[kept])
+    assert run(python, "-c", computes).strip() == {"mnistkit": "Classifier", "mnistkit-runtime": "OnnxClassifier"}[kept]
 
 
 def test_a_classifier_of_ones_own_is_read(python, small, tmp_path):

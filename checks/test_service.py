@@ -51,6 +51,8 @@ def port():
         str(number),
         "--workers",
         "2",
+        "--timeout-worker-healthcheck",  # on a busy machine a worker may take longer to start than uvicorn waits
+        "100",
     ]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as server:
         try:

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from mnistkit._core.files import write_atomically
 from mnistkit.errors import ConfigError, MissingExtraError, unknown_name
+from mnistkit.runtime.program import Program, import_onnxruntime
 from mnistkit.types import PathLike
 
 if TYPE_CHECKING:
@@ -25,6 +26,9 @@ __all__ = ["BackendName", "CompiledModel", "compile_model", "export_onnx", "onnx
 
 #: ``"torch"`` itself, ``"onnx"`` (ONNX Runtime) or ``"openvino"``.
 BackendName: TypeAlias = Literal["torch", "onnx", "openvino"]
+
+# Images for which it pays to start a thread, which takes as long as one small network does for a few.
+_LEAST_FOR_A_THREAD = 32
 
 
 class CompiledModel(nn.Module):
@@ -127,18 +131,19 @@ def _onnx_bytes(model: nn.Module, input_shape: Sequence[int]) -> bytes:
 
 
 def _onnx(model: nn.Module, input_shape: Sequence[int]) -> Callable[[np.ndarray], np.ndarray]:
-    try:
-        import onnxruntime
-    except ImportError as error:
-        raise MissingExtraError("onnxruntime", "onnx", "backend='onnx'") from error
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = torch.get_num_threads()
-    data = _onnx_bytes(model, input_shape)
-    session = onnxruntime.InferenceSession(data, options, providers=["CPUExecutionProvider"])
+    import_onnxruntime(
+        "backend='onnx'"
+    )  # before the seconds that the export takes, and before anything there imports it
+    program = Program(_onnx_bytes(model, input_shape), "the network")
+    compute = functools.partial(program, "images")
 
     def run(images: np.ndarray) -> np.ndarray:
-        logits: np.ndarray = session.run(["logits"], {"images": images})[0]
-        return logits
+        threads = min(torch.get_num_threads(), len(images) // _LEAST_FOR_A_THREAD)
+        if threads < 2:
+            return compute(images)
+        # Ended before this returns: threads that ONNX Runtime keeps are missing in a forked child, which waits for them.
+        with ThreadPoolExecutor(threads) as pool:
+            return np.concatenate(list(pool.map(compute, np.array_split(images, threads))))
 
     return run
 

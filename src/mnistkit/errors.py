@@ -27,6 +27,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable
+from importlib.util import find_spec
 
 __all__ = [
     "BlankImageError",
@@ -118,15 +119,24 @@ class NonFiniteLossError(MnistkitError, ArithmeticError):
     exit_code = 6
 
 
+def is_whole() -> bool:
+    """Whether all of mnistkit is here; mnistkit-runtime has what reads pictures and no more."""
+    return find_spec("mnistkit.classifier") is not None
+
+
 class MissingExtraError(MnistkitError, ImportError):
     """A package that only an optional feature needs, and that is not installed."""
 
     exit_code = 7
 
     def __init__(self, package: str, extra: str, feature: str) -> None:
+        """Of a package that an extra brings, or, with ``""``, that only the whole of mnistkit does."""
         super().__init__(package, extra, feature)  # as they came: a pickled error is made from its arguments again
-        install = f"'mnistkit[{extra}]'" if extra else "mnistkit"
-        self.msg = f"{feature} needs {package}, which is not installed: pip install {install}"
+        if extra:
+            remedy = f"pip install '{'mnistkit' if is_whole() else 'mnistkit-runtime'}[{extra}]'"
+        else:  # both have the same files: together they can be used, but not removed one by one
+            remedy = "pip uninstall mnistkit-runtime, then pip install mnistkit"
+        self.msg = f"{feature} needs {package}, which is not installed: {remedy}"
 
     def __str__(self) -> str:
         return self.msg

@@ -10,7 +10,7 @@ pytestmark = [
 ]
 
 PREDICT_IN_A_CHILD = """
-import os, pickle, signal, warnings
+import os, pickle, signal, sys, warnings
 import torch
 from mnistkit import Classifier, Predictor, load_mnist
 from mnistkit.errors import ConfigError
@@ -31,7 +31,8 @@ for backend in ("torch", "onnx", "openvino"):
                 pickle.loads(pickle.dumps(predictor))
             except ConfigError as error:
                 print(error, flush=True)
-        os._exit(0 if there == here and torch.get_num_threads() == 1 else 1)
+        # It ends as a program does, which takes down what was compiled: that must not wait for threads of its parent's.
+        sys.exit(0 if there == here and torch.get_num_threads() == 1 else 1)
     print(backend, os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), torch.get_num_threads(), flush=True)
 """
 

@@ -121,7 +121,7 @@ def test_an_unknown_backend_is_refused_with_those_that_there_are():
 def test_a_missing_package_is_named_with_the_command_that_installs_it(monkeypatch, backend, package, message):
     monkeypatch.setitem(sys.modules, package, None)
     with pytest.raises(MissingExtraError, match=message):
-        compile_model(create_model("lenet5"), backend, (1, 28, 28))
+        compile_model(create_model("mlp", hidden=(4,)), backend, (1, 28, 28))
 
 
 def test_an_exported_file_is_complete_and_names_what_goes_in_and_out(tmp_path, images):

@@ -2,6 +2,7 @@ import builtins
 import copy
 import pickle
 import re
+import sys
 
 import pytest
 
@@ -77,6 +78,18 @@ def test_a_missing_package_says_how_to_get_it():
     assert str(error.value) == (
         "TensorBoardLogger needs tensorboard, which is not installed: pip install 'mnistkit[tensorboard]'"
     )
+
+
+@pytest.mark.parametrize(
+    ("extra", "remedy"),
+    [
+        ("pdf", "pip install 'mnistkit-runtime[pdf]'"),
+        ("", "pip uninstall mnistkit-runtime, then pip install mnistkit"),
+    ],
+)
+def test_where_only_mnistkit_runtime_is_a_missing_package_says_what_helps_there(monkeypatch, extra, remedy):
+    monkeypatch.setitem(sys.modules, "mnistkit.classifier", None)  # one of those that it does not have
+    assert str(MissingExtraError("it", extra, "this")) == f"this needs it, which is not installed: {remedy}"
 
 
 @pytest.mark.parametrize(

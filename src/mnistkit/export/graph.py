@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from mnistkit.backends import onnx_model
-from mnistkit.errors import MissingExtraError
+from mnistkit.runtime.program import import_onnxruntime
 
 if TYPE_CHECKING:
     import onnx
@@ -80,12 +80,11 @@ def int8_bytes(classifier: Classifier) -> bytes:
     Raises:
         MissingExtraError: if onnx, onnxscript or onnxruntime is not installed.
     """
+    import_onnxruntime("export to int8")
+    from onnxruntime.quantization import QuantType, quantize_dynamic
+    from onnxruntime.quantization.shape_inference import quant_pre_process
+
     model = _onnx(classifier)
-    try:
-        from onnxruntime.quantization import QuantType, quantize_dynamic
-        from onnxruntime.quantization.shape_inference import quant_pre_process
-    except ImportError as error:
-        raise MissingExtraError("onnxruntime", "onnx", "export to int8") from error
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "net.onnx")
         path.write_bytes(model.SerializeToString())

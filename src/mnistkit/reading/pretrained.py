@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from mnistkit.errors import ConfigError, MissingExtraError
+from mnistkit.errors import ConfigError, MissingExtraError, is_whole
 from mnistkit.runtime import OnnxClassifier, OnnxFinder
 
 if TYPE_CHECKING:
@@ -17,11 +16,6 @@ if TYPE_CHECKING:
     from mnistkit.classifier import Classifier
 
 __all__ = ["maps", "pretrained_classifier", "require_whole"]
-
-
-def is_whole() -> bool:
-    """Whether all of mnistkit is here; mnistkit-runtime has no module that needs torch."""
-    return find_spec("mnistkit.classifier") is not None
 
 
 def require_whole(feature: str) -> None:
@@ -47,7 +41,7 @@ def pretrained_classifier(
     if str(device or "cpu") not in ("auto", "cpu") or backend not in (None, "onnx"):
         raise ConfigError(
             f"got device {str(device or 'cpu')!r} and backend {backend or 'onnx'!r}; mnistkit-runtime has the CPU and 'onnx'. "
-            "Others need the whole of mnistkit: pip install mnistkit"
+            "Others need the whole of mnistkit: pip uninstall mnistkit-runtime, then pip install mnistkit"
         )
     return OnnxClassifier.pretrained()
 

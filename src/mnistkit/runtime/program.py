@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from importlib import resources
+from types import ModuleType
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -13,17 +15,20 @@ from mnistkit.errors import CheckpointFormatError, ConfigError, MissingExtraErro
 if TYPE_CHECKING:
     import onnxruntime
 
-__all__ = ["Program", "shipped"]
+__all__ = ["Program", "import_onnxruntime", "shipped"]
+
+_NO_TELEMETRY = "ORT_DISABLE_TELEMETRY"
 
 
 class Program:
     """Computes an ONNX model on the CPU, each call in the thread that calls; any number of threads may call at once.
 
-    It has no threads of its own, which would not go through a fork. It pickles, and is compiled anew where it is unpickled.
+    It has no threads of its own: a forked child would not have them, and would wait for them for ever when it ends. It
+    pickles, and is compiled anew where it is unpickled.
 
     Args:
         model: the file's content.
-        source: what to call the file in an error.
+        source: what to call it in an error.
 
     Raises:
         CheckpointFormatError: if it is no ONNX model that ONNX Runtime can compute.
@@ -49,18 +54,37 @@ class Program:
         return output
 
 
-def _compile(model: bytes, source: str) -> onnxruntime.InferenceSession:
+def import_onnxruntime(feature: str) -> ModuleType:
+    """ONNX Runtime, without its telemetry where this is its first import.
+
+    From 1.29 on its import starts a thread that sends reports, for which a forked child waits for ever when it ends. A program
+    that wants them sets the variable itself, or imports ONNX Runtime before.
+
+    Raises:
+        MissingExtraError: if it is not installed, with the feature that needs it.
+    """
+    asked = _NO_TELEMETRY in os.environ
+    os.environ.setdefault(_NO_TELEMETRY, "1")
     try:
         import onnxruntime
     except ImportError as error:
-        raise MissingExtraError("onnxruntime", "onnx", "an ONNX file") from error
-    options = onnxruntime.SessionOptions()
+        raise MissingExtraError("onnxruntime", "onnx", feature) from error
+    finally:
+        if not asked:
+            os.environ.pop(_NO_TELEMETRY, None)
+    module: ModuleType = onnxruntime
+    return module
+
+
+def _compile(model: bytes, source: str) -> onnxruntime.InferenceSession:
+    runtime = import_onnxruntime(source)
+    options = runtime.SessionOptions()
     options.intra_op_num_threads = 1
     # The memory for one large page would be kept for good.
     options.enable_cpu_mem_arena = False
     options.log_severity_level = 3
     try:
-        return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+        return runtime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
     except Exception as error:  # ONNX Runtime has an error of its own for each fault, and none for all of them
         raise CheckpointFormatError(f"{source} is no ONNX model that can be computed here: {error}") from error
 
