@@ -182,6 +182,23 @@ def test_it_says_what_the_library_says_of_a_thousand_test_images(
     assert (found.argmax(1) == expected.argmax(1)).sum() >= same
 
 
+def test_without_webassembly_plain_javascript_says_the_same(browser, page, classifier, mnist, tmp_path):
+    """As in a phone's lockdown mode."""
+    without = browser.call("Page.addScriptToEvaluateOnNewDocument", source="delete globalThis.WebAssembly")
+    try:
+        browser.resize(1280)
+        browser.open(page)
+        assert browser.run("[typeof WebAssembly, kernel]") == ["undefined", None]
+        draw(browser, SEVEN, 40, 100)
+        assert answer(browser) == "7"
+        images = mnist.test.images[:50]
+        found = logits_in(browser, page.read_text(encoding="utf-8"), tmp_path, images)
+    finally:
+        browser.call("Page.removeScriptToEvaluateOnNewDocument", **without)
+    np.testing.assert_allclose(found, classifier.logits(images), atol=1e-3)
+    assert asked_for_nothing(browser)
+
+
 class Residual(nn.Module):
     """Residual and depthwise, with a gate on its channels."""
 
