@@ -3,14 +3,20 @@
 import importlib.metadata
 import json
 import re
+import shlex
+import shutil
+import socket
 import subprocess
 import sys
+import time
+import urllib.request
 import venv
 import zipfile
 from pathlib import Path
 
 import numpy as np
 import pytest
+from packaging.requirements import Requirement
 
 from mnistkit import Predictor
 from mnistkit.imaging import list_sample_pictures, sample_picture
@@ -38,15 +44,21 @@ def run(python, *arguments):
     return done.stdout
 
 
-def distributions(requirements):
-    """The installed distributions that these need, and those that they need."""
-    found = {}
-    while requirements:
-        name = re.match(r"[\w.-]+", requirements.pop())[0]
-        if name not in found:
-            found[name] = importlib.metadata.distribution(name)
-            requirements += [line for line in found[name].requires or [] if "extra ==" not in line]
-    return list(found.values())
+def link(python, requirements):
+    """Puts what is installed here of these, and of what they need, into another environment."""
+    packages = Path(run(python, "-c", "import sysconfig; print(sysconfig.get_path('purelib'))").strip())
+    found, wanted = set(), list(requirements)
+    while wanted:
+        one = Requirement(wanted.pop())
+        if one.name in found or (one.marker and not one.marker.evaluate({"extra": ""})):
+            continue
+        found.add(one.name)
+        distribution = importlib.metadata.distribution(one.name)
+        wanted += distribution.requires or []
+        for top in {Path(file).parts[0] for file in distribution.files} - {"..", "__pycache__", "google"}:
+            if not (packages / top).exists():
+                (packages / top).symlink_to(distribution.locate_file(top))
+    return packages
 
 
 @pytest.fixture(scope="module")
@@ -62,7 +74,6 @@ def python(wheel, tmp_path_factory):
     folder = tmp_path_factory.mktemp("environment")
     venv.create(folder, with_pip=False)
     python = folder / "bin" / "python"
-    packages = Path(run(python, "-c", "import sysconfig; print(sysconfig.get_path('purelib'))").strip())
     with zipfile.ZipFile(wheel) as archive:
         (metadata,) = (name for name in archive.namelist() if name.endswith("/METADATA"))
         required = re.findall(r"^Requires-Dist: (.+)", archive.read(metadata).decode(), re.MULTILINE)
@@ -75,9 +86,7 @@ def python(wheel, tmp_path_factory):
         "opencv-python-headless",
         "pillow",
     ]
-    for distribution in distributions(required):
-        for top in {Path(file).parts[0] for file in distribution.files} - {"..", "__pycache__", "google"}:
-            (packages / top).symlink_to(distribution.locate_file(top))
+    packages = link(python, required)
     run(sys.executable, "-m", "pip", "install", "--no-deps", "--no-index", "--quiet", "--target", packages, wheel)
     return python
 
@@ -212,6 +221,35 @@ print(OnnxClassifier.load(sys.argv[1]).logits(np.load(sys.argv[2])).argmax(1).to
 """
     said = json.loads(run(python, "-c", program, tmp_path / "mine.onnx", tmp_path / "frames.npy"))
     assert said == classifier.logits(frames).argmax(1).tolist()
+
+
+def test_the_lines_of_the_container_serve_with_the_runtime_alone(python, tmp_path):
+    """Where no builder of containers is: what the recipe copies, installs and starts, in the environment of the wheel."""
+    recipe = (ROOT / "examples" / "service" / "Containerfile").read_text()
+    lines = dict(re.findall(r"^(RUN pip install|COPY examples|HEALTHCHECK CMD|CMD) ?(.*)$", recipe, re.MULTILINE))
+    link(python, re.search(r"\.whl (.*?) &&", lines["RUN pip install"])[1].split())
+    source, target = lines["COPY examples"].split()
+    service = tmp_path / target.lstrip("/")
+    service.parent.mkdir()
+    shutil.copy(ROOT / "examples" / source.lstrip("/"), service)
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    command = [str(service.parent) if word == "/srv" else word for word in json.loads(lines["CMD"])]
+    healthy = shlex.split(lines["HEALTHCHECK CMD"].replace(":8000/", f":{port}/"))[1:]
+    with subprocess.Popen([python, "-I", "-m", *command, "--port", str(port)], cwd=tmp_path) as server:
+        try:
+            for _ in range(500):
+                assert server.poll() is None
+                if not subprocess.run([python, "-I", *healthy], capture_output=True, timeout=100).returncode:
+                    break
+                time.sleep(0.2)
+            sample_picture("seven").save(tmp_path / "seven.png")
+            request = urllib.request.Request(f"http://127.0.0.1:{port}/predict", (tmp_path / "seven.png").read_bytes())
+            with urllib.request.urlopen(request, timeout=100) as answer:
+                assert json.load(answer)["answers"][0]["name"] == "7"
+        finally:
+            server.terminate()
 
 
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="needs Linux, which says how much memory it took")
