@@ -1,11 +1,15 @@
 """How long importing mnistkit, asking for help and loading MNIST take, beside `import torch`; medians of alternating runs.
 
-python benchmarks/startup.py
+    python benchmarks/startup.py
+    python benchmarks/startup.py --runtime PYTHON
+
+The second line asks a program of an environment with mnistkit-runtime how long it takes to its first answer.
 """
 
 from __future__ import annotations
 
 import argparse
+import resource
 import statistics
 import subprocess
 import sys
@@ -24,6 +28,24 @@ start = time.perf_counter()
 load_mnist()
 print(time.perf_counter() - start)
 """
+ANSWER = """
+from mnistkit import Predictor
+from mnistkit.imaging import sample_picture
+assert Predictor().predict(sample_picture("seven")).label == 7
+"""
+
+
+def first_answer(python: str, runs: int) -> None:
+    """Print the seconds of a whole process, on the clock and of the processor, without the first run, which warms the disk."""
+    clock, processor = [], []
+    for _ in range(runs + 1):
+        before, start = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
+        subprocess.run([python, "-I", "-c", ANSWER], check=True)
+        after = resource.getrusage(resource.RUSAGE_CHILDREN)
+        clock.append(time.perf_counter() - start)
+        processor.append(after.ru_utime - before.ru_utime + after.ru_stime - before.ru_stime)
+    for name, seconds in (("on the clock", clock[1:]), ("of the processor", processor[1:])):
+        print(f"first answer, s {name:<17} median {statistics.median(seconds):.3f}, least {min(seconds):.3f}")
 
 
 def run(code: str) -> tuple[float, str]:
@@ -37,7 +59,12 @@ def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--runs", type=int, default=9)
-    runs = parser.parse_args().runs
+    parser.add_argument("--runtime", metavar="PYTHON", help="the program of an environment with mnistkit-runtime")
+    options = parser.parse_args()
+    runs = options.runs
+    if options.runtime:
+        first_answer(options.runtime, runs)
+        return
     seconds: dict[str, list[float]] = {name: [] for name in COMMANDS}
     loads = []
     for _ in range(runs):

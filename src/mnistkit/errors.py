@@ -25,7 +25,6 @@ A message says what was got, what was expected and what to do. ``exit_code`` is 
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable
 from importlib.util import find_spec
 
@@ -160,6 +159,8 @@ def unknown_name(kind: str, name: object, available: Iterable[str]) -> str:
     >>> unknown_name("model", "lennet5", ["lenet1", "lenet5"])
     "unknown model 'lennet5'; did you mean 'lenet5'? Available: lenet1, lenet5"
     """
+    import difflib  # late, since most programs never need it
+
     names = sorted(available)
     close = difflib.get_close_matches(str(name), names, n=1)
     guess = f"; did you mean {close[0]!r}?" if close else "."

@@ -7,7 +7,6 @@ import errno
 import functools
 import os
 import re
-import secrets
 import stat
 import sys
 from collections.abc import Iterator
@@ -189,7 +188,7 @@ def _new_file(folder: Path, there: os.stat_result | None) -> tuple[Path, BinaryI
     folder.mkdir(parents=True, exist_ok=True)
     _remove_leftovers(folder)
     while True:
-        path = folder / _TEMPORARY.replace("*", secrets.token_hex(8))
+        path = folder / _TEMPORARY.replace("*", os.urandom(8).hex())
         # What replaces a private file is private from the beginning.
         file = os.fdopen(os.open(path, _NEW, 0o666 if there is None else 0o600), "wb")
         try:
