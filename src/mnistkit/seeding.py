@@ -39,6 +39,17 @@ def seed_everything(seed: int) -> None:
     torch.manual_seed(seed)
 
 
+def seed_generators(seed: int, device: torch.device) -> None:
+    """Seed torch's generators, of the CPU and of a device.
+
+    `torch.manual_seed` also keeps in memory, for every device that may be used later, where it was called, each time.
+    """
+    torch.default_generator.manual_seed(seed)
+    if device.type not in _WITHOUT:
+        module = torch.get_device_module(device)
+        getattr(module, "manual_seed_all", module.manual_seed)(seed)  # Apple's has one only
+
+
 def generator_states(device: torch.device) -> dict[str, Tensor]:
     """The states of torch's generators, of the CPU and of a device."""
     states = {"cpu": torch.get_rng_state()}

@@ -7,7 +7,7 @@ import torch
 
 from mnistkit import seed_everything
 from mnistkit.models import create_model
-from mnistkit.seeding import derive_seed, generator_states, set_generator_states
+from mnistkit.seeding import derive_seed, generator_states, seed_generators, set_generator_states
 
 
 @pytest.mark.parametrize(
@@ -91,3 +91,18 @@ def test_the_generator_of_a_gpu_is_saved_and_put_back_where_there_is_one(monkeyp
     assert [state.tolist() for state in given] == [[1, 2]]
     set_generator_states({"cpu": saved["cpu"]}, torch.device("cuda"))
     assert len(given) == 1
+
+
+def test_the_generators_of_a_device_are_seeded_as_torch_does(monkeypatch):
+    torch.manual_seed(5)
+    expected, seeds = torch.rand(3), []
+    torch.rand(1)
+    seed_generators(5, torch.device("cpu"))
+    assert torch.equal(torch.rand(3), expected)
+    for one in (
+        SimpleNamespace(manual_seed_all=seeds.append, manual_seed=None),
+        SimpleNamespace(manual_seed=seeds.append),
+    ):
+        monkeypatch.setattr(torch, "get_device_module", lambda device, one=one: one)
+        seed_generators(5, torch.device("cuda"))
+    assert seeds == [5, 5]

@@ -17,7 +17,7 @@ from mnistkit.data.order import EpochOrder
 from mnistkit.distributed import World
 from mnistkit.errors import ConfigError, DataError
 from mnistkit.models.network import BATCH
-from mnistkit.seeding import keeping_generators
+from mnistkit.seeding import keeping_generators, seed_generators
 from mnistkit.types import EpochLoader, Loader
 
 __all__ = [
@@ -207,7 +207,7 @@ def _require_shared(loader: LoaderAdapter, world: World) -> None:
     if world.size == 1:
         return
     with keeping_generators(loader.device):
-        torch.manual_seed(0)
+        seed_generators(0, loader.device)
         first = repr(_digest(next(loader.batches(0, 0))))
         whole = _whole(loader.loader) or f"a part, in process {world.rank}"
     if min(len(world.union([first])), len(world.union([whole]))) < world.size:

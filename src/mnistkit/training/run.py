@@ -12,7 +12,7 @@ from torch import Tensor
 
 from mnistkit.errors import ConfigError
 from mnistkit.metrics import MetricSums
-from mnistkit.seeding import derive_seed, set_generator_states
+from mnistkit.seeding import derive_seed, seed_generators, set_generator_states
 from mnistkit.training.batches import labels_of, size_of
 from mnistkit.training.hooks import Hooks
 from mnistkit.training.interrupt import InterruptGuard
@@ -141,7 +141,8 @@ class Run:
 
     def _seed(self) -> None:
         trainer = self._trainer
-        torch.manual_seed(derive_seed(trainer.seed, "epoch", trainer.state.epoch, trainer.world.rank))
+        seed = derive_seed(trainer.seed, "epoch", trainer.state.epoch, trainer.world.rank)
+        seed_generators(seed, trainer.device)
 
     def _batches(self, generators: Generators | None) -> Iterator[Batch]:
         """What is left of the epoch under way, with torch's generators as they were when it was interrupted."""

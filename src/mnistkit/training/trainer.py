@@ -21,7 +21,7 @@ from mnistkit.errors import ConfigError, NonFiniteLossError
 from mnistkit.metrics import Evaluation, Metric, MetricSums
 from mnistkit.models.network import evaluating
 from mnistkit.precision import Precision, PrecisionName
-from mnistkit.seeding import derive_seed, keeping_generators
+from mnistkit.seeding import derive_seed, keeping_generators, seed_generators
 from mnistkit.training import snapshot
 from mnistkit.training.batches import images_and_labels, labels_of, size_of
 from mnistkit.training.callback import Callback
@@ -358,7 +358,7 @@ class Trainer(OwnHooks, Generic[M_co]):
             hooks.call("on_eval_start")
             # Not inference mode: a subclass may want gradients of the images, to attack or to explain.
             with evaluating(model), torch.no_grad(), keeping_generators(self.device):
-                torch.manual_seed(derive_seed(self.seed, "evaluation", self.world.rank))
+                seed_generators(derive_seed(self.seed, "evaluation", self.world.rank), self.device)
                 self.world.broadcast(model.buffers())
                 for batch in loader.batches():
                     with self.precision.autocast():
