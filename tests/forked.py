@@ -21,7 +21,7 @@ import types
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-IMPORTED = ["mnistkit", "mnistkit.callbacks", "mnistkit.cli", "torchvision", "torch.distributed.run"]
+IMPORTED = ["mnistkit.callbacks", "mnistkit.cli", "mnistkit.evaluation", "mnistkit.reading", "mnistkit.recipes"]
 
 
 class Program:

@@ -147,11 +147,12 @@ def test_its_state_can_be_packed_into_a_file_and_back_at_every_moment(name, tmp_
 
 
 @every_callback
-def test_a_run_resumed_at_any_moment_ends_like_one_that_was_not_interrupted(name, tmp_path, data):
+def test_a_resumed_run_ends_like_one_that_was_not_interrupted(name, tmp_path, data):
     save, callback = Save(tmp_path / "moments"), MAKE[name](tmp_path / "whole")
     whole = trainer_of(callback, save)
     history = whole.fit(*data, epochs=2)
-    for number, moment in enumerate(save.moments):
+    # Every moment is tried with all of them together.
+    for number, moment in enumerate(save.moments[::3]):
         again, look = MAKE[name](tmp_path / f"resumed {number}"), Look()
         trainer = trainer_of(again, look, Save(tmp_path / f"moments {number}"))
         assert trainer.fit(*data, epochs=2, resume=moment) == history
@@ -192,7 +193,7 @@ def test_it_survives_an_error_of_somebody_else(name, tmp_path, data):
     assert len(trainer.fit(*data, epochs=1)) == 1
 
 
-def test_all_of_them_together_resume_exactly(tmp_path, data):
+def test_all_of_them_together_resume_exactly_at_any_moment(tmp_path, data):
     def everything(folder):
         return [make(folder) for name, make in MAKE.items() if name != "TargetReached"]
 
