@@ -57,7 +57,8 @@ def as_labels(labels: object, classes: Sequence[str]) -> Tensor:
         if not (((values == 0) | (values == 1)).all() and (values.sum(axis=1) == 1).all()):
             raise DataError(
                 f"got labels of shape {values.shape} that are not one-hot; expected a class for each image: "
-                "labels.argmax(axis=1) is the likeliest"
+                "labels.argmax(axis=1) is the likeliest. Probabilities, and several classes an image, are for a TensorDataset, "
+                "which Trainer.fit takes as it is"
             )
         values = values.argmax(axis=1)
     if values.ndim != 1:

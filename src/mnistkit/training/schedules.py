@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from mnistkit.errors import ConfigError
+from mnistkit.training.torch_scheduler import is_scheduler
 
 __all__ = ["Constant", "Cosine", "OneCycle", "Schedule", "Warmup", "as_schedule", "as_schedules"]
 
@@ -117,7 +118,15 @@ def as_schedules(lr: float | Schedule | Mapping[str, float | Schedule] | None) -
     """Likewise for all that ``Trainer(lr=...)`` takes: nothing, one, or one for each optimizer."""
     if lr is None:
         return None
-    return {name: as_schedule(each) for name, each in lr.items()} if isinstance(lr, Mapping) else as_schedule(lr)
+    if not isinstance(lr, Mapping):
+        return as_schedule(lr)
+    for name, each in lr.items():
+        if is_scheduler(each):
+            raise ConfigError(
+                f"lr has one of torch's schedulers for {name!r}; those are for runs of one optimizer. Give a schedule such as "
+                "OneCycle(0.01), or make and step the schedulers in hooks of a Trainer subclass"
+            )
+    return {name: as_schedule(each) for name, each in lr.items()}
 
 
 def _cosine(start: float, end: float, progress: float) -> float:

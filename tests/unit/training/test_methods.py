@@ -816,6 +816,8 @@ def test_a_scheduler_that_was_made_is_taken_and_one_of_updates_is_stepped_after_
         softmax(lr=torch.optim.lr_scheduler.StepLR)
     with pytest.raises(ConfigError, match="a scheduler is of one optimizer, this run has maker, judge"):
         duel(lr=lambda optimizer: torch.optim.lr_scheduler.StepLR(optimizer, 1)).fit(train, steps=1)
+    with pytest.raises(ConfigError, match="lr has one of torch's schedulers for 'judge'"):
+        duel(lr={"maker": 0.1, "judge": lambda optimizer: torch.optim.lr_scheduler.StepLR(optimizer, 1)})
 
 
 @pytest.mark.parametrize("step", [4, 6, 7])
