@@ -10,8 +10,8 @@ of 5,000 validation images in benchmarks/results/zoo.json, which is committed th
 `group` chooses, by the validation images, some of the runs whose probabilities are averaged. `test` rounds the weights of each
 run to 16 bits, as they ship, and looks at the test images once: a run, or group, that was looked at is not looked at again, and
 the file says when that was. The weights of seed 0 go into the package, calibrated on the validation images. `harder` measures
-these on changed images, and with `--wild FOLDER CSV` on pictures of real handwriting; nothing is chosen by it. `--only NAME ...`
-does any of it for some recipes.
+these on changed images, and `pictures FOLDER --table CSV`, as benchmarks/wild.py, on pictures of real handwriting; nothing is
+chosen by either. `--only NAME ...` does any of it for some recipes.
 """
 
 from __future__ import annotations
@@ -167,7 +167,7 @@ def ship(name: str, classifier: Classifier, runs: dict[str, Any]) -> None:
     replace(classifier, card=card).save(WEIGHTS / f"{name}.safetensors", half=True)
 
 
-def harder(kept: dict[str, Any], names: list[str], wild: list[Path] | None) -> None:
+def harder(kept: dict[str, Any], names: list[str]) -> None:
     """Measure the weights in the package on images that are not MNIST's own."""
     test = load_mnist().test
     some = test.take_per_class(100)
@@ -178,11 +178,18 @@ def harder(kept: dict[str, Any], names: list[str], wild: list[Path] | None) -> N
         figures["corrupted"] = [sum(score.correct for score in corrupted), sum(score.count for score in corrupted)]
         figures["calibration error"] = evaluate(classifier, test).reliability.error
         figures["attacked"] = [attacked(classifier, some), len(some)]
-        if wild is not None:
-            pictures = read_csv(*wild)
-            predictions = read_all(Predictor(classifier), (picture.file for picture in pictures))
-            figures["wild"] = [sum(map(right, pictures, predictions)), len(pictures)]
         print(name, figures, flush=True)
+        keeping.write(FILE, kept)
+
+
+def read_pictures(kept: dict[str, Any], names: list[str], folder: Path, table: Path) -> None:
+    """Measure the weights in the package on pictures of real handwriting."""
+    pictures = read_csv(folder, table)
+    for name in names:
+        reader = Predictor(Classifier.pretrained(name, device="cpu"))
+        found = map(right, pictures, read_all(reader, (picture.file for picture in pictures)))
+        kept.setdefault("harder", {}).setdefault(name, {})["pictures"] = [sum(found), len(pictures)]
+        print(name, kept["harder"][name], flush=True)
         keeping.write(FILE, kept)
 
 
@@ -202,15 +209,16 @@ def attacked(classifier: Classifier, images: DigitDataset) -> int:
 def main() -> None:
     """Train, choose or measure."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("what", choices=["train", "group", "test", "harder"])
+    parser.add_argument("what", choices=["train", "group", "test", "harder", "pictures"])
     parser.add_argument("folder", type=Path, nargs="?", default=Path("runs", "zoo"))
     parser.add_argument("--seeds", type=int, default=1)
     parser.add_argument("--only", nargs="+", choices=EVERY, default=EVERY)
     parser.add_argument("--busy", action="store_true", help="something else runs: say so of the seconds")
-    parser.add_argument("--wild", nargs=2, type=Path, metavar=("FOLDER", "CSV"), help="with harder: pictures to read")
+    parser.add_argument("--table", type=Path, help="of the pictures: their files and labels")
     options = parser.parse_args()
     kept = keeping.read(FILE)
     ours = [name for name in options.only if name in NAMES]
+    shipped = [name for name in list_pretrained() if name in options.only]
     match options.what:
         case "train":
             train(kept, ours, options.seeds, options.folder, busy=options.busy)
@@ -218,8 +226,10 @@ def main() -> None:
             choose_group(kept, ours, options.folder)
         case "test":
             test(kept, ours, options.folder)
+        case "harder":
+            harder(kept, shipped)
         case _:
-            harder(kept, [name for name in list_pretrained() if name in options.only], options.wild)
+            read_pictures(kept, shipped, options.folder, options.table)
 
 
 if __name__ == "__main__":

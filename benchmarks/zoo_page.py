@@ -110,7 +110,7 @@ def harder(kept: dict[str, Any], entries: list[ZooEntry]) -> Iterator[str]:
     for entry in entries:
         figures = kept.get("harder", {}).get(entry.name)
         if figures:
-            kinds = ("corrupted", "attacked", "wild")
+            kinds = ("corrupted", "attacked", "pictures")
             scores = " | ".join(share(figures[kind]) if kind in figures else "-" for kind in kinds)
             yield f"| `{entry.name}` | {scores} | {figures['calibration error']:.2%} |"
 
