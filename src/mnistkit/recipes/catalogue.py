@@ -156,6 +156,22 @@ _RECIPES = {
             callbacks=(functools.partial(EMA, 0.999),),
             keep="last",
         ),
+        Recipe(
+            name="cnn-100k",
+            title="Under 100,000 parameters",
+            model="handwriting_cnn",
+            arguments={"width": 16, "dropout": 0.0},
+            optimizer="adamw",
+            optimizer_options={"weight_decay": 0.02},
+            lr=0.006,
+            schedule=OneCycle,
+            epochs=10,
+            batch_size=128,
+            label_smoothing=0.05,
+            augment=Augment(rotate=10, scale=0.1, shift=2, elastic=0.6),
+            callbacks=(functools.partial(EMA, 0.998),),
+            keep="last",
+        ),
     )
 }
 
