@@ -14,7 +14,7 @@ from mnistkit import DigitDataset, load_mnist
 from mnistkit.synthetic.fonts import Font, families, held_out
 from mnistkit.synthetic.glyphs import Display, Hand, Handwriting, Images, Pen
 from mnistkit.synthetic.pages import PagePainter
-from mnistkit.synthetic.writer import amount
+from mnistkit.synthetic.writer import amount, word
 
 
 @dataclass(frozen=True)
@@ -51,6 +51,7 @@ class Kinds:
             "turned": lambda draw: self.turned(draw, int(draw.integers(1, 4))),
             "skewed by 15 degrees": self.skewed,
             "words": self.words,
+            "number after a word": self.named,
         }
 
     def pages(self, kind: str, count: int, seed: int) -> Iterator[DrawnPage]:
@@ -129,6 +130,12 @@ class Kinds:
         wide = max(strip.shape[1] for strip in strips)
         page = np.vstack([np.pad(strip, ((0, 0), (0, wide - strip.shape[1])), constant_values=235) for strip in strips])
         return DrawnPage(page, "", "".join(lines))
+
+    def named(self, draw: np.random.Generator) -> DrawnPage:
+        """A word and a number behind it."""
+        number = "".join(map(str, draw.integers(0, 10, draw.integers(1, 6))))
+        hand = self.hand(draw) if draw.random() < 0.5 else self.font(draw)
+        return DrawnPage(_written(draw, hand, f"{word(draw)} {number}"), number)
 
     def hand(self, draw: np.random.Generator) -> Hand:
         """Somebody's handwriting."""

@@ -21,6 +21,9 @@ SIGNS = "-.,%"
 # well inside that in one of them; and how much larger than the page a copy is at most: more has nothing to show that the next
 # smaller one has not.
 _COPIES = ((112, np.inf), (256, 4.0), (560, 1.3), (1200, 1.3))
+# A strip of paper is enlarged by up to the first as long as its copy is no higher than the second, in pixels: its characters are
+# low for its length.
+_STRIP, _LOW = 4.0, 100
 # A digit, or one of four signs; ten digits.
 _KINDS, _DIGITS = 5, 10
 # The finder takes sides that are multiples of this many pixels, and one place of its maps stands for so many.
@@ -67,11 +70,10 @@ def find_characters(page: np.ndarray, maps: Maps) -> Finds:
 
 
 def _copies(page: np.ndarray) -> Iterator[np.ndarray]:
-    longer = max(page.shape)
     for side, most in _COPIES:
-        if side > most * longer:
+        by = side / max(page.shape)
+        if by > (max(most, _STRIP) if by * min(page.shape) <= _LOW else most):
             return
-        by = side / longer
         size = max(1, round(page.shape[1] * by)), max(1, round(page.shape[0] * by))
         yield cv2.resize(page, size, interpolation=cv2.INTER_AREA if by < 1 else cv2.INTER_CUBIC)
 

@@ -12,10 +12,11 @@ from dataclasses import dataclass, fields, replace
 import numpy as np
 
 from mnistkit.errors import BlankImageError
-from mnistkit.imaging import Finds, find_ink, frame_boxes
+from mnistkit.imaging import SIGNS, Finds, find_ink, frame_boxes
 from mnistkit.imaging.sheet import find_sheet
 from mnistkit.reading.single import FrameClassifier
 from mnistkit.reading.strokes import UNSEEN, find_strokes, shared
+from mnistkit.reading.words import words
 
 __all__ = ["Candidates", "candidates_of", "choose_apart"]
 
@@ -33,7 +34,11 @@ _STROKES, _FIT = 2.0, 1.2
 # Strokes in which the finder saw no digit, but beside which it did; no ones, which an upright stroke of any letter may be.
 _UNSEEN = -3.0
 # What a digit of the same line speaks for another: one of about its height, at about its place, a few heights away.
-_BESIDE, _TALLER, _OFF, _NEAR, _FAR = 3.0, 1.33, 0.3, 0.2, 4.0
+_BESIDE, _TALLER, _OFF, _FAR = 3.0, 1.33, 0.3, 4.0
+# What a word is worth whose characters are letters, for each nat of their mean; no letter, and no digit, says more than so many.
+_WORD, _SUREST_LETTER, _SUREST_DIGIT = 3.0, 8.0, 2.0
+# So much of the smaller one is shared with what stands in the same place.
+_PART = 0.3
 # What has less contrast than this share of the strongest on the page shows through from its other side.
 _FAINTEST = 0.25
 # How much the finder's opinion of which digit it is counts beside the classifier's, and a floor for its probabilities.
@@ -42,6 +47,8 @@ _FINDER, _FLOOR = 1.0, 0.01
 _INSIDE, _SAME = 0.5, 0.35
 # So much are the boxes of signs grown at each side, in shares of theirs.
 _GROWN = 0.5
+# The box of a per cent sign may be that of its stroke alone: its rings, so much of its width away, are no digits.
+_PERCENT, _WIDER = SIGNS.index("%") + 1, 0.25
 # Ink that goes on above and below a digit, so far off in shares of its height and this much as strong, is a rule.
 _BEYOND, _AS_STRONG = (0.1, 0.4), 0.7
 # More than this many characters are a texture.
@@ -57,6 +64,7 @@ class Candidates:
         kinds: 0 for a digit, 1 to 4 for a sign, int ``(N,)``.
         odds: the log-odds that it is one, float ``(N,)``.
         logits: of the classes, as the classifier's calibration reads them, from both opinions, float ``(N, classes)``.
+        members: the classifier's log-odds that it is any digit, float ``(N,)``; 0 without a background class.
         frames: what the classifier saw, uint8 ``(N, C, H, W)``.
     """
 
@@ -64,6 +72,7 @@ class Candidates:
     kinds: np.ndarray
     odds: np.ndarray
     logits: np.ndarray
+    members: np.ndarray
     frames: np.ndarray
 
     def __len__(self) -> int:
@@ -99,11 +108,13 @@ def choose_apart(candidates: Candidates, page: np.ndarray) -> Candidates:
     first = candidates[_apart(candidates)]
     beside = _beside(candidates, first[first.kinds == 0])
     weighed = replace(candidates, odds=candidates.odds + _BESIDE * beside)
+    among = _among_letters(candidates, candidates[_apart(weighed)])
+    weighed = replace(weighed, odds=weighed.odds + _WORD * among)
     chosen = weighed[_apart(weighed)]
     if not len(chosen):
         return chosen
-    contrast = np.array([_contrast(page, box) for box in chosen.boxes.tolist()])
-    rules = np.array([_goes_on(page, box) for box in chosen.boxes.tolist()])
+    contrast = np.array([_contrast(page, box) for box in _with_paper(chosen).tolist()])
+    rules = (chosen.kinds == 0) & [_goes_on(page, box) for box in chosen.boxes.tolist()]
     return chosen[(contrast >= _FAINTEST * np.percentile(contrast, 90)) & ~rules]
 
 
@@ -111,14 +122,20 @@ def _apart(candidates: Candidates) -> np.ndarray:
     """The numbers of the likeliest of which no two overlap too much, the likeliest first."""
     order = np.argsort(-candidates.odds, kind="stable")
     order = order[candidates.odds[order] > 0][:_MOST_CHOSEN]
-    boxes, signs = candidates.boxes[order], candidates.kinds[order] > 0
+    boxes, kinds = candidates.boxes[order].copy(), candidates.kinds[order]
+    signs, percent = kinds > 0, kinds == _PERCENT
+    boxes[percent] += _WIDER * (boxes[percent, 2:3] - boxes[percent, :1]) * (-1, 0, 1, 0)
     same, inside = shared(boxes, boxes)
-    conflicts = (same > _SAME) | (inside > _INSIDE) | (_touching(boxes) & signs & signs[:, None])
+    return order[_first_of_each((same > _SAME) | (inside > _INSIDE) | (_touching(boxes) & signs & signs[:, None]))]
+
+
+def _first_of_each(conflicts: np.ndarray) -> list[int]:
+    """The numbers of those that are in no conflict, bool ``(N, N)``, with an earlier one that was taken."""
     kept: list[int] = []
-    for number in range(len(order)):
+    for number in range(len(conflicts)):
         if not conflicts[number, kept].any():
             kept.append(number)
-    return order[kept]
+    return kept
 
 
 def _touching(boxes: np.ndarray) -> np.ndarray:
@@ -129,12 +146,47 @@ def _touching(boxes: np.ndarray) -> np.ndarray:
     return touching
 
 
+def _among_letters(candidates: Candidates, chosen: Candidates) -> np.ndarray:
+    """What speaks against each candidate for a digit because it stands in a word, float ``(N,)``, 0 or less.
+
+    The mean of what all characters of the word tell of themselves: chosen digits by their odds, letters by the classifier's.
+    """
+    digits, letters = chosen[chosen.kinds == 0], _letters(candidates, chosen)
+    against = np.zeros(len(candidates))
+    if not len(letters):
+        return against
+    boxes = np.concatenate([digits.boxes, letters.boxes])
+    worth = np.concatenate([digits.odds, letters.members]).clip(-_SUREST_LETTER, _SUREST_DIGIT)
+    word = words(boxes)
+    mean = np.bincount(word, worth) / np.bincount(word).clip(min=1)
+    lettered = np.isin(word, word[len(digits) :])
+    evidence = np.where(lettered, mean[word].clip(max=0), 0)
+    _, inside = shared(candidates.boxes, boxes)
+    within = (inside.max(axis=1) > _PART) & (candidates.kinds == 0)
+    against[within] = evidence[inside.argmax(axis=1)[within]]
+    return against
+
+
+def _letters(candidates: Candidates, chosen: Candidates) -> Candidates:
+    """The candidates that the classifier takes for no digit, where none was chosen, no two of one place."""
+    places = np.flatnonzero((candidates.kinds == 0) & (candidates.members < 0))
+    if len(chosen):
+        _, inside = shared(candidates.boxes[places], chosen.boxes)
+        places = places[inside.max(axis=1, initial=0) < _PART]
+    left, top, right, bottom = candidates.boxes[places].T
+    places = places[np.argsort(-(right - left) * (bottom - top), kind="stable")][:_MOST_CHOSEN]
+    _, inside = shared(candidates.boxes[places], candidates.boxes[places])
+    return candidates[places[_first_of_each(inside > _INSIDE)]]
+
+
 def _beside(candidates: Candidates, digits: Candidates) -> np.ndarray:
     """Which candidates for a digit stand beside a digit of the same line, bool ``(N,)``."""
     (x, y, height), (others_x, others_y, tall) = (_places(boxes) for boxes in (candidates.boxes, digits.boxes))
     ratio, across = height[:, None] / tall, np.abs(x[:, None] - others_x) / tall
     alike = (ratio < _TALLER) & (ratio > 1 / _TALLER) & (np.abs(y[:, None] - others_y) < _OFF * tall)
-    beside: np.ndarray = (alike & (across > _NEAR) & (across < _FAR)).any(axis=1) & (candidates.kinds == 0)
+    # Another cut through the same ink is no neighbour.
+    _, inside = shared(candidates.boxes, digits.boxes)
+    beside: np.ndarray = (alike & (inside < _PART) & (across < _FAR)).any(axis=1) & (candidates.kinds == 0)
     return beside
 
 
@@ -142,6 +194,13 @@ def _places(boxes: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """The middles of boxes and their heights, each ``(N,)``."""
     left, top, right, bottom = boxes.T
     return (left + right) / 2, (top + bottom) / 2, (bottom - top).clip(min=1e-6)
+
+
+def _with_paper(candidates: Candidates) -> np.ndarray:
+    """Boxes in which there is paper too: that of a sign may have nothing but its ink."""
+    boxes = candidates.boxes
+    longer = (boxes[:, 2:] - boxes[:, :2]).max(axis=1, keepdims=True) * (candidates.kinds > 0)[:, None]
+    return np.hstack([(boxes[:, :2] - longer).clip(min=0), boxes[:, 2:] + longer])
 
 
 def _contrast(page: np.ndarray, box: Sequence[float]) -> float:
@@ -152,7 +211,7 @@ def _contrast(page: np.ndarray, box: Sequence[float]) -> float:
 
 
 def _goes_on(page: np.ndarray, box: Sequence[float]) -> bool:
-    """Whether the upright strokes in a box go straight on above and below it, as a table's rules do and no digit's."""
+    """Whether the upright strokes in a digit's box go straight on above and below it, as a table's rules do and no digit's."""
     left, top, right, bottom = (round(edge) for edge in box)
     near, far = (round(share * (bottom - top)) for share in _BEYOND)
     beside = 2 + (right - left) // 2
@@ -174,9 +233,10 @@ def _from_finds(page: np.ndarray, finds: Finds, classifier: FrameClassifier) -> 
     frames = preprocessing.reshape(frame_boxes(page, finds.boxes, size=preprocessing.size))
     logits = _logits(frames, classifier)
     kinds = finds.scores.argmax(axis=1)
+    members = _members(logits, classifier)
     odds = _FOUND * _log_odds(finds.scores.max(axis=1, initial=0))
-    odds = odds + np.where(kinds == 0, _BIAS + _membership(logits, classifier), _SIGN)
-    return Candidates(finds.boxes, kinds, odds, _joined(logits, finds.digits, odds, classifier), frames)
+    odds = odds + np.where(kinds == 0, _BIAS + _MEMBER * members.clip(-_MOST, _MOST), _SIGN)
+    return Candidates(finds.boxes, kinds, odds, _joined(logits, finds.digits, odds, classifier), members, frames)
 
 
 def _from_strokes(picture: np.ndarray, finds: Finds, classifier: FrameClassifier, touching: bool) -> list[Candidates]:
@@ -208,12 +268,13 @@ def _strokes(
     number = np.array([one.find for one in strokes])
     seen, matched = number != UNSEEN, finds[np.maximum(number, 0)]
     logits = classifier.logits(frames)
-    member = _membership(logits, classifier)
+    members = _members(logits, classifier)
     fit = np.log(np.maximum([one.fit for one in strokes], 1e-3))
-    odds = np.where(seen, _BIAS + _FOUND * _log_odds(matched.scores[:, 0]) + _STROKES + _FIT * fit, _UNSEEN) + member
+    odds = np.where(seen, _BIAS + _FOUND * _log_odds(matched.scores[:, 0]) + _STROKES + _FIT * fit, _UNSEEN)
+    odds += _MEMBER * members.clip(-_MOST, _MOST)
     digits = np.where(seen[:, None], matched.digits, 1 / matched.digits.shape[1])
     kinds = np.zeros(len(boxes), int)
-    both = Candidates(boxes, kinds, odds, _joined(logits, digits, odds, classifier), frames)
+    both = Candidates(boxes, kinds, odds, _joined(logits, digits, odds, classifier), members, frames)
     ones = logits.argmax(axis=1) == classifier.classes.index("1") if "1" in classifier.classes else False
     return both[seen | np.logical_not(ones)]
 
@@ -240,13 +301,10 @@ def _logits(frames: np.ndarray, classifier: FrameClassifier) -> np.ndarray:
     return classifier.logits(frames) if len(frames) else np.zeros((0, len(classifier.classes)))
 
 
-def _membership(logits: np.ndarray, classifier: FrameClassifier) -> np.ndarray:
-    """What the classifier's opinion that it is any digit counts, float ``(N,)``; nothing without a background class."""
+def _members(logits: np.ndarray, classifier: FrameClassifier) -> np.ndarray:
+    """The classifier's log-odds that it is any digit, float ``(N,)``; 0 without a background class."""
     calibration = classifier.calibration
-    if not calibration.background:
-        return np.zeros(len(logits))
-    counts: np.ndarray = _MEMBER * _log_odds(calibration.membership(logits)).clip(-_MOST, _MOST)
-    return counts
+    return _log_odds(calibration.membership(logits)) if calibration.background else np.zeros(len(logits))
 
 
 def _log_odds(probability: np.ndarray) -> np.ndarray:

@@ -81,11 +81,15 @@ def find_strokes(
 
 
 def _unseen(lines: Sequence[Sequence[Piece]], boxes: np.ndarray) -> Iterator[tuple[int, int, int]]:
-    """Ways to put pieces of one stroke together, if a find is in it: where the finder sees one digit, another may touch it."""
+    """Each stroke as a whole, and the ways to put pieces of it together if a find is in it.
+
+    Where the finder sees one digit, another may touch it; and what is no digit tells of its neighbours.
+    """
     middles = (boxes[:, :2] + boxes[:, 2:]) / 2
     for number, pieces in enumerate(lines):
         for _, same in itertools.groupby(range(len(pieces)), key=lambda place: pieces[place].stroke):
             places = list(same)
+            yield number, places[0], places[-1] + 1
             left, top, right, bottom = join([pieces[place] for place in places]).edges
             inside = ((middles >= (left, top)) & (middles <= (right, bottom))).all(axis=1)
             if 1 < len(places) <= _TANGLE and inside.any():

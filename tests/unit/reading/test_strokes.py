@@ -34,6 +34,8 @@ def test_parts_of_a_single_digit_are_no_digits():
     assert {one.find for one in strokes} == {0}
 
 
-def test_ink_that_nothing_was_found_in_gives_no_strokes():
-    assert find_strokes(RINGS, np.array([[120.0, 60, 139, 79]])) == []
+def test_ink_that_nothing_was_found_in_is_whole():
+    (whole,) = find_strokes(RINGS, np.array([[120.0, 60, 139, 79]]))
+    assert (whole.find, whole.fit) == (UNSEEN, 0)
+    assert share(whole.box, (17, 9, 115, 71)) > 0.9
     assert find_strokes(np.zeros((40, 40), np.uint8), np.array([LEFT])) == []
