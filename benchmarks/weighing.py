@@ -22,7 +22,7 @@ from drawn_pages import DrawnPage, Kinds
 from mnistkit import Predictor
 from mnistkit.evaluation.readings import edit_distance
 from mnistkit.imaging import Finds, Maps, find_characters
-from mnistkit.reading import candidates, page, strokes
+from mnistkit.reading import candidates, ink, page, strokes
 
 KINDS = (
     *("lines", "string", "single", "scattered", "table", "form", "display", "prose"),
@@ -40,8 +40,8 @@ NUMBERS = {
         "_BESIDE",
         "_FAINTEST",
         "_FINDER",
-        "_AS_STRONG",
     ),
+    ink: ("_AS_STRONG",),
     strokes: ("_MATCH", "_CUT"),
     page: ("_TURNED",),
 }

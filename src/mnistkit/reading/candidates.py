@@ -6,7 +6,6 @@ cleaner frame; where only one does, its odds decide.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
 
 import numpy as np
@@ -14,6 +13,7 @@ import numpy as np
 from mnistkit.errors import BlankImageError
 from mnistkit.imaging import SIGNS, Finds, find_ink, frame_boxes
 from mnistkit.imaging.sheet import find_sheet
+from mnistkit.reading.ink import contrast, goes_on
 from mnistkit.reading.single import FrameClassifier
 from mnistkit.reading.strokes import UNSEEN, find_strokes, shared
 from mnistkit.reading.words import words
@@ -49,8 +49,6 @@ _INSIDE, _SAME = 0.5, 0.35
 _GROWN = 0.5
 # The box of a per cent sign may be that of its stroke alone: its rings, so much of its width away, are no digits.
 _PERCENT, _WIDER = SIGNS.index("%") + 1, 0.25
-# Ink that goes on above and below a digit, so far off in shares of its height and this much as strong, is a rule.
-_BEYOND, _AS_STRONG = (0.1, 0.4), 0.7
 # More than this many characters are a texture.
 _MOST_CHOSEN = 3000
 
@@ -113,9 +111,9 @@ def choose_apart(candidates: Candidates, page: np.ndarray) -> Candidates:
     chosen = weighed[_apart(weighed)]
     if not len(chosen):
         return chosen
-    contrast = np.array([_contrast(page, box) for box in _with_paper(chosen).tolist()])
-    rules = (chosen.kinds == 0) & [_goes_on(page, box) for box in chosen.boxes.tolist()]
-    return chosen[(contrast >= _FAINTEST * np.percentile(contrast, 90)) & ~rules]
+    strength = np.array([contrast(page, box) for box in _with_paper(chosen).tolist()])
+    rules = (chosen.kinds == 0) & [goes_on(page, box) for box in chosen.boxes.tolist()]
+    return chosen[(strength >= _FAINTEST * np.percentile(strength, 90)) & ~rules]
 
 
 def _apart(candidates: Candidates) -> np.ndarray:
@@ -201,30 +199,6 @@ def _with_paper(candidates: Candidates) -> np.ndarray:
     boxes = candidates.boxes
     longer = (boxes[:, 2:] - boxes[:, :2]).max(axis=1, keepdims=True) * (candidates.kinds > 0)[:, None]
     return np.hstack([(boxes[:, :2] - longer).clip(min=0), boxes[:, 2:] + longer])
-
-
-def _contrast(page: np.ndarray, box: Sequence[float]) -> float:
-    left, top, right, bottom = (round(edge) for edge in box)
-    cut = page[top : max(bottom, top + 1), left : max(right, left + 1)]
-    low, high = np.percentile(cut, (5, 95)) if cut.size else (0.0, 0.0)
-    return float(high - low)
-
-
-def _goes_on(page: np.ndarray, box: Sequence[float]) -> bool:
-    """Whether the upright strokes in a digit's box go straight on above and below it, as a table's rules do and no digit's."""
-    left, top, right, bottom = (round(edge) for edge in box)
-    near, far = (round(share * (bottom - top)) for share in _BEYOND)
-    beside = 2 + (right - left) // 2
-    strip = page[:, max(left - beside, 0) : right + beside].astype(np.float64)
-    parts = strip[top:bottom], strip[max(top - far, 0) : max(top - near, 0)], strip[bottom + near : bottom + far]
-    if not all(part.size for part in parts):
-        return False
-    inside, *beyond = (part.mean(axis=0) - np.median(part) for part in parts)
-    strokes = np.abs(inside) > np.abs(inside).max() / 2
-    if not strokes.any():  # as much ink in every column, as in a minus
-        return False
-    least = min((part * np.sign(inside))[strokes].mean() for part in beyond)
-    return bool(least > _AS_STRONG * np.abs(inside)[strokes].mean())
 
 
 def _from_finds(page: np.ndarray, finds: Finds, classifier: FrameClassifier) -> Candidates:
