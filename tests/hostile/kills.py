@@ -26,8 +26,10 @@ def killed_until_it_ends(server: Server, folder: Path, chance: random.Random, en
     kills = 0
     end = min(end, time.monotonic() + ENOUGH)
     while True:
-        spared = time.monotonic() > end
-        fatal_write = [chance.randint(2, 7)] if chance.random() < 0.3 and not spared else []
+        spared = kills > 0 and time.monotonic() > end
+        # The first time while it writes, which it surely does: a run may end before a moment comes.
+        in_a_write = kills == 0 or (chance.random() < 0.3 and not spared)
+        fatal_write = [chance.randint(2, 7)] if in_a_write else []
         with server.start(SCRIPT, folder, chance.choice([1, 2]), *fatal_write) as process:
             timer = threading.Timer(chance.uniform(0, LATEST), process.kill)
             for line in process.stdout:
