@@ -131,9 +131,8 @@ def _onnx_bytes(model: nn.Module, input_shape: Sequence[int]) -> bytes:
 
 
 def _onnx(model: nn.Module, input_shape: Sequence[int]) -> Callable[[np.ndarray], np.ndarray]:
-    import_onnxruntime(
-        "backend='onnx'"
-    )  # before the seconds that the export takes, and before anything there imports it
+    # Before the seconds that the export takes, and before anything there imports it.
+    import_onnxruntime("backend='onnx'")
     program = Program(_onnx_bytes(model, input_shape), "the network")
     compute = functools.partial(program, "images")
 

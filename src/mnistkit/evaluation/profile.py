@@ -237,6 +237,6 @@ def _parse_curve(content: JsonValue) -> Curve:
 
 def _parse_score(content: JsonValue) -> Proportion:
     match content:
-        case {"correct": int(correct), "count": int(count)} if count > 0:
+        case {"correct": int(correct), "count": int(count)} if count > 0 and bool not in {type(correct), type(count)}:
             return Proportion(correct, count)
     raise ValueError(f"no score: {content!r}")

@@ -168,9 +168,8 @@ def _among_letters(candidates: Candidates, chosen: Candidates) -> np.ndarray:
 def _letters(candidates: Candidates, chosen: Candidates) -> Candidates:
     """The candidates that the classifier takes for no digit, where none was chosen, no two of one place."""
     places = np.flatnonzero((candidates.kinds == 0) & (candidates.members < 0))
-    if len(chosen):
-        _, inside = shared(candidates.boxes[places], chosen.boxes)
-        places = places[inside.max(axis=1, initial=0) < _PART]
+    _, inside = shared(candidates.boxes[places], chosen.boxes)
+    places = places[inside.max(axis=1, initial=0) < _PART]
     left, top, right, bottom = candidates.boxes[places].T
     places = places[np.argsort(-(right - left) * (bottom - top), kind="stable")][:_MOST_CHOSEN]
     _, inside = shared(candidates.boxes[places], candidates.boxes[places])

@@ -103,6 +103,7 @@ def test_a_saved_profile_is_read_back_exactly(result, tmp_path):
         lambda content: content["curves"][0].pop("levels"),
         lambda content: content["corruptions"].update(fog=3),
         lambda content: content["corruptions"]["fog"].update(correct=1.5),
+        lambda content: content["corruptions"]["fog"].update(correct=True),
         lambda content: content["unchanged"].update(correct=content["unchanged"]["count"] + 1),
         lambda content: content["unchanged"].update(count=0, correct=0),
         lambda content: content["curves"][0]["scores"].pop(),
