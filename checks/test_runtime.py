@@ -253,12 +253,14 @@ def test_the_lines_of_the_container_serve_with_the_runtime_alone(python, tmp_pat
 
 
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="needs Linux, which says how much memory it took")
-def test_it_takes_little_memory(python, tmp_path):
+def test_the_first_answer_takes_little_memory_and_imports_nothing_that_only_others_need(python, tmp_path):
     sample_picture("seven").save(tmp_path / "seven.png")
     program = """
 import re, sys
 from mnistkit import Predictor
 assert Predictor().predict(sys.argv[1]).label == 7
+# A twentieth of the seconds to the first answer each.
+assert not {"numpy.ma", "importlib.resources", "PIL.ImageDraw"} & set(sys.modules)
 print(re.search(r"VmHWM:\\s+(\\d+) kB", open("/proc/self/status").read())[1])
 """
     assert int(run(python, "-c", program, tmp_path / "seven.png")) < 150_000

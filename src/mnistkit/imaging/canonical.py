@@ -214,7 +214,9 @@ def _cut(values: np.ndarray, mask: np.ndarray) -> np.ndarray:
 
 def _level(ink: np.ndarray, mask: np.ndarray) -> np.ndarray:
     """Ink of the digit only, with a typical pixel of a stroke at full strength: pencil becomes as white as a marker."""
-    typical = float(np.percentile(ink[mask], 80))
+    strengths = np.sort(ink[mask])
+    # The 80th percentile: np.percentile imports numpy.ma, which a program's first answer would wait for.
+    typical = float(np.interp(0.8 * (len(strengths) - 1), np.arange(len(strengths)), strengths))
     near = cv2.dilate(mask.astype(np.uint8), np.ones((3, 3), np.uint8)) > 0
     return np.where(near, np.minimum(ink * (255 / typical), 255), 0).astype(np.float32)
 

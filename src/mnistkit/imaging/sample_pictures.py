@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import io
-from importlib import resources
+from pathlib import Path
 
 import PIL.Image
 
@@ -11,7 +10,7 @@ from mnistkit.errors import ConfigError, unknown_name
 
 __all__ = ["list_sample_pictures", "sample_picture"]
 
-_FOLDER = resources.files("mnistkit.imaging") / "samples"
+_FOLDER = Path(__file__).parent / "samples"
 
 
 def sample_picture(name: str) -> PIL.Image.Image:
@@ -28,7 +27,7 @@ def sample_picture(name: str) -> PIL.Image.Image:
     """
     if name not in list_sample_pictures():
         raise ConfigError(unknown_name("sample picture", name, list_sample_pictures()))
-    with PIL.Image.open(io.BytesIO((_FOLDER / f"{name}.png").read_bytes())) as picture:
+    with PIL.Image.open(_FOLDER / f"{name}.png") as picture:
         picture.load()
         return picture
 
@@ -39,4 +38,4 @@ def list_sample_pictures() -> list[str]:
     >>> list_sample_pictures()
     ['four', 'numbers', 'seven', 'two']
     """
-    return sorted(file.name.removesuffix(".png") for file in _FOLDER.iterdir() if file.name.endswith(".png"))
+    return sorted(file.stem for file in _FOLDER.glob("*.png"))

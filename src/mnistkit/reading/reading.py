@@ -9,8 +9,6 @@ from decimal import Decimal
 from typing import TYPE_CHECKING
 
 import numpy as np
-import PIL.Image
-import PIL.ImageDraw
 
 from mnistkit._core import html
 from mnistkit._core.style import Theme, dress, look_of, one_axes
@@ -219,6 +217,10 @@ class Reading:
             "not sure enough": f"{unsure:,}, each a {UNSURE}" if unsure else "",
             "turned": f"{self.turned}°" if self.turned else "",
         }
+        # Imported late: it loads what draws text, and reading draws nothing.
+        import PIL.Image
+        import PIL.ImageDraw
+
         page = PIL.Image.fromarray(self.picture).convert("RGB")
         pen = PIL.ImageDraw.Draw(page)
         for character in self.characters:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from importlib import resources
+from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING
 
@@ -95,7 +95,7 @@ def shipped(name: str) -> Program:
     Raises:
         ConfigError: where mnistkit is installed without it.
     """
-    file = resources.files("mnistkit.runtime") / "weights" / f"{name}.onnx"
+    file = Path(__file__).parent / "weights" / f"{name}.onnx"
     if not file.is_file():
         raise ConfigError(
             "the weights that ship are ONNX files in mnistkit-runtime only; here Classifier.pretrained() has them, and its "
