@@ -8,7 +8,6 @@ import copy
 import io
 import json
 import pickle
-import resource
 import tempfile
 import time
 import zipfile
@@ -25,6 +24,7 @@ from mnistkit.checkpoint.header import NO_CHECKSUM, with_checksum
 from mnistkit.cli import main
 from mnistkit.errors import MnistkitError
 from tests.hostile import Outcome, cases, report
+from tests.peak import peak_memory
 
 MOST_SECONDS, MOST_MB = 10.0, 300.0
 VALUES = [
@@ -213,7 +213,7 @@ def run(seed: int, seconds: float) -> Outcome:
     slowest = 0.0
     with tempfile.TemporaryDirectory() as folder:
         bench = Bench(Path(folder))
-        before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        before = peak_memory()
         for number, chance in cases(seed, seconds):
             data, which, refused = crafted(bench, chance)
             bench.file.write_bytes(data)
@@ -235,7 +235,7 @@ def run(seed: int, seconds: float) -> Outcome:
                 if problem is not None:
                     failed += 1
                     report(seed, number, f"{name}: {problem[:200]}")
-    grown = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024
+    grown = (peak_memory() - before) / 1e6
     if grown > MOST_MB:
         failed += 1
         report(seed, tried, f"{grown:.0f} MB")

@@ -2,7 +2,6 @@
 
 import io
 import math
-import resource
 import warnings
 
 import numpy as np
@@ -12,6 +11,7 @@ import torch
 from mnistkit.errors import ImageError
 from mnistkit.imaging import images_in, load_image
 from tests.hostile import Outcome, cases, report
+from tests.peak import peak_memory
 
 MOST_GB = 2.0
 MOST_VALUES = 10**6
@@ -61,5 +61,5 @@ def run(seed: int, seconds: float) -> Outcome:
         except Exception as error:  # noqa: BLE001  (whatever else comes is what is looked for)
             failed += 1
             report(seed, number, f"{type(image).__name__}: {error!r}")
-    most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
+    most = peak_memory() / 1e9
     return Outcome(tried, failed + (most > MOST_GB), f"{most:.2f} GB at most")

@@ -18,18 +18,19 @@ from mnistkit.training.saved_state import require_usable
 OLD_FILES = Path(__file__).parent / "checkpoints"
 # The memory that loading takes above what the process had, in MB.
 LOAD = """
-import resource, sys, torch
+import sys, torch
 import mnistkit.cli
 from mnistkit import load_model
 from mnistkit.errors import MnistkitError
-before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+from tests.peak import peak_memory
+before = peak_memory()
 for path in sys.argv[1:]:
     try:
         load_model(path)
         print("loaded", path)
     except MnistkitError as error:
         print(type(error).__name__)
-print((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024)
+print((peak_memory() - before) / 1e6)
 """
 
 
