@@ -166,6 +166,7 @@ def begin(told):
 def run(kind, *arguments):
     """The program, as `python` does with the same arguments."""
     sys.argv = [kind, *arguments]
+    sys.path[0] = str(Path.cwd()) if kind.startswith("-") else str(Path(kind).parent)
     if kind == "-m":
         sys.argv = list(arguments)
         runpy.run_module(arguments[0], run_name="__main__", alter_sys=True)

@@ -15,6 +15,7 @@ from mnistkit.errors import CheckpointFormatError, CheckpointMismatchError, Conf
 from mnistkit.models import ModelSpec, create_model, model_spec, register_model, registry
 from mnistkit.training.saved_state import require_usable
 
+ROOT = Path(__file__).parents[2]
 OLD_FILES = Path(__file__).parent / "checkpoints"
 # The memory that loading takes above what the process had, in MB.
 LOAD = """
@@ -123,7 +124,7 @@ def test_a_small_file_cannot_take_much_memory(tmp_path, forked):
             target.writestr(record, source.read(record) + bytes(4 * 10**7), zipfile.ZIP_DEFLATED)
     wide = tmp_path / "wide.pt"
     torch.save({"w": torch.ones(1).expand(10**9)}, wide)
-    *answers, grown = forked.run("-c", LOAD, *paths, tmp_path / "bomb2.pt", wide).stdout.split()
+    *answers, grown = forked.run("-c", LOAD, *paths, tmp_path / "bomb2.pt", wide, cwd=ROOT).stdout.split()
     assert answers == ["CheckpointFormatError"] * 6
     assert float(grown) < 300
 
