@@ -14,7 +14,7 @@ from mnistkit.errors import DataError
 from mnistkit.models import create_model, list_models, model_factory, model_spec, summary
 
 # Parameters and multiply-adds: the numbers of the tutorials, papers and examples that the models come from, and those
-# of lenet1, lenet4, example_cnn, fast_cnn, handwriting_cnn and softmax_regression worked out by hand.
+# of lenet1, lenet4, example_cnn, fast_cnn, handwriting_cnn, softmax_regression and vgg_cnn worked out by hand.
 SIZES = {
     "convnet": (207_258, 441_024),
     "digit_cnn": (1_007_590, 1_329_000),
@@ -30,6 +30,10 @@ SIZES = {
         14 * 14 * 25 * 6 + 14 * 14 * (6 * 9 + 6 * 12) + 7 * 7 * (12 * 9 + 12 * 16) + 3 * 3 * 16 + 160,
     ),
     "softmax_regression": (7_850, 7_840),
+    "vgg_cnn": (
+        298_410,
+        28 * 28 * 9 * 32 * (1 + 32) + 14 * 14 * 9 * 64 * (32 + 64) + 7 * 7 * 9 * 128 * (64 + 128) + 1152 * 10,
+    ),
 }
 # One setting away from the default for each model that has switches of its own.
 SWITCHED = {
@@ -41,6 +45,7 @@ SWITCHED = {
     "lenet4": {"activation": "relu", "pool": "max"},
     "lenet5": {"activation": "sigmoid", "pool": "avg", "padding": 0, "dropout": 0.25},
     "separable_cnn": {"first": 4, "stages": ((8, 8), (12,))},
+    "vgg_cnn": {"maps": (6, 8), "dropout": 0.5},
     "mlp": {"hidden": (40, 30, 20), "activation": "silu", "dropout": 0.5},
 }
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 from torch import Tensor, nn
 
 from mnistkit.errors import ConfigError
@@ -9,7 +11,7 @@ from mnistkit.models.layers import flat_features, pool_and_activate, require_pai
 from mnistkit.models.network import ImageClassifier
 from mnistkit.models.registry import register_model
 
-__all__ = ["ConvNet", "convnet", "digit_cnn", "example_cnn", "handwriting_cnn"]
+__all__ = ["ConvNet", "convnet", "digit_cnn", "example_cnn", "handwriting_cnn", "vgg_cnn"]
 
 
 class ConvNet(ImageClassifier):
@@ -157,6 +159,45 @@ def handwriting_cnn(
     )
     shape = (channels, image_size, image_size)
     fc = nn.Sequential(nn.Dropout(dropout), nn.Linear(flat_features(conv, shape), classes))
+    return ImageClassifier(conv, fc, shape)
+
+
+@register_model
+def vgg_cnn(
+    *,
+    maps: tuple[int, ...] = (32, 64, 128),
+    dropout: float = 0.2,
+    image_size: int = 28,
+    channels: int = 1,
+    classes: int = 10,
+) -> ImageClassifier:
+    """Stages of two 3x3 convolutions and pooling, each with more maps, in the manner of VGG: 298,410 parameters.
+
+    conv3 1>32, conv3 32>32, pool2, conv3 32>64, conv3 64>64, pool2, conv3 64>128, conv3 128>128, pool2, 1152>10; batch
+    normalisation after each convolution (Ioffe & Szegedy 2015), dropout after each stage (Simonyan & Zisserman 2015,
+    section 2, without their hidden dense layers).
+
+    Args:
+        maps: of both convolutions of each stage.
+        dropout: probability of dropping one of the pooled values in training.
+        image_size: height and width of the images.
+        channels: of the images.
+        classes: how many there are.
+
+    Raises:
+        ConfigError: for no stage, sizes below one, a dropout that is no probability, or images too small.
+    """
+    if not isinstance(maps, (tuple, list)) or not maps:
+        raise ConfigError(f"maps is {maps!r}, expected a tuple of at least one number of maps")
+    require_positive(**{f"maps[{number}]": count for number, count in enumerate(maps)})
+    require_positive(image_size=image_size, channels=channels, classes=classes)
+    require_probability(dropout=dropout)
+    layers: list[nn.Module] = []
+    for inputs, outputs in pairwise((channels, *maps)):
+        layers += [*_normalized(inputs, outputs), *_normalized(outputs, outputs), nn.MaxPool2d(2), nn.Dropout(dropout)]
+    conv = nn.Sequential(*layers)
+    shape = (channels, image_size, image_size)
+    fc = nn.Sequential(nn.Linear(flat_features(conv, shape), classes))
     return ImageClassifier(conv, fc, shape)
 
 

@@ -87,12 +87,20 @@ def forward(model: nn.Module, batches: Iterable[Tensor], keep: Callable[[Tensor]
 
     Returns:
         One after the other, on the model's device.
+
+    Raises:
+        DataError: for a model whose output is no tensor.
     """
     place = model_device(model)
     with evaluating(model), torch.inference_mode():
         outputs = []
         for images in batches:
-            output = model(images.to(place))
+            output: object = model(images.to(place))
+            if not isinstance(output, Tensor):
+                raise DataError(
+                    f"the network returned a {type(output).__name__}, expected a tensor of logits (N, classes): give a module "
+                    "whose forward() returns the logits alone; Trainer.evaluate() measures any other by its evaluation_step()"
+                )
             outputs.append(output if keep is None else keep(output))
     # Outside inference mode, which nobody could write to the result of.
     return torch.cat(outputs)

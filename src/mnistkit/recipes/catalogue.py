@@ -172,6 +172,21 @@ _RECIPES = {
             callbacks=(functools.partial(EMA, 0.998),),
             keep="last",
         ),
+        Recipe(
+            name="vgg-300k",
+            title="The most accurate: half an hour or more",
+            model="vgg_cnn",
+            optimizer="adamw",
+            optimizer_options={"weight_decay": 0.02},
+            lr=0.004,
+            schedule=OneCycle,
+            epochs=20,
+            batch_size=128,
+            label_smoothing=0.05,
+            augment=Augment(rotate=10, scale=0.1, shift=2, elastic=0.6),
+            callbacks=(functools.partial(EMA, 0.999),),
+            keep="last",
+        ),
     )
 }
 

@@ -19,6 +19,8 @@ __all__ = ["Loss", "classification_loss", "compute_loss", "place_loss", "require
 Loss: TypeAlias = Callable[[Tensor, Tensor], Tensor]
 
 _NO_LABEL = -(2**62)
+# Activations that no logits come from, by what torch calls the way back through them.
+_NOT_LAST = {"SigmoidBackward0": "sigmoid", "SoftmaxBackward0": "softmax"}
 
 
 def classification_loss(logits: Tensor, labels: Tensor) -> Tensor:
@@ -71,7 +73,7 @@ def compute_loss(loss: Loss, logits: Tensor, labels: Tensor) -> Tensor:
 
 
 def require_logits(outputs: Tensor, loss: Loss, classes: Sequence[str] | None) -> None:
-    """Refuse a model that cross-entropy would train to no good: one that ends in softmax, or has other classes than its data.
+    """Refuse a model that cross-entropy would train to no good: one that ends in softmax or sigmoid, or has other classes.
 
     Args:
         outputs: of a batch; whether they are probabilities is not concluded from a single image.
@@ -79,7 +81,8 @@ def require_logits(outputs: Tensor, loss: Loss, classes: Sequence[str] | None) -
         classes: those of the training data, where it says them.
 
     Raises:
-        DataError: if the outputs of every image are probabilities, or there is not one for each class.
+        DataError: if the outputs of every image are probabilities, if sigmoid or softmax is the last that was done to them, or
+            if there is not one for each class of the data.
     """
     function = loss.func if isinstance(loss, functools.partial) else loss
     takes_logits = function in (classification_loss, F.cross_entropy) or isinstance(loss, nn.CrossEntropyLoss)
@@ -90,6 +93,13 @@ def require_logits(outputs: Tensor, loss: Loss, classes: Sequence[str] | None) -
             "the model's outputs add up to 1 for every image: it ends in softmax, and the loss expects logits, to which it "
             "applies softmax itself. Leave the softmax out; predictions apply it too. If probabilities are wanted, give the "
             "Trainer a loss= for them, such as lambda p, y: F.nll_loss(p.log(), y)"
+        )
+    last = None if outputs.grad_fn is None else _NOT_LAST.get(outputs.grad_fn.name())
+    if last is not None:
+        raise DataError(
+            f"the model ends in {last}, so that its outputs are from 0 to 1, and the loss expects logits, to which it applies "
+            f"softmax itself: with ten classes it could not be surer than 23 %. Leave the {last} out; where an image may have "
+            "several classes, leave it out too, and give the Trainer loss=nn.BCEWithLogitsLoss()"
         )
     if classes is not None and outputs.shape[1] > len(classes):
         raise DataError(

@@ -136,3 +136,16 @@ def test_another_kind_of_model_or_data_is_explained(model, mnist, measure):
         ConfigError, match=r"got a Trainer as the model, expected a Classifier, a Predictor or a torch module"
     ):
         measure(Trainer(model), mnist.test)
+
+
+def test_a_network_that_returns_several_outputs_is_told_what_to_do(mnist):
+    class Exits(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.network = create_model("softmax_regression")
+
+        def forward(self, images):
+            return {"early": self.network(images), "late": self.network(images)}
+
+    with pytest.raises(DataError, match=r"returned a dict, expected a tensor of logits.*returns the logits alone"):
+        evaluate(Exits(), mnist.test[:5])

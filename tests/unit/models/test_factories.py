@@ -23,6 +23,7 @@ from mnistkit.models import (
     mlp,
     separable_cnn,
     softmax_regression,
+    vgg_cnn,
 )
 
 _FUNCTIONS = {"relu": F.relu, "tanh": torch.tanh, "sigmoid": torch.sigmoid, "gelu": F.gelu, "silu": F.silu}
@@ -76,6 +77,7 @@ def test_a_maximum_is_taken_before_an_activation_that_never_decreases_and_after_
         (lambda: separable_cnn(), 958),
         (lambda: separable_cnn(channels=3, image_size=32), 958 + 2 * 150 + 16 * (4 * 4 - 3 * 3)),
         (lambda: separable_cnn(first=16, stages=((24,), (40, 48, 64))), 9_498),
+        (lambda: vgg_cnn(maps=(4, 6), classes=3), 9 * (4 + 16 + 24 + 36) + 2 * 20 + 49 * 6 * 3 + 3),
         (lambda: handwriting_cnn(width=2), 25 + 4 * 9 + 4 * 4 * 9 + 6 * 4 * 9 + 6 * 6 * 9 + 2 * 21 + 54 * 10 + 10),
     ],
 )
@@ -295,6 +297,11 @@ def test_factories_return_the_class_that_they_promise():
         ("separable_cnn", {"stages": ((12,), (8, 0))}, r"^stages\[1\] is 0, expected a whole number from 1$"),
         ("separable_cnn", {"first": 0}, r"^first is 0, expected a whole number from 1$"),
         ("separable_cnn", {"image_size": 6}, r"^images of shape \(1, 6, 6\) are too small for these layers"),
+        ("vgg_cnn", {"maps": 32}, r"^maps is 32, expected a tuple of at least one number of maps$"),
+        ("vgg_cnn", {"maps": ()}, r"^maps is \(\), expected a tuple of at least one number of maps$"),
+        ("vgg_cnn", {"maps": (32, 0)}, r"^maps\[1\] is 0, expected a whole number from 1$"),
+        ("vgg_cnn", {"dropout": -1}, r"^dropout is -1, expected a number from 0 to 1$"),
+        ("vgg_cnn", {"image_size": 7}, r"^images of shape \(1, 7, 7\) are too small for these layers"),
         ("handwriting_cnn", {"width": 31}, r"^width is 31, expected an even number: the first convolution has half"),
         ("handwriting_cnn", {"width": 0}, r"^width is 0, expected a whole number from 1$"),
         ("handwriting_cnn", {"dropout": 1.1}, r"^dropout is 1\.1, expected a number from 0 to 1$"),

@@ -174,7 +174,7 @@ def test_an_unknown_argument_is_answered_with_the_likeliest():
     ("pattern", "names"),
     [
         ("lenet*", ["lenet1", "lenet4", "lenet5"]),
-        ("*cnn", ["digit_cnn", "example_cnn", "fast_cnn", "handwriting_cnn", "separable_cnn"]),
+        ("*cnn", ["digit_cnn", "example_cnn", "fast_cnn", "handwriting_cnn", "separable_cnn", "vgg_cnn"]),
         ("lenet[14]", ["lenet1", "lenet4"]),
         ("lenet", []),
     ],

@@ -99,6 +99,46 @@ def test_a_model_that_ends_in_softmax_is_refused_in_its_first_step(small, loss):
     assert trainer.state.step == 0
 
 
+class Ending(nn.Module):
+    """A network with something done to its outputs."""
+
+    def __init__(self, end):
+        super().__init__()
+        self.network = create_model("softmax_regression")
+        self.end = end
+
+    def forward(self, images):
+        return self.end(self.network(images))
+
+
+@pytest.mark.parametrize(
+    ("end", "name"), [(torch.sigmoid, "sigmoid"), (nn.Sigmoid(), "sigmoid"), (nn.Softmax(dim=0), "softmax")]
+)
+def test_a_model_that_ends_in_sigmoid_or_softmax_over_the_batch_is_refused_in_its_first_step(small, end, name):
+    trainer = Trainer(Ending(end), progress=False)
+    with pytest.raises(DataError, match=rf"^the model ends in {name}, .*Leave the {name} out; .*BCEWithLogitsLoss"):
+        trainer.fit(small.train, epochs=1)
+    assert trainer.state.step == 0
+
+
+@pytest.mark.parametrize(
+    "end",
+    [lambda logits: 5 * logits.sigmoid(), lambda logits: logits / 1000 + 0.5, F.relu, nn.LogSoftmax(dim=1)],
+    ids=["scaled sigmoid", "all from 0 to 1", "relu", "log softmax"],
+)
+def test_logits_that_only_look_like_it_are_trained_on(small, end):
+    trainer = Trainer(Ending(end), progress=False)
+    assert trainer.fit(small.train, epochs=1).last["step"] > 0
+
+
+def test_a_loss_for_several_classes_an_image_may_have_a_model_that_ends_in_sigmoid(small):
+    def loss(outputs, labels):
+        return F.binary_cross_entropy(outputs, F.one_hot(labels, 10).float())
+
+    trainer = Trainer(Ending(torch.sigmoid), loss=loss, progress=False)
+    assert trainer.fit(small.train, epochs=3).last["train_accuracy"] > 0.2
+
+
 def test_a_loss_for_probabilities_may_have_a_model_that_ends_in_softmax(small):
     trainer = Trainer(Softmax(), loss=lambda p, y: F.nll_loss(p.log(), y), progress=False)
     assert trainer.fit(small.train, epochs=3).last["train_accuracy"] > 0.2
