@@ -183,9 +183,10 @@ class Checkpoint(Callback):
                 files[number].unlink(missing_ok=True)
 
     def state_dict(self) -> dict[str, object]:
-        """The best figure so far."""
-        return {"best": self.best}
+        """The best figure so far, by its name."""
+        return {"best": {} if self._monitor is None else {self._monitor.metric: self.best}}
 
     def load_state_dict(self, state: Mapping[str, object]) -> None:
-        """Go on from the best figure so far."""
-        self.best = Saved(state, self.name).number("best")
+        """Go on from the best figure so far; of another figure than was watched before there is none yet."""
+        if self._monitor is not None:
+            self.best = Saved(state, self.name).numbers("best").get(self._monitor.metric, self._monitor.worst)

@@ -70,9 +70,16 @@ class Monitor:
             ConfigError: if there is none of that name; every rank raises it.
         """
         metrics = trainer.state.metrics
-        if self.metric not in metrics:
-            raise ConfigError(unknown_name("metric", self.metric, metrics))
-        return metrics[self.metric]
+        if self.metric in metrics:
+            return metrics[self.metric]
+        loss = self.metric.replace("accuracy", "loss")
+        if self.metric in _KNOWN and loss in metrics:
+            raise ConfigError(
+                f"there is no {self.metric!r}: the steps of {type(trainer).__name__} return no logits with labels to count right "
+                f"ones of. Watch monitor={loss!r}; a Checkpoint that raises this has written its last.safetensors, to go on from "
+                "with fit(resume=...)"
+            )
+        raise ConfigError(unknown_name("metric", self.metric, metrics))
 
     def is_better(self, value: float, than: float, by: float = 0.0) -> bool:
         """Whether a figure beats another by more than a margin; NaN never does."""

@@ -167,6 +167,26 @@ def test_a_resumed_run_does_not_forget_the_best(tmp_path, train, validation, at)
     assert read_checkpoint(again.best_path).metrics["epoch"] == 4
 
 
+class NoLogits(Trainer):
+    """Of its steps no accuracy can be counted."""
+
+    def training_step(self, batch):
+        return super().training_step(batch).loss
+
+    def evaluation_step(self, batch):
+        return super().evaluation_step(batch).loss
+
+
+def test_a_run_whose_monitor_is_no_figure_of_it_goes_on_with_another_one(tmp_path, train, validation):
+    with pytest.raises(ConfigError, match=r"no 'val_accuracy': the steps of NoLogits .*monitor='val_loss'.*resume="):
+        run((train, validation), Checkpoint(tmp_path), kind=NoLogits, epochs=3)
+    again = Checkpoint(tmp_path, monitor="val_loss")
+    history = run((train, validation), again, kind=NoLogits, epochs=3, resume=again.last_path).state.history
+    assert len(history) == 3
+    assert again.best == min(history["val_loss"][1:])
+    assert read_checkpoint(again.best_path).metrics["val_loss"] == again.best
+
+
 def test_a_new_run_with_the_same_callback_begins_without_a_best(tmp_path, train, validation):
     checkpoint = Checkpoint(tmp_path, monitor="val_figure", mode="max", overwrite=True)
     run((train, validation), checkpoint, kind=Scripted, accuracies=[0.9], epochs=1)
