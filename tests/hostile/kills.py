@@ -56,7 +56,8 @@ def run(seed: int, seconds: float) -> Outcome:
 
         def killed_runs(worker: int) -> tuple[int, int, int]:
             runs = kills = failed = 0
-            while runs == 0 or time.monotonic() < end:
+            # The first is tried however short the time is.
+            while time.monotonic() < end or runs == worker == 0:
                 number = 2 * runs + worker
                 folder = Path(root) / str(number)
                 try:

@@ -11,7 +11,7 @@ import torch
 from mnistkit import Predictor, load_mnist
 from tests.hostile import Outcome, cases, report
 
-WARM_UP = 2_000
+WARM_UP = 500
 # The allocator keeps some pages or gives them back as it likes.
 NOISE_MB = 2.0
 MOST_MB_PER_100_000 = 1.0

@@ -1,14 +1,15 @@
 """Jobs of two processes under torchrun, two at a time: what has finished its work returns 0."""
 
+import contextlib
 import os
 import socket
-import subprocess
 import sys
 import tempfile
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+from tests.forked import Server
 from tests.hostile import Outcome, report
 
 PATIENCE = 180
@@ -28,7 +29,7 @@ print("done", flush=True)
 """
 
 
-def job(folder: Path) -> str:
+def job(server: Server, folder: Path) -> str:
     """What is wrong with it; nothing if all is well."""
     folder.mkdir()
     program = folder / "job.py"
@@ -36,43 +37,33 @@ def job(folder: Path) -> str:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
+    # Torchrun itself is forked; its two processes are interpreters from their start to their end, where jobs have failed.
     address = ["--nproc-per-node", "2", "--master-addr", "127.0.0.1", "--master-port", str(port)]
-    command = [sys.executable, "-m", "torch.distributed.run", *address, str(program), str(folder / "run")]
+    command = ["-m", "torch.distributed.run", *address, program, folder / "run"]
     environment = os.environ | {"OMP_NUM_THREADS": "1"}
     if sys.platform == "linux":
         environment["GLOO_SOCKET_IFNAME"] = "lo"
-    try:
-        done = subprocess.run(
-            command,
-            env=environment,
-            capture_output=True,
-            text=True,
-            timeout=PATIENCE,
-            start_new_session=True,
-            check=False,
-        )
-    except subprocess.TimeoutExpired:
-        return f"no end after {PATIENCE} s"
+    done = server.run(*command, env=environment, timeout=PATIENCE)
     if done.returncode or done.stdout.count("done") != 2:
         return f"returned {done.returncode}, {done.stdout.count('done')} ranks finished\n{done.stderr[-2000:]}"
     return ""
 
 
 def run(seed: int, seconds: float) -> Outcome:
-    end = time.monotonic() + seconds
+    with tempfile.TemporaryDirectory() as root, contextlib.closing(Server()) as server:
+        end = time.monotonic() + seconds
 
-    def jobs(root: Path, worker: int) -> tuple[int, int]:
-        tried = failed = 0
-        while tried == 0 or time.monotonic() < end:
-            wrong = job(root / f"{worker}-{tried}")
-            if wrong:
-                failed += 1
-                report(seed, tried, wrong)
-            tried += 1
-        return tried, failed
+        def jobs(worker: int) -> tuple[int, int]:
+            tried = failed = 0
+            # The first is tried however short the time is.
+            while time.monotonic() < end or tried == worker == 0:
+                wrong = job(server, Path(root) / f"{worker}-{tried}")
+                if wrong:
+                    failed += 1
+                    report(seed, tried, wrong)
+                tried += 1
+            return tried, failed
 
-    with tempfile.TemporaryDirectory() as root, ThreadPoolExecutor(2) as pool:
-        tried, failed = (
-            sum(part) for part in zip(*pool.map(lambda worker: jobs(Path(root), worker), (0, 1)), strict=True)
-        )
+        with ThreadPoolExecutor(2) as pool:
+            tried, failed = (sum(part) for part in zip(*pool.map(jobs, (0, 1)), strict=True))
     return Outcome(tried, failed)

@@ -29,15 +29,15 @@ def write(path: Path, who: int, seconds: float, ready: Barrier, failures: "multi
 
 
 def run(seed: int, seconds: float) -> Outcome:
-    spawn = multiprocessing.get_context("spawn")
+    context = multiprocessing.get_context("fork")
     expected = [set(create_model(name).state_dict()) for name in MODELS]
     reads = failed = 0
     with tempfile.TemporaryDirectory() as root:
         path = Path(root) / "last.safetensors"
         write_checkpoint(path, CheckpointFile(weights=create_model(MODELS[0]).state_dict(), data={"who": 0}))
-        failures: multiprocessing.Queue[str] = spawn.Queue()
-        ready = spawn.Barrier(3)
-        started = [spawn.Process(target=write, args=(path, who, seconds, ready, failures)) for who in (0, 1)]
+        failures: multiprocessing.Queue[str] = context.Queue()
+        ready = context.Barrier(3)
+        started = [context.Process(target=write, args=(path, who, seconds, ready, failures)) for who in (0, 1)]
         for process in started:
             process.start()
         ready.wait()
