@@ -86,9 +86,9 @@ def test_every_link_within_the_pages_leads_somewhere(site):
     assert checked > 1000
 
 
-def test_what_is_read_first_has_a_catalogue():
+def test_these_pages_have_a_catalogue():
     tutorials = {f"tutorials/{path.stem}" for path in (ROOT / "examples" / "tutorials").glob("*.py")}
-    pages = {"index", "install", "quickstart", "tutorials/index", "drawing", "notebooks", "serving"}
+    pages = {"index", "install", "quickstart", "tutorials/index", "drawing", "notebooks", "serving", "lenet_1998"}
     assert {*pages, *tutorials} == set(TRANSLATED)
 
 

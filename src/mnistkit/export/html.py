@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import re
 from html import escape
 from importlib import resources
 from typing import TYPE_CHECKING, Literal
@@ -51,18 +52,15 @@ def html_page(classifier: Classifier, *, bits: Literal[8, 16] = 16) -> str:
         "weights": "",
     }
     model["weights"] = base64.b64encode(blob).decode()
-    scripts = "".join(map(_read, _SCRIPTS))
     parts = {
         "title": escape(classifier.name),
         "style": _read("page.css"),
         # Names of classes may hold anything; no "</script>" shall end the script.
         "model": json.dumps(model, separators=(",", ":")).replace("<", "\\u003c"),
-        "script": scripts,
+        "script": "".join(map(_read, _SCRIPTS)),
     }
-    page = _read("page.html")
-    for part, text in parts.items():
-        page = page.replace(f"{{{{{part}}}}}", text)
-    return page
+    # In one pass, since a class may be called "{{style}}".
+    return re.sub(r"\{\{(\w+)\}\}", lambda place: parts[place[1]], _read("page.html"))
 
 
 def _read(name: str) -> str:

@@ -51,11 +51,10 @@ def confusion_matrix(
     >>> [text.get_text() for text in figure.axes[0].texts]
     ['8', '2', '9']
     """
-    counts = source.confusion if isinstance(source, Report) else source
-    table = np.asarray(counts)
-    known = source.classes if isinstance(source, Report) else [str(number) for number in range(len(table))]
+    table = np.asarray(source.confusion if isinstance(source, Report) else source)
+    known = source.classes if isinstance(source, Report) else map(str, range(len(np.atleast_1d(table))))
     names = list(known if classes is None else classes)
-    if table.ndim != 2 or table.shape[0] != table.shape[1] or len(names) != len(table):
+    if not table.size or table.shape != (len(names), len(names)):
         raise DataError(
             f"got counts of shape {table.shape} and {len(names)} classes, expected a row and a column for each class"
         )

@@ -106,25 +106,25 @@ def smallest_edits(
         theme: ``"light"`` or ``"dark"``.
 
     Raises:
-        DataError: if there are no edits.
+        DataError: if there are no edits, or fewer classes than they name.
         ConfigError: for an unknown theme, or too few axes.
     """
     several = [edits] if isinstance(edits, Edit) else list(edits)
     if not several:
         raise DataError("there are no edits to draw")
+    most = max(max(edit.label, edit.target) for edit in several)
+    names = [str(label) for label in range(most + 1)] if classes is None else classes
+    if len(names) <= most:
+        raise DataError(f"got {len(names)} classes for edits of label {most}, expected a name for each label")
     figure, panels = several_axes(axes, 3 * len(several), 3, (4.6, 1.75 * len(several)), theme)
-
-    def name(label: int) -> str:
-        return str(label) if classes is None else classes[label]
-
     for row, edit in enumerate(several):
         before, change, after = panels[3 * row : 3 * row + 3]
         before.imshow(edit.before.float().mean(0).numpy(), cmap="gray", vmin=0, vmax=255)
-        before.set_title(f"{name(edit.label)} ({percent(edit.confidence)})", fontsize=11)
+        before.set_title(f"{names[edit.label]} ({percent(edit.confidence)})", fontsize=11)
         change.imshow(edit.change.mean(0).numpy(), cmap="RdBu_r", vmin=-1, vmax=1)
         change.set_title(f"+{edit.added:.1f} -{edit.removed:.1f} ink", fontsize=11)
         after.imshow(edit.after.float().mean(0).numpy(), cmap="gray", vmin=0, vmax=255)
-        after.set_title(f"{name(edit.target)} ({percent(edit.target_confidence)})", fontsize=11)
+        after.set_title(f"{names[edit.target]} ({percent(edit.target_confidence)})", fontsize=11)
         for ax in (before, change, after):
             ax.set(xticks=[], yticks=[])
             dress(ax, theme, frame=False)

@@ -115,7 +115,7 @@ def softmax_bars(
     ['79%', '11%', '11%']
     """
     values = torch.as_tensor(logits).detach().cpu().double()
-    names = [str(number) for number in range(len(values))] if classes is None else list(classes)
+    names = [str(number) for number in range(values.numel())] if classes is None else list(classes)
     if values.ndim != 1 or not len(values) or len(names) != len(values):
         raise DataError(
             f"got logits of shape {tuple(values.shape)} and {len(names)} classes, expected those of one image, (classes,)"

@@ -73,7 +73,7 @@ def prediction_grid(
 
     Args:
         data: the images.
-        predictions: a label for each of them, ``(N,)``.
+        predictions: a label for each of them, whole numbers ``(N,)`` from 0.
         rows: how many.
         columns: how many.
         wrong_only: whether to show the misclassified images only.
@@ -91,6 +91,8 @@ def prediction_grid(
             f"got {predicted.dtype} predictions of shape {tuple(predicted.shape)} for {len(data)} images, expected one "
             f"label each, ({len(data)},); of logits, logits.argmax(1)"
         )
+    if (predicted < 0).any():
+        raise DataError(f"got the prediction {int(predicted.min())}, expected labels from 0")
     labels = data.labels.cpu()
     candidates = torch.nonzero(predicted != labels).flatten() if wrong_only else torch.arange(len(data))
     positions = candidates[_choose(len(candidates), rows, columns, seed)]

@@ -76,7 +76,10 @@ def test_numbers_can_be_read_on_every_colour(theme):
         assert (above + 0.05) / (below + 0.05) >= 4.5
 
 
-@pytest.mark.parametrize(("counts", "classes"), [(np.ones((2, 3)), None), (np.ones(4), None), (np.ones((2, 2)), ["a"])])
+@pytest.mark.parametrize(
+    ("counts", "classes"),
+    [(np.ones((2, 3)), None), (np.ones(4), None), (4, None), (np.ones((0, 0)), None), (np.ones((2, 2)), ["a"])],
+)
 def test_a_matrix_is_square_and_has_a_name_for_each_row(counts, classes):
     with pytest.raises(DataError, match="expected a row and a column for each class"):
         confusion_matrix(counts, classes=classes)

@@ -83,3 +83,8 @@ def test_several_edits_are_rows_and_classes_have_names(edit):
 def test_no_edits_are_refused():
     with pytest.raises(DataError, match="there are no edits to draw"):
         smallest_edits([])
+
+
+def test_an_edit_to_a_class_without_a_name_is_refused(edit):
+    with pytest.raises(DataError, match="got 7 classes for edits of label 7"):
+        smallest_edits(edit, classes=list("abcdefg"))

@@ -75,7 +75,9 @@ def test_many_classes_have_no_numbers():
     assert len(softmax_bars(torch.zeros(47)).axes[0].texts) == 0
 
 
-@pytest.mark.parametrize(("logits", "classes"), [(torch.zeros(2, 10), None), ([], None), ([1.0, 2.0], ["a"])])
+@pytest.mark.parametrize(
+    ("logits", "classes"), [(torch.zeros(2, 10), None), (1.0, None), ([], None), ([1.0, 2.0], ["a"])]
+)
 def test_logits_of_one_image_are_expected(logits, classes):
     with pytest.raises(DataError, match=r"expected those of one image, \(classes,\)"):
         softmax_bars(logits, classes=classes)

@@ -101,6 +101,7 @@ def test_a_model_may_say_more_classes_than_were_named(small):
     [
         (torch.zeros(100, 10), r"torch.float32 predictions of shape \(100, 10\) for 100 images.*logits.argmax\(1\)"),
         ([1, 2, 3], r"torch.int64 predictions of shape \(3,\) for 100 images"),
+        ([0] * 99 + [-1], "got the prediction -1, expected labels from 0"),
     ],
 )
 def test_predictions_that_do_not_fit_are_refused(small, predictions, text):
