@@ -1,11 +1,14 @@
-"""How the checks share the cores; and a real browser, told what to do by the Chrome DevTools Protocol, as a user's hand would."""
+"""How the checks share the cores; and real browsers, told what to do as by a user's hand: Chromium by the Chrome DevTools
+Protocol, Firefox by Marionette, which it brings along."""
 
 import itertools
 import json
 import os
 import shlex
 import shutil
+import socket
 import subprocess
+import time
 
 import pytest
 
@@ -120,11 +123,90 @@ class Browser:
             self.call("Input.dispatchMouseEvent", type="mouseReleased", x=x, y=y, button="left", clickCount=1)
 
 
+class Firefox:
+    """One tab of a browser without a network: whatever it asks for goes to a proxy that is not there."""
+
+    def __init__(self, folder):
+        settings = {
+            "marionette.port": 0,
+            "network.proxy.type": 1,
+            "network.proxy.http": "127.0.0.1",
+            "network.proxy.http_port": 9,
+            "network.proxy.ssl": "127.0.0.1",
+            "network.proxy.ssl_port": 9,
+        }
+        lines = [f"user_pref({json.dumps(name)}, {json.dumps(value)});\n" for name, value in settings.items()]
+        (folder / "user.js").write_text("".join(lines))
+        self._process = subprocess.Popen(
+            ["firefox", "--headless", "--marionette", "--profile", str(folder)],
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+        port = folder / "MarionetteActivePort"
+        while not port.exists() or not port.read_text():
+            assert self._process.poll() is None, "Firefox ended"
+            time.sleep(0.1)
+        self._socket = socket.create_connection(("127.0.0.1", int(port.read_text())))
+        self._stream, self._numbers = self._socket.makefile("rb"), itertools.count(1)
+        self._message()  # who it is
+        self.call("WebDriver:NewSession")
+
+    def close(self):
+        self.call("Marionette:Quit")
+        self._stream.close()
+        self._socket.close()
+        self._process.wait(60)
+
+    def _message(self):
+        length = b""
+        while (sign := self._stream.read(1)) != b":":
+            assert sign, "Firefox ended"
+            length += sign
+        return json.loads(self._stream.read(int(length)))
+
+    def call(self, name, **given):
+        """What the browser answers to a command."""
+        message = json.dumps([0, next(self._numbers), name, given]).encode()
+        self._socket.sendall(b"%d:%s" % (len(message), message))
+        _, _, error, result = self._message()
+        assert error is None, error
+        return result
+
+    def run(self, expression):
+        """The value of an expression in the page."""
+        return self.call("WebDriver:ExecuteScript", script=f"return {expression}", args=[])["value"]
+
+    def drag(self, points, kind):
+        """The mouse, pressed, or a finger along points of the window."""
+        moves = [
+            {"type": "pointerMove", "x": round(x), "y": round(y), "duration": 0, "origin": "viewport"}
+            for x, y in points
+        ]
+        press, release = ({"type": name, "button": 0} for name in ("pointerDown", "pointerUp"))
+        pointer = {
+            "type": "pointer",
+            "id": kind,
+            "parameters": {"pointerType": kind},
+            "actions": [moves[0], press, *moves[1:], release],
+        }
+        self.call("WebDriver:PerformActions", actions=[pointer])
+
+
 @pytest.fixture(scope="module")
 def browser(tmp_path_factory):
     """Debian's chromium; what it was asked to fetch is in ``requests``, what went wrong in ``errors``."""
     if not shutil.which("chromium"):
         pytest.skip("needs Debian's chromium, which .ci/run installs")
     browser = Browser(tmp_path_factory.mktemp("chromium"))
+    yield browser
+    browser.close()
+
+
+@pytest.fixture(scope="module")
+def firefox(tmp_path_factory):
+    """Mozilla's browser; ``.ci/run`` does not install it."""
+    if not shutil.which("firefox"):
+        pytest.skip("needs Firefox, such as Debian's firefox-esr")
+    browser = Firefox(tmp_path_factory.mktemp("firefox"))
     yield browser
     browser.close()

@@ -273,3 +273,27 @@ def test_images_are_cropped_resized_and_coloured_as_in_training(browser, mnist, 
     found = logits_in(browser, html_page(classifier), tmp_path, images)
     frames = torch.from_numpy(preparation.reshape(images.numpy()))
     np.testing.assert_allclose(found, classifier.logits(frames), atol=1e-3)
+
+
+@pytest.mark.parametrize("kind", ["mouse", "touch"])
+def test_firefox_reads_what_is_drawn(firefox, page, kind):
+    firefox.call("WebDriver:Navigate", url=page.as_uri())
+    box = firefox.run("(({ left, top, width }) => [left, top, width / 480])(paper.getBoundingClientRect())")
+    for strokes, left in ((SEVEN, 40), (TWO, 185), (FIVE, 330)):
+        for stroke in strokes:
+            firefox.drag([(box[0] + box[2] * (left + x), box[1] + box[2] * (100 + y)) for x, y in stroke], kind)
+    assert firefox.run("document.getElementById('reading').textContent") == "725"
+    assert firefox.run("performance.getEntriesByType('resource').map((entry) => entry.name)") == []
+
+
+def test_firefox_says_what_the_library_says(firefox, page, classifier, mnist):
+    firefox.call("WebDriver:Navigate", url=page.as_uri())
+    frames = mnist.test.images[:200, 0].numpy()
+    found = firefox.run(
+        f"""((text) => {{
+          const bytes = Uint8Array.from(atob(text), (sign) => sign.charCodeAt(0));
+          return Array.from({{ length: {len(frames)} }}, (_, i) =>
+            Array.from(classify(bytes.subarray(i * 784, (i + 1) * 784)).logits));
+        }})("{base64.b64encode(frames.tobytes()).decode()}")"""
+    )
+    assert np.abs(np.array(found) - classifier.logits(frames)).max() < 1e-3
