@@ -81,7 +81,7 @@ def _accuracy_against(
     for name, (place, accuracy) in published.items():
         axes.plot(place, accuracy, "x", color=look.lines[1])
         axes.annotate(
-            name, (place, accuracy), (side, -3), textcoords="offset points", color=look.faint, fontsize=9, ha=align
+            name, (place, accuracy), (side, 3), textcoords="offset points", color=look.faint, fontsize=9, ha=align
         )
     axes.set_xscale("log")
     axes.margins(x=0.15)

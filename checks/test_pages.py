@@ -64,8 +64,8 @@ def test_tables_and_pictures_come_from_the_package(site):
     assert models.count(f"{test['accuracy']:.2%} [{low:.2%}, {high:.2%}]") == 2
     assert "CC BY-SA 4.0" in (site / "data.html").read_text()
     frames = (site / "frames.html").read_text()
-    assert frames.count('class="picture only-dark') == frames.count('class="picture only-light') == 2
-    assert len(list((site / "_images").glob("frames-*.png"))) == 9
+    assert frames.count('class="picture only-dark') == frames.count('class="picture only-light') == 7
+    assert len(list((site / "_images").glob("frames-*.png"))) == 14
 
 
 @pytest.mark.processes

@@ -76,6 +76,8 @@ html_sidebars = {
     ]
 }
 html_copy_source = False
+# Quotes and dots only: two dashes are an option of the command line.
+smartquotes_action = "qe"
 # Prompts and output are not copied.
 copybutton_prompt_text = r">>> |\.\.\. |\$ "
 copybutton_prompt_is_regexp = True

@@ -1,8 +1,8 @@
 """The directive ``picture``: runs its lines when the page is built, and shows the figure that the last one gives.
 
-The lines run once with ``theme = "light"`` and once with ``theme = "dark"``, and the page shows the one that goes with it;
-with the flag ``plain`` they run once. With ``strip`` a wide picture can be moved across on a phone, where it would be too
-small to read. All pictures of a page share their names, and run in the folder of the documentation.
+The lines run once with ``theme = "light"`` and once with ``theme = "dark"``, and the page shows the one that goes with it.
+With ``strip`` a wide picture can be moved across on a phone, where it would be too small to read. All pictures of a page share
+their names, and run in the folder of the documentation.
 """
 
 import ast
@@ -23,7 +23,6 @@ class Picture(SphinxDirective):
     option_spec: ClassVar = {
         "alt": directives.unchanged_required,
         "width": directives.unchanged,
-        "plain": directives.flag,
         "strip": directives.flag,
     }
 
@@ -31,16 +30,15 @@ class Picture(SphinxDirective):
         if "alt" not in self.options:
             raise self.error("a picture needs :alt:, what it shows for those who cannot see it")
         names = self.env.temp_data.setdefault("picture_names", {})
-        plain = "plain" in self.options
         found = []
-        for theme in ("light",) if plain else ("light", "dark"):
+        for theme in ("light", "dark"):
             names["theme"] = theme
             figure = self._run_lines(names)
             path = Path(FOLDER, f"{self.env.docname.replace('/', '-')}-{self.lineno}-{theme}.png")
             (self.env.srcdir / FOLDER).mkdir(parents=True, exist_ok=True)
             figure.savefig(self.env.srcdir / path)
             image = nodes.image(uri=f"/{path.as_posix()}", alt=self.options["alt"])
-            image["classes"] += ["picture", *([] if plain else [f"only-{theme}"])]
+            image["classes"] += ["picture", f"only-{theme}"]
             if "width" in self.options:
                 image["width"] = self.options["width"]
             self.set_source_info(image)
