@@ -5,7 +5,6 @@ from __future__ import annotations
 import copy
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
-from importlib import resources
 
 import numpy as np
 import torch
@@ -139,8 +138,7 @@ class Classifier:
             ConfigError: for an unknown name, device or backend.
             MissingExtraError: for a backend that is not installed.
         """
-        with resources.as_file(pretrained_file(name)) as path:
-            return cls.load(path, device=device, backend=backend)
+        return cls.load(pretrained_file(name), device=device, backend=backend)
 
     @staticmethod
     def list_pretrained() -> list[str]:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import functools
 from dataclasses import dataclass, field
-from importlib import resources
 
 import numpy as np
 import torch
 from torch import nn
 
+from mnistkit._core.files import package_data
 from mnistkit.card import Card
 from mnistkit.checkpoint import CheckpointFile, read_checkpoint, write_checkpoint
 from mnistkit.models import FinderNet
@@ -18,8 +18,6 @@ from mnistkit.seeding import keeping_generators
 from mnistkit.types import PathLike
 
 __all__ = ["Finder"]
-
-_PRETRAINED = resources.files("mnistkit.models") / "weights" / "finder" / "pages.safetensors"
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,8 +56,7 @@ class Finder:
     @functools.cache
     def pretrained(cls) -> Finder:
         """The one in the package, on the CPU: numbers by hand, in print and on displays."""
-        with resources.as_file(_PRETRAINED) as path:
-            return cls.load(path)
+        return cls.load(package_data("models", "weights", "finder", "pages.safetensors"))
 
     def save(self, path: PathLike) -> None:
         """Write a model file in half precision; a WriteError leaves an earlier one intact."""

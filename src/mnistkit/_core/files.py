@@ -15,15 +15,25 @@ from typing import BinaryIO
 
 from mnistkit._core.locks import try_lock
 from mnistkit._core.text import printable
-from mnistkit.errors import MnistkitError, WriteError
+from mnistkit.errors import ConfigError, MnistkitError, WriteError, is_whole
 from mnistkit.types import PathLike
 
-__all__ = ["make_folder", "open_regular", "replacing", "require_writable", "telling", "user_path", "write_atomically"]
+__all__ = [
+    "make_folder",
+    "open_regular",
+    "package_data",
+    "replacing",
+    "require_writable",
+    "telling",
+    "user_path",
+    "write_atomically",
+]
 
 # The disk is full, the user's share of it is, or the file is larger than the process may write.
 _NO_SPACE = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 _TEMPORARY = ".mnistkit-*.tmp"
 _NEW = os.O_CREAT | os.O_EXCL | os.O_WRONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
+_PACKAGE = Path(__file__).parents[1]
 _KINDS = (
     (stat.S_ISDIR, "folder"),
     (stat.S_ISFIFO, "pipe"),
@@ -55,6 +65,23 @@ def open_regular(path: PathLike) -> BinaryIO:
     except BaseException:
         os.close(descriptor)
         raise
+
+
+def package_data(*names: str) -> Path:
+    """A file, or a folder of files, that comes with the package, such as ``package_data("models", "weights")``.
+
+    Raises:
+        ConfigError: in a copy of the package without it, as programs that freeze others make it.
+    """
+    path = _PACKAGE.joinpath(*names)
+    if not path.is_file() and not any(file.is_file() for file in path.rglob("*")):
+        name = "mnistkit" if is_whole() else "mnistkit-runtime"
+        raise ConfigError(
+            f"{printable(path)} is not there: this copy of mnistkit was made without the files beside its code. A frozen program "
+            "has to take them along: PyInstaller does by --collect-data mnistkit, Nuitka by "
+            f"--include-package-data=mnistkit. Elsewhere: pip install --force-reinstall --no-deps {name}"
+        )
+    return path
 
 
 def write_atomically(path: PathLike, data: bytes) -> None:

@@ -151,7 +151,7 @@ def _zoo(options: argparse.Namespace) -> None:
             low, high = entry.score.interval
             say(
                 f"{entry.name:<16}{entry.score.accuracy:>9.2%}{f'{low:.2%} to {high:.2%}':>20}{entry.parameters:>12,}"
-                f"{entry.macs:>12,}{entry.microseconds:>14.0f}{entry.kilobytes:>8.0f}"
+                f"{entry.macs:>12,}{entry.microseconds:>14,.0f}{entry.kilobytes:>8,.0f}"
             )
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import http.client
-import importlib.resources
 import os
 import sys
 from pathlib import Path
@@ -12,7 +11,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from mnistkit._core.files import user_path
+from mnistkit._core.files import package_data, user_path
 from mnistkit.data.catalogue import DatasetInfo, dataset_info
 from mnistkit.data.datasets import DigitDataset
 from mnistkit.data.idx import read_idx
@@ -84,7 +83,7 @@ def load_dataset(
     info = dataset_info(name)
     bundled = info.torchvision is None and root is None
     if bundled:
-        folder, source = Path(str(importlib.resources.files("mnistkit.data") / "_mnist")), "bundled with mnistkit"
+        folder, source = package_data("data", "_mnist"), "bundled with mnistkit"
     else:
         folder = cache_dir() if root is None else user_path(root)
         source = str(folder)

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import functools
-import importlib.resources
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 
 import numpy as np
 import torch
 from torch import Tensor
 from torch.utils.data import Subset
 
+from mnistkit._core.files import package_data
 from mnistkit.data.datasets import DigitDataset
 from mnistkit.data.idx import read_idx
 from mnistkit.data.marks import BLANK, image_marks
@@ -157,5 +156,5 @@ def _is_images(array: Tensor | np.ndarray) -> bool:
 
 @functools.cache
 def _mnist_test_marks() -> np.ndarray:
-    file = importlib.resources.files("mnistkit.data") / "_mnist" / "t10k-images-idx3-ubyte.gz"
-    return _without_blanks(image_marks(read_idx(Path(str(file)), ndim=3)))
+    file = package_data("data", "_mnist", "t10k-images-idx3-ubyte.gz")
+    return _without_blanks(image_marks(read_idx(file, ndim=3)))

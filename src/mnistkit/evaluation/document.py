@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from html import escape
-from importlib import resources
+
+from mnistkit._core.files import package_data
 
 __all__ = ["cards", "document"]
 
@@ -15,7 +16,7 @@ def document(title: str, body: str) -> str:
         title: as plain text.
         body: as HTML.
     """
-    style = resources.files("mnistkit.evaluation").joinpath("page.css").read_text(encoding="utf-8")
+    style = package_data("evaluation", "page.css").read_text(encoding="utf-8")
     return f"""<!doctype html>
 <html lang="en">
 <head>

@@ -6,11 +6,11 @@ import base64
 import json
 import re
 from html import escape
-from importlib import resources
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
+from mnistkit._core.files import package_data
 from mnistkit.errors import ConfigError
 from mnistkit.export.steps import Program, Step
 from mnistkit.export.tracing import trace
@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 
 __all__ = ["html_page"]
 
-_PARTS = resources.files("mnistkit.export") / "page"
 # Each uses only what is above it.
 _SCRIPTS = ("product.js", "network.js", "image.js", "framing.js", "ink.js", "page.js")
 
@@ -64,7 +63,7 @@ def html_page(classifier: Classifier, *, bits: Literal[8, 16] = 16) -> str:
 
 
 def _read(name: str) -> str:
-    return (_PARTS / name).read_text(encoding="utf-8")
+    return package_data("export", "page", name).read_text(encoding="utf-8")
 
 
 def _packed(program: Program, blob: bytearray, bits: int) -> dict[str, JsonValue]:

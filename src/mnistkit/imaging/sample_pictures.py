@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import PIL.Image
 
+from mnistkit._core.files import package_data
 from mnistkit.errors import ConfigError, unknown_name
 
 __all__ = ["list_sample_pictures", "sample_picture"]
-
-_FOLDER = Path(__file__).parent / "samples"
 
 
 def sample_picture(name: str) -> PIL.Image.Image:
@@ -27,7 +24,7 @@ def sample_picture(name: str) -> PIL.Image.Image:
     """
     if name not in list_sample_pictures():
         raise ConfigError(unknown_name("sample picture", name, list_sample_pictures()))
-    with PIL.Image.open(_FOLDER / f"{name}.png") as picture:
+    with PIL.Image.open(package_data("imaging", "samples", f"{name}.png")) as picture:
         picture.load()
         return picture
 
@@ -38,4 +35,4 @@ def list_sample_pictures() -> list[str]:
     >>> list_sample_pictures()
     ['four', 'numbers', 'seven', 'two']
     """
-    return sorted(file.stem for file in _FOLDER.glob("*.png"))
+    return sorted(file.stem for file in package_data("imaging", "samples").glob("*.png"))

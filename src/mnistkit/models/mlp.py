@@ -64,7 +64,7 @@ def mlp(
     channels: int = 1,
     classes: int = 10,
 ) -> MLP:
-    """A multilayer perceptron; 784-25-15-10 by default, 400-25-15-10 with ``image_size=20``.
+    """A multilayer perceptron; 784-25-15-10 by default, 400-25-15-10 for images of 20x20.
 
     Args:
         hidden: units of each hidden layer.

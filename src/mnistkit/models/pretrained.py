@@ -2,24 +2,20 @@
 
 from __future__ import annotations
 
-from importlib import resources
-from importlib.resources.abc import Traversable
+from pathlib import Path
 
+from mnistkit._core.files import package_data
 from mnistkit.errors import ConfigError, unknown_name
 
 __all__ = ["list_pretrained", "pretrained_file"]
 
-_FOLDER = resources.files("mnistkit.models") / "weights"
-_SUFFIX = ".safetensors"
-
 
 def list_pretrained() -> list[str]:
     """The names that :meth:`mnistkit.Classifier.pretrained` knows, sorted."""
-    files = (file.name for file in _FOLDER.iterdir())
-    return sorted(name.removesuffix(_SUFFIX) for name in files if name.endswith(_SUFFIX))
+    return sorted(file.stem for file in package_data("models", "weights").glob("*.safetensors"))
 
 
-def pretrained_file(name: str) -> Traversable:
+def pretrained_file(name: str) -> Path:
     """The file in the package with the weights of that name.
 
     Raises:
@@ -27,4 +23,4 @@ def pretrained_file(name: str) -> Traversable:
     """
     if name not in list_pretrained():
         raise ConfigError(unknown_name("weights", name, list_pretrained()))
-    return _FOLDER / f"{name}{_SUFFIX}"
+    return package_data("models", "weights", f"{name}.safetensors")

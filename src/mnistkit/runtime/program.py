@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from mnistkit.errors import CheckpointFormatError, ConfigError, MissingExtraError
+from mnistkit._core.files import package_data
+from mnistkit.errors import CheckpointFormatError, ConfigError, MissingExtraError, is_whole
 
 if TYPE_CHECKING:
     import onnxruntime
@@ -95,10 +95,10 @@ def shipped(name: str) -> Program:
     Raises:
         ConfigError: where mnistkit is installed without it.
     """
-    file = Path(__file__).parent / "weights" / f"{name}.onnx"
-    if not file.is_file():
+    if is_whole() and not package_data("runtime").joinpath("weights").exists():
         raise ConfigError(
             "the weights that ship are ONNX files in mnistkit-runtime only; here Classifier.pretrained() has them, and its "
             "export('digits.onnx') writes a file that OnnxClassifier.load() reads"
         )
+    file = package_data("runtime", "weights", f"{name}.onnx")
     return Program(file.read_bytes(), file.name)

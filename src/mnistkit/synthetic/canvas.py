@@ -47,6 +47,7 @@ class Canvas:
         width: of the picture, in pixels.
         height: likewise.
         angle: by which the page is turned, in degrees, clockwise.
+        middle: where in the picture the page's middle is, in pixels; by default the picture's own.
 
     Attributes:
         ink: what is written, uint8 ``(H, W)``.

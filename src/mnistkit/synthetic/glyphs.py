@@ -149,6 +149,8 @@ class Images:
         self.images = digits.images[:, 0].numpy()
         labels = digits.labels.numpy()
         self.places = [np.flatnonzero(labels == digit) for digit in range(10)]
+        if missing := [digit for digit, places in enumerate(self.places) if not len(places)]:
+            raise ConfigError(f"cannot write with {digits!r}: it has no image of {', '.join(map(str, missing))}")
 
     def pick(self, digit: int, generator: np.random.Generator) -> np.ndarray:
         """One of a digit's images at random, uint8 ``(28, 28)``."""

@@ -10,6 +10,7 @@ import cv2
 import numpy as np
 
 from mnistkit.data.datasets import DigitDataset
+from mnistkit.errors import ConfigError, unknown_name
 from mnistkit.synthetic.canvas import Canvas, Mark
 from mnistkit.synthetic.clutter import cross_out, scribble
 from mnistkit.synthetic.fonts import Font
@@ -56,6 +57,9 @@ class PagePainter:
 
     Attributes:
         kinds: the names of the layouts.
+
+    Raises:
+        ConfigError: for images of another shape or number of classes, or if a digit has none.
     """
 
     kinds = tuple(LAYOUTS)
@@ -79,9 +83,18 @@ class PagePainter:
             size: height and width of the picture, in pixels.
             heights: the least and the greatest of a digit, in pixels; a large one alone may have more.
             kind: the layout, by name; any if not given.
+
+        Raises:
+            ConfigError: for an unknown kind, a page without pixels, or heights that are not from a least above 0 to a greatest.
         """
-        draw, (height, width) = generator, size
-        kinds = list(LAYOUTS)
+        draw, (height, width), kinds = generator, size, list(LAYOUTS)
+        if kind is not None and kind not in LAYOUTS:
+            raise ConfigError(unknown_name("kind of page", kind, kinds))
+        if min(size) < 1 or not 0 < heights[0] <= heights[1]:
+            raise ConfigError(
+                f"got a page of {height}x{width} pixels with digits of {heights[0]} to {heights[1]}; expected sides of at least "
+                "1 pixel, and heights from a least above 0 to a greatest"
+            )
         shares = np.array([share for _, share in LAYOUTS.values()])
         kind = kind or str(draw.choice(kinds, p=shares / shares.sum()))
         angle = 0.0 if draw.random() < 0.25 else draw.normal(0, 2.5) if draw.random() < 0.7 else draw.uniform(-20, 20)

@@ -26,8 +26,14 @@ class Writer:
         hand: forms the characters.
         generator: draws everything.
         height: of a digit, in pixels.
+        slant: how far the top of a character is moved to the right, in units of its height.
+        stretch: of the width of a character.
         spacing: from one character to the next, in units of the height: from edge to edge, or from ink to ink if ``pushed``.
         pushed: whether neighbours are pushed together until their inks touch; ``spacing`` is added to that.
+        unsteady: how much size, place, slant and turn differ from character to character; 0 for print.
+        strength: of the ink, 0 to 255.
+        lines: how many lines were begun so far; marks get their number from it.
+        groups: likewise of words and cells.
     """
 
     hand: Hand

@@ -3,6 +3,7 @@
 import contextlib
 import os
 import re
+import shutil
 import socket
 import stat
 import subprocess
@@ -12,8 +13,9 @@ from pathlib import Path
 
 import pytest
 
-from mnistkit._core.files import open_regular, replacing, require_writable, user_path, write_atomically
-from mnistkit.errors import MnistkitError, WriteError
+import mnistkit
+from mnistkit._core.files import open_regular, package_data, replacing, require_writable, user_path, write_atomically
+from mnistkit.errors import ConfigError, MnistkitError, WriteError
 
 ROOT = os.geteuid() == 0
 
@@ -301,3 +303,31 @@ def test_only_files_are_read(tmp_path):
     for path, kind in ((tmp_path / "pipe", "pipe"), ("/dev/zero", "device"), (tmp_path, "folder")):
         with pytest.raises(OSError, match=f"it is a {kind}, expected a file"):
             open_regular(path)
+
+
+@pytest.mark.parametrize("names", [("data", "none.gz"), ("models", "none")])
+def test_a_package_without_its_data_says_how_to_take_them_along(names):
+    with pytest.raises(ConfigError, match=r"none.*is not there.*--collect-data mnistkit.*pip install"):
+        package_data(*names)
+
+
+def test_a_frozen_program_without_the_data_says_so_at_each_door(tmp_path):
+    """As PyInstaller makes it without the package's hook: the folders are there, and only code in them."""
+    package = Path(mnistkit.__file__).parent
+    shutil.copytree(
+        package, tmp_path / "mnistkit", ignore=lambda _, found: {n for n in found if Path(n).suffix not in ("", ".py")}
+    )
+    program = """
+from mnistkit import Predictor, load_mnist
+from mnistkit.errors import ConfigError
+from mnistkit.imaging import sample_picture
+for door in (load_mnist, Predictor, lambda: sample_picture("seven")):
+    try:
+        door()
+    except ConfigError as error:
+        print(error)
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", program], env=os.environ | {"PYTHONPATH": str(tmp_path)}, capture_output=True, text=True
+    )
+    assert done.stdout.count("--collect-data mnistkit") == 3, done.stderr

@@ -103,3 +103,19 @@ def test_fonts_are_held_out_by_family():
 def test_one_writes_with_digits_only(mnist):
     with pytest.raises(ConfigError, match="expected 1x28x28 images of the ten digits"):
         PagePainter(draw_distractors(7, mnist.train))
+    with pytest.raises(ConfigError, match="it has no image of 8, 9"):
+        PagePainter(mnist.validation.only(*range(8)))
+
+
+@pytest.mark.parametrize(
+    ("settings", "says"),
+    [
+        ({"kind": "tabel"}, "unknown kind of page 'tabel'; did you mean 'table'"),
+        ({"size": (0, 64)}, "a page of 0x64 pixels.*sides of at least 1 pixel"),
+        ({"heights": (0, 20)}, "digits of 0 to 20.*from a least above 0 to a greatest"),
+        ({"heights": (30, 20)}, "digits of 30 to 20"),
+    ],
+)
+def test_a_page_that_cannot_be_drawn_is_refused(painter, settings, says):
+    with pytest.raises(ConfigError, match=says):
+        painter.draw(np.random.default_rng(0), **settings)
