@@ -19,12 +19,12 @@ _SIDE = 1600
 # For the page's direction a glance is enough: at a copy in which its digits are about so many pixels high.
 _GLANCE = 24
 # A page read in another direction has to be better by this factor, most pages are upright; and to have so many digits: fewer
-# have no direction, as most of them may be digits upside down too. Of 22 drawn pages of eight digits or more each was
-# best upright: worth 1.0 to 5 times what it was upside down.
-_TURNED, _FEWEST = 1.1, 8
-# With this score, and this share of one digit's in it, a find says that the page is upright; what share of the finds that do
-# is nearly all: upside down, three of ten digits are still digits.
-_SURE, _NEARLY_ALL = 0.3, 0.75
+# have no direction, as most of them may be digits upside down too. Of 40 drawn pages of ten digits or more, turned in all four
+# ways, 133 of 160 are read as they should be.
+_TURNED, _FEWEST = 1.2, 8
+# With this score, and this share of one digit's in it, a find says that the page is upright; and what share of the finds says it
+# where the page is: upside down, three of ten digits are still digits.
+_SURE, _CLEAR, _NEARLY_ALL = 0.3, 0.75, 0.8
 
 
 def require_frames(classifier: FrameClassifier) -> None:
@@ -61,7 +61,7 @@ def _upright_finds(grey: np.ndarray, maps: Maps) -> tuple[Finds, int]:
     """The finds in the page's best direction, and by how many quarters it was turned counter-clockwise for them."""
     finds = find_characters(grey, maps)
     told = _told(finds)
-    if len(told) and (told >= _NEARLY_ALL).mean() >= _NEARLY_ALL:
+    if len(told) and (told >= _CLEAR).mean() >= _NEARLY_ALL:
         return finds, 0
     glance = shrink(grey, round(_GLANCE / _height(finds, grey) * max(grey.shape)))
     looks = [find_characters(np.ascontiguousarray(np.rot90(glance, quarters)), maps) for quarters in range(4)]
@@ -86,8 +86,12 @@ def _height(finds: Finds, grey: np.ndarray) -> float:
 
 
 def _worth(finds: Finds) -> float:
-    """How much speaks for a direction: digits that are surely there, and surely one of ten."""
-    return float((finds.scores[:, 0] ** 3 * finds.digits.max(axis=1, initial=0) ** 2).sum())
+    """How much speaks for a direction: digits that are surely there, and surely one of ten.
+
+    All of them together, times each of them: letters that look like digits upside down are many, and none is sure.
+    """
+    worth = float((finds.scores[:, 0] ** 3 * finds.digits.max(axis=1, initial=0) ** 2).sum())
+    return worth * worth / max(len(_told(finds)), 1)
 
 
 def _reading(
