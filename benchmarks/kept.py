@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import json
+import os
 import platform
 from collections.abc import Iterator
 from pathlib import Path
@@ -25,6 +28,20 @@ def write(name: str, kept: dict[str, Any]) -> None:
     """Keep the results, with the machine that they were measured on."""
     RESULTS.mkdir(exist_ok=True)
     (RESULTS / name).write_text(json.dumps(kept, indent=1) + "\n")
+
+
+@contextlib.contextmanager
+def changing(name: str) -> Iterator[dict[str, Any]]:
+    """The results as they are at this moment, to be changed; programs that do so at the same time take turns."""
+    RESULTS.mkdir(exist_ok=True)
+    folder = os.open(RESULTS, os.O_RDONLY)
+    try:
+        fcntl.flock(folder, fcntl.LOCK_EX)
+        kept = read(name)
+        yield kept
+        write(name, kept)
+    finally:
+        os.close(folder)
 
 
 def to_measure(kept: dict[str, Any], names: list[str], seeds: int, *, anew: bool) -> Iterator[tuple[int, str]]:

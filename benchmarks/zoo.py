@@ -50,12 +50,11 @@ LIMITS = (
 EPSILON = 0.1
 
 
-def train(kept: dict[str, Any], names: list[str], seeds: int, folder: Path, *, busy: bool) -> None:
+def train(names: list[str], seeds: int, folder: Path, *, busy: bool) -> None:
     """Train what is not kept yet."""
     for seed in range(seeds):
         for name in names:
-            runs = kept["results"].setdefault(name, {})
-            if str(seed) in runs:
+            if str(seed) in keeping.read(FILE)["results"].get(name, {}):
                 continue
             data, place = load_mnist(), folder / f"{name}-{seed}"
             # Without test images the validation images judge.
@@ -65,46 +64,49 @@ def train(kept: dict[str, Any], names: list[str], seeds: int, folder: Path, *, b
             print(result, flush=True)
             score = result.evaluation.score
             assert score is not None
-            runs[str(seed)] = {
+            run = {
                 "validation": [score.correct, score.count],
                 "seconds": result.seconds,
                 # Of a run that was resumed only the last part is known.
                 "core seconds": time.process_time() - start if whole else None,
                 "machine": f"{keeping.processor()}, {result.machine}" + ", busy with other work" * busy,
             }
-            keeping.write(FILE, kept)
+            with keeping.changing(FILE) as kept:
+                kept["results"].setdefault(name, {})[str(seed)] = run
 
 
-def test(kept: dict[str, Any], names: list[str], folder: Path) -> None:
+def test(names: list[str], folder: Path) -> None:
     """Look at the test images, once for each run, and put the weights of one seed into the package."""
     data = load_mnist()
     for name in names:
-        runs = kept["results"].get(name, {})
         shipped = None
-        for seed, run in runs.items():
+        for seed, run in keeping.read(FILE)["results"].get(name, {}).items():
             classifier = trained(folder, name, seed, data.validation)
             if "test" not in run:
-                report = evaluate(classifier, data.test)
-                look(kept, run, report.score.correct, report.count)
-                print(f"{name} seed {seed}: {report.score.correct} of {report.count}", flush=True)
+                score = evaluate(classifier, data.test).score
+                with keeping.changing(FILE) as kept:
+                    kept["results"][name][seed] |= looked(score)
+                print(f"{name} seed {seed}: {score}", flush=True)
             if int(seed) == SHIPPED_SEED:
                 shipped = classifier
         if shipped is not None:
-            ship(name, shipped, runs)
-    group = kept.get("group")
+            ship(name, shipped, keeping.read(FILE)["results"][name])
+    group = keeping.read(FILE).get("group")
     if group is not None and "test" not in group:
         members = [
             trained(folder, name, seed, data.validation).probabilities(data.test) for name, seed in group["members"]
         ]
-        correct = int((np.mean(members, axis=0).argmax(1) == data.test.labels.numpy()).sum())
-        look(kept, group, correct, len(data.test))
-        print(f"group: {correct} of {len(data.test)}", flush=True)
+        hits = np.mean(members, axis=0).argmax(1) == data.test.labels.numpy()
+        score = Proportion(int(hits.sum()), len(hits))
+        with keeping.changing(FILE) as kept:
+            kept["group"] |= looked(score)
+        print(f"group: {score}", flush=True)
 
 
-def look(kept: dict[str, Any], run: dict[str, Any], correct: int, count: int) -> None:
-    """Keep what was seen of the test images, and when."""
-    run |= {"test": [correct, count], "looked": datetime.datetime.now(datetime.UTC).date().isoformat()}
-    keeping.write(FILE, kept)
+def looked(score: Proportion) -> dict[str, Any]:
+    """What was seen of the test images, and when."""
+    day = datetime.datetime.now(datetime.UTC).date().isoformat()
+    return {"test": [score.correct, score.count], "looked": day}
 
 
 def trained(folder: Path, name: str, seed: str, validation: DigitDataset) -> Classifier:
@@ -114,7 +116,7 @@ def trained(folder: Path, name: str, seed: str, validation: DigitDataset) -> Cla
     return as_shipped(found).calibrate(validation)
 
 
-def choose_group(kept: dict[str, Any], names: list[str], folder: Path) -> None:
+def choose_group(names: list[str], folder: Path) -> None:
     """The runs whose mean probabilities are best on the validation images.
 
     One is added after another, that which lowers the log loss most, until none does (Caruana et al. 2004, *Ensemble selection
@@ -122,10 +124,11 @@ def choose_group(kept: dict[str, Any], names: list[str], folder: Path) -> None:
     """
     validation = load_mnist().validation
     labels = validation.labels.numpy()
+    results = keeping.read(FILE)["results"]
     every = {
         (name, seed): trained(folder, name, seed, validation).probabilities(validation)
         for name in names
-        for seed in kept["results"].get(name, {})
+        for seed in results.get(name, {})
     }
 
     def loss(members: list[tuple[str, str]]) -> float:
@@ -140,8 +143,8 @@ def choose_group(kept: dict[str, Any], names: list[str], folder: Path) -> None:
         chosen.append(best)
     mean = np.mean([every[member] for member in chosen], axis=0)
     correct = int((mean.argmax(1) == labels).sum())
-    kept["group"] = {"members": chosen, "validation": [correct, len(labels)]}
-    keeping.write(FILE, kept)
+    with keeping.changing(FILE) as kept:
+        kept["group"] = {"members": chosen, "validation": [correct, len(labels)]}
     print(kept["group"], flush=True)
 
 
@@ -167,30 +170,35 @@ def ship(name: str, classifier: Classifier, runs: dict[str, Any]) -> None:
     replace(classifier, card=card).save(WEIGHTS / f"{name}.safetensors", half=True)
 
 
-def harder(kept: dict[str, Any], names: list[str]) -> None:
+def harder(names: list[str]) -> None:
     """Measure the weights in the package on images that are not MNIST's own."""
     test = load_mnist().test
     some = test.take_per_class(100)
     for name in names:
         classifier = Classifier.pretrained(name, device="cpu")
-        figures = kept.setdefault("harder", {}).setdefault(name, {})
         corrupted = robustness(classifier, some, curves=[], progress=False).corruptions.values()
-        figures["corrupted"] = [sum(score.correct for score in corrupted), sum(score.count for score in corrupted)]
-        figures["calibration error"] = evaluate(classifier, test).reliability.error
-        figures["attacked"] = [attacked(classifier, some), len(some)]
-        print(name, figures, flush=True)
-        keeping.write(FILE, kept)
+        figures = {
+            "corrupted": [sum(score.correct for score in corrupted), sum(score.count for score in corrupted)],
+            "calibration error": evaluate(classifier, test).reliability.error,
+            "attacked": [attacked(classifier, some), len(some)],
+        }
+        keep_harder(name, figures)
 
 
-def read_pictures(kept: dict[str, Any], names: list[str], folder: Path, table: Path) -> None:
+def read_pictures(names: list[str], folder: Path, table: Path) -> None:
     """Measure the weights in the package on pictures of real handwriting."""
     pictures = read_csv(folder, table)
     for name in names:
         reader = Predictor(Classifier.pretrained(name, device="cpu"))
         found = map(right, pictures, read_all(reader, (picture.file for picture in pictures)))
-        kept.setdefault("harder", {}).setdefault(name, {})["pictures"] = [sum(found), len(pictures)]
-        print(name, kept["harder"][name], flush=True)
-        keeping.write(FILE, kept)
+        keep_harder(name, {"pictures": [sum(found), len(pictures)]})
+
+
+def keep_harder(name: str, figures: dict[str, Any]) -> None:
+    """Keep what a network got of harder images, and print it."""
+    print(name, figures, flush=True)
+    with keeping.changing(FILE) as kept:
+        kept.setdefault("harder", {}).setdefault(name, {}).update(figures)
 
 
 def attacked(classifier: Classifier, images: DigitDataset) -> int:
@@ -216,20 +224,19 @@ def main() -> None:
     parser.add_argument("--busy", action="store_true", help="something else runs: say so of the seconds")
     parser.add_argument("--table", type=Path, help="of the pictures: their files and labels")
     options = parser.parse_args()
-    kept = keeping.read(FILE)
     ours = [name for name in options.only if name in NAMES]
     shipped = [name for name in list_pretrained() if name in options.only]
     match options.what:
         case "train":
-            train(kept, ours, options.seeds, options.folder, busy=options.busy)
+            train(ours, options.seeds, options.folder, busy=options.busy)
         case "group":
-            choose_group(kept, ours, options.folder)
+            choose_group(ours, options.folder)
         case "test":
-            test(kept, ours, options.folder)
+            test(ours, options.folder)
         case "harder":
-            harder(kept, shipped)
+            harder(shipped)
         case _:
-            read_pictures(kept, shipped, options.folder, options.table)
+            read_pictures(shipped, options.folder, options.table)
 
 
 if __name__ == "__main__":

@@ -48,15 +48,16 @@ DOUBTED = {
 }
 
 
-def page(kept: dict[str, Any]) -> None:
+def page() -> None:
     """Compare every two neighbours, and write the tables of the page."""
     entries = sorted(list_zoo(), key=lambda entry: entry.score.accuracy, reverse=True)
     test = load_mnist().test
     reports = {entry.name: evaluate(Classifier.pretrained(entry.name, device="cpu"), test) for entry in entries}
-    kept["networks"] = {
-        entry.name: {"parameters": entry.parameters, "macs": entry.macs, **entry.score.to_json()} for entry in entries
-    }
-    keeping.write(FILE, kept)
+    with keeping.changing(FILE) as kept:
+        kept["networks"] = {
+            entry.name: {"parameters": entry.parameters, "macs": entry.macs, **entry.score.to_json()}
+            for entry in entries
+        }
     tables = [accuracies(kept, entries), harder(kept, entries), neighbours(reports), doubted(reports)]
     tables += [group(kept)] if "test" in kept.get("group", {}) else []
     keeping.replace_between(
@@ -154,4 +155,4 @@ def neighbours(reports: dict[str, Report]) -> Iterator[str]:
 
 
 if __name__ == "__main__":
-    page(keeping.read(FILE))
+    page()
