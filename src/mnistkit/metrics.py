@@ -106,12 +106,16 @@ class MetricSums:
             self._add("unclassified", n)
         else:
             self._add("correct", self._wide((logits.argmax(1) == truth).sum()))
-        for name, value in output.metrics.items():
-            self._add(f"metrics/{name}", self._wide(value) * n)
+        self.add(output.metrics, n)
         if self._metrics and logits is not None and labels is not None:
             with torch.no_grad():
                 for name, metric in self._metrics.items():
                     self._add(f"metrics/{name}", self._wide(metric(logits.float(), labels)) * n)
+
+    def add(self, figures: Mapping[str, Tensor | float], count: int) -> None:
+        """Add further figures, each the mean over so many images."""
+        for name, value in figures.items():
+            self._add(f"metrics/{name}", self._wide(value) * count)
 
     def _wide(self, value: Tensor | float) -> Tensor | float:
         """Before it is multiplied: float16 ends at 65,504. On a CPU, where no one waits, numbers are quicker to add."""

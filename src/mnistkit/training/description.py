@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
+from mnistkit.data import DigitDataset
 from mnistkit.data.split_guard import datasets_in
 from mnistkit.models import model_spec
 from mnistkit.training.schedules import Constant
@@ -35,7 +36,7 @@ def describe(trainer: Trainer, loss: object) -> dict[str, JsonValue]:
     own_rate = type(trainer).learning_rate is not _plain_rate()
     return {
         "model": as_json(trainer.model) if spec is None else {"name": spec.name, **dict(spec.arguments)},
-        "trainer": type(trainer).__qualname__,
+        "trainer": _kind(trainer),
         "optimizers": {name: _optimizer(optimizer) for name, optimizer in trainer.optimizers.items()},
         "lr": as_json(trainer.lr),
         # A schedule that goes somewhere goes there in so many steps.
@@ -43,8 +44,17 @@ def describe(trainer: Trainer, loss: object) -> dict[str, JsonValue]:
         "loss": as_json(loss),
         "metrics": as_json(sorted(trainer.metrics)),
         "validation": _data(trainer.validation_data),
-        "callbacks": {callback.name: _settings(callback) for callback in trainer.callbacks if callback.shapes_run},
+        "callbacks": {each.name: as_json(_settings(each)) for each in trainer.callbacks if each.shapes_run},
     }
+
+
+def _kind(trainer: Trainer) -> JsonValue:
+    """The class, with the arguments that it has besides those of every trainer."""
+    from mnistkit.training.trainer import Trainer
+
+    name, common = type(trainer).__qualname__, inspect.signature(Trainer).parameters
+    own = {setting: value for setting, value in _settings(trainer).items() if setting not in {"kind", *common}}
+    return {"kind": name, **own} if own else name
 
 
 def _plain_rate() -> object:
@@ -67,7 +77,7 @@ def _data(data: object) -> JsonValue:
     return [dataset.fingerprint for dataset in datasets_in(data)] or type(data).__name__
 
 
-def _settings(owner: object) -> JsonValue:
+def _settings(owner: object) -> dict[str, JsonValue]:
     """The arguments that an object was made with, as far as it keeps them."""
     found: dict[str, JsonValue] = {"kind": type(owner).__name__}
     for name in inspect.signature(type(owner)).parameters:
@@ -96,6 +106,8 @@ def as_json(value: object) -> JsonValue:
             "arguments": as_json(value.args),
             **{n: as_json(v) for n, v in value.keywords.items()},
         }
+    if isinstance(value, DigitDataset):
+        return value.fingerprint
     if isinstance(value, nn.Module):
         plain = {n: v for n, v in vars(value).items() if not n.startswith("_") and n != "training"}
         kept = {n: as_json(v) for n, v in plain.items() if v is None or isinstance(v, bool | int | float | str | tuple)}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
 import torch
@@ -122,6 +122,10 @@ class Run:
         sums = torch.stack([torch.stack(losses).mean() * images, losses[0].new_tensor(images)])
         loss, weights = self._trainer.world.sum(sums)
         return float(loss / weights)
+
+    def log(self, figures: Mapping[str, Tensor | float]) -> None:
+        """What :meth:`mnistkit.Trainer.log` does."""
+        self._trainer.state.sums.add(figures, sum(map(size_of, self._group)))
 
     def step_optimizer(self, name: str, loss: Tensor) -> None:
         """What :meth:`mnistkit.Trainer.step_optimizer` does."""

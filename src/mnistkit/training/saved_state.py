@@ -107,6 +107,7 @@ def require_usable(optimizer: torch.optim.Optimizer, state: Mapping[str, object]
     """
     twin = copy.deepcopy(optimizer)
     twin.state.clear()
+    _take_settings(twin, state)
     if inspect.signature(twin.step).parameters["closure"].default is inspect.Parameter.empty:
         # LBFGS: a step on nothing makes no state to compare with, and there is no fused kernel to be led astray.
         _require_loaded(twin, state, place)
@@ -130,6 +131,15 @@ def require_usable(optimizer: torch.optim.Optimizer, state: Mapping[str, object]
         ) from error
     if not all(bool(torch.isfinite(weight).all()) for weight in weights):
         raise CheckpointFormatError(f"{place} turns the weights into NaN or infinity; use an earlier checkpoint")
+
+
+def _take_settings(twin: torch.optim.Optimizer, state: Mapping[str, object]) -> None:
+    """The saved settings of each group decide what a step keeps: a scheduler may have brought a momentum."""
+    match state:
+        case {"param_groups": list(groups)}:
+            for group, saved in zip(twin.param_groups, groups, strict=False):
+                if isinstance(saved, dict):
+                    group.update({name: value for name, value in saved.items() if name in group and name != "params"})
 
 
 def _require_loaded(twin: torch.optim.Optimizer, state: Mapping[str, object], place: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import inspect
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Literal, TypeAlias
@@ -9,7 +10,7 @@ from typing import TYPE_CHECKING, Literal, TypeAlias
 import torch
 from torch.optim.lr_scheduler import CyclicLR, LRScheduler, OneCycleLR, ReduceLROnPlateau
 
-from mnistkit.errors import ConfigError
+from mnistkit.errors import ConfigError, unknown_name
 from mnistkit.training.callback import Callback
 
 if TYPE_CHECKING:
@@ -25,21 +26,24 @@ class TorchScheduler(Callback):
     """Steps one of torch's own schedulers, and saves its state; ``Trainer(lr=scheduler)`` adds one of these.
 
     Args:
-        scheduler: one of the trainer's optimizer, or a function from the optimizer to one.
+        scheduler: one of the trainer's optimizer, or a function from the optimizer to one. ``functools.partial(OneCycleLR,
+            max_lr=0.1)`` is told the run's ``total_steps``.
+        optimizer: the name of the optimizer, where there are several: ``callbacks`` has one of these for each.
         each: when to step it; by default after each update for ``OneCycleLR`` and ``CyclicLR``, after each epoch for the
             others, as their documentation says.
         monitor: the figure that ``ReduceLROnPlateau`` watches; by default ``val_loss``, or ``train_loss`` where nothing is
             validated.
 
     Raises:
-        ConfigError: for a class that was not made; when training starts, with several optimizers, or if the scheduler
-            is of another optimizer.
+        ConfigError: for a class that was not made; when training starts, for an unknown optimizer, without a name where there
+            are several, or if the scheduler is of another optimizer.
     """
 
     def __init__(
         self,
         scheduler: LRScheduler | SchedulerFactory,
         *,
+        optimizer: str | None = None,
         each: Literal["step", "epoch"] | None = None,
         monitor: str | None = None,
     ) -> None:
@@ -47,6 +51,8 @@ class TorchScheduler(Callback):
             raise ConfigError(
                 f"got the class {scheduler.__name__}: give its arguments, functools.partial({scheduler.__name__}, ...)"
             )
+        self.optimizer = optimizer
+        self.name = type(self).__name__ if optimizer is None else f"{type(self).__name__}.{optimizer}"
         self.each = each
         self.monitor = monitor
         self._given = scheduler
@@ -55,14 +61,11 @@ class TorchScheduler(Callback):
 
     def on_fit_start(self, trainer: Trainer) -> None:
         """Make the scheduler, or go on with the saved state."""
-        optimizer = trainer.optimizer
-        if len(trainer.optimizers) > 1:
-            raise ConfigError(
-                f"a scheduler is of one optimizer, this run has {', '.join(trainer.optimizers)}; give lr= a schedule for "
-                "each, or make and step the schedulers in hooks of a Trainer subclass"
-            )
-        rates = [group["lr"] for group in optimizer.param_groups]
-        self._scheduler = self._given if isinstance(self._given, LRScheduler) else self._given(optimizer)
+        optimizer = self._optimizer_of(trainer)
+        settings = [
+            {name: value for name, value in group.items() if name != "params"} for group in optimizer.param_groups
+        ]
+        self._scheduler = self._made(optimizer, trainer.state.total_steps)
         if self._scheduler.optimizer is not optimizer:
             raise ConfigError(
                 f"the {type(self._scheduler).__name__} is of another optimizer than the trainer's; give a function instead, "
@@ -71,9 +74,30 @@ class TorchScheduler(Callback):
         if self._saved is not None:
             self._scheduler.load_state_dict(dict(self._saved))
             self._saved = None
-            # Making it set the first rate; the one of the saved run was in the optimizer already.
-            for group, rate in zip(optimizer.param_groups, rates, strict=True):
-                group["lr"] = rate
+            # Making it set the first rate, and perhaps a momentum; those of the saved run were in the optimizer already.
+            for group, saved in zip(optimizer.param_groups, settings, strict=True):
+                group.update(saved)
+
+    def _optimizer_of(self, trainer: Trainer) -> torch.optim.Optimizer:
+        if self.optimizer is None and len(trainer.optimizers) == 1:
+            return trainer.optimizer
+        if self.optimizer is None:
+            raise ConfigError(
+                f"a scheduler is of one optimizer, this run has {', '.join(trainer.optimizers)}; give lr= a schedule for each, "
+                f"or callbacks= a TorchScheduler(..., optimizer={next(iter(trainer.optimizers))!r}) for each"
+            )
+        if self.optimizer not in trainer.optimizers:
+            raise ConfigError(unknown_name("optimizer", self.optimizer, trainer.optimizers))
+        return trainer.optimizers[self.optimizer]
+
+    def _made(self, optimizer: torch.optim.Optimizer, steps: int) -> LRScheduler:
+        given = self._given
+        if isinstance(given, LRScheduler):
+            return given
+        if isinstance(given, functools.partial) and given.func is OneCycleLR:
+            known = {"total_steps", "epochs"} & given.keywords.keys()
+            given = given if known else functools.partial(given, total_steps=steps)
+        return given(optimizer)
 
     def on_step_end(self, trainer: Trainer) -> None:
         """Step a scheduler of updates."""

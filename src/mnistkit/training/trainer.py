@@ -42,6 +42,7 @@ from mnistkit.training.preconditions import (
     require_augmentation,
     require_callbacks,
     require_model,
+    require_same_preparation,
     require_trainable,
 )
 from mnistkit.training.progress import ProgressBar
@@ -322,6 +323,7 @@ class Trainer(OwnHooks, Generic[M_co]):
         validation = None if validation is None else as_data(validation, like=train)
         refuse_test_images(train, "training")
         refuse_test_images(validation, "validation")
+        require_same_preparation(train, validation)
         refuse_unused(train, self.__batch_size, self.augment)
         require_callbacks(self.callbacks)
         self.train_data, self.validation_data = train, validation
@@ -373,6 +375,21 @@ class Trainer(OwnHooks, Generic[M_co]):
     def stop(self, reason: str) -> None:
         """End training after the step under way; with several processes, on every rank at the same step."""
         self.state.stop_reason = self.state.stop_reason or reason
+
+    @final
+    def log(self, figures: Mapping[str, Tensor | float]) -> None:
+        """Have figures of the update under way counted like the metrics of its step; once in each, from a hook.
+
+        Their means over the epoch are ``train_...`` in the history, the bar and the logs.
+
+        Args:
+            figures: numbers by name: ``{"gradient_norm": norm}``.
+
+        Raises:
+            ConfigError: for the names ``loss`` and ``accuracy``, or outside ``fit``.
+        """
+        refuse_reserved(figures)
+        _running(self.__run).log(figures)
 
     @final
     def gradients(self) -> float:

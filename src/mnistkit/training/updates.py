@@ -117,8 +117,17 @@ class Updates:
             nn.utils.clip_grad_norm_(parameters, self._clip_norm)
 
     def step(self) -> None:
-        """Update the parameters of every optimizer that is due."""
+        """Update the parameters of every optimizer that is due.
+
+        Raises:
+            ConfigError: for LBFGS, which needs the loss as a function.
+        """
         for optimizer in self.due.values():
+            if isinstance(optimizer, torch.optim.LBFGS):
+                raise ConfigError(
+                    "LBFGS computes the loss several times in one update; override optimizer_step in a Trainer subclass: "
+                    "self.optimizer.step(self.gradients)"
+                )
             self._precision.step(optimizer)
 
     def _take(self, name: str) -> torch.optim.Optimizer:

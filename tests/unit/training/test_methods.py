@@ -13,7 +13,7 @@ from mnistkit import Augment, Checkpoint, DigitDataset, EarlyStopping, TensorLoa
 from mnistkit.callbacks import PeriodicEvaluation
 from mnistkit.checkpoint import read_checkpoint
 from mnistkit.data import CombinedLoader
-from mnistkit.errors import ConfigError, DataError
+from mnistkit.errors import CheckpointMismatchError, ConfigError, DataError
 from mnistkit.training import HOOKS, Callback, TorchScheduler
 from mnistkit.types import StepOutput
 
@@ -835,6 +835,104 @@ def test_a_scheduler_resumes_exactly(train, tmp_path, at, step, each):
     again, resumed = run(resume=path)
     assert again == history
     assert torch.equal(resumed, whole)
+
+
+@pytest.mark.parametrize("options", [{}, {"momentum": 0.9}], ids=["plain", "with momentum"])
+def test_one_cycle_knows_how_long_the_run_is_and_resumes_exactly_with_the_momentum_that_it_brings(
+    train, tmp_path, at, options
+):
+    path = tmp_path / "run.safetensors"
+
+    def run(*callbacks, **resume):
+        trainer = softmax(
+            optimizer=functools.partial(torch.optim.SGD, lr=0.1, **options),
+            lr=functools.partial(torch.optim.lr_scheduler.OneCycleLR, max_lr=0.2),
+            callbacks=callbacks,
+        )
+        momenta = []
+        trainer.callbacks.append(
+            at("on_step_start", lambda t: momenta.append(t.optimizer.param_groups[0]["momentum"]), "m")
+        )
+        history = trainer.fit(train, epochs=3, **resume)
+        return history, weights(trainer.model), momenta
+
+    history, whole, momenta = run(at("on_checkpoint", lambda t: t.state.step == 7 and t.save_checkpoint(path)))
+    assert len(set(momenta)) > 6
+    assert history["lr"][-1] < 0.01
+    again, resumed, rest = run(resume=path)
+    assert again == history
+    assert rest == momenta[7:]
+    assert torch.equal(resumed, whole)
+
+
+def test_several_optimizers_have_a_scheduler_each(train, tmp_path):
+    def fit(epochs, **resume):
+        rates = [
+            TorchScheduler(functools.partial(torch.optim.lr_scheduler.ExponentialLR, gamma=gamma), optimizer=name)
+            for name, gamma in {"maker": 0.5, "judge": 0.1}.items()
+        ]
+        trainer = duel(lr=None, callbacks=[*rates, Checkpoint(tmp_path, monitor=None)])
+        trainer.fit(train, epochs=epochs, **resume)
+        return [optimizer.param_groups[0]["lr"] for optimizer in trainer.optimizers.values()]
+
+    first = fit(1)
+    assert fit(2, resume=tmp_path / "last.safetensors") == pytest.approx([first[0] * 0.5, first[1] * 0.1])
+    with pytest.raises(ConfigError, match=r"unknown optimizer 'juge'; did you mean 'judge'"):
+        duel(
+            callbacks=[
+                TorchScheduler(lambda optimizer: torch.optim.lr_scheduler.StepLR(optimizer, 1), optimizer="juge")
+            ]
+        ).fit(train, steps=1)
+
+
+class Distilled(Trainer):
+    """Has arguments of its own."""
+
+    def __init__(self, model, teacher, temperature=1.0, **options):
+        super().__init__(model, **options)
+        self.teacher = teacher
+        self._temperature = temperature
+
+
+@pytest.mark.parametrize("now", [{"temperature": 4.0}, {"teacher": nn.Sequential(nn.Flatten(), nn.Linear(784, 10))}])
+def test_the_arguments_of_a_subclass_are_compared_when_it_is_resumed(train, tmp_path, now):
+    def made(teacher="lenet5", temperature=2.0, **options):
+        return softmax(kind=Distilled, teacher=teacher, temperature=temperature, **options)
+
+    last = tmp_path / "last.safetensors"
+    first = made()
+    first.fit(train, epochs=1)
+    first.save_checkpoint(last)
+    made().fit(train, epochs=1, resume=last)
+    with pytest.raises(CheckpointMismatchError, match=f"trainer/{next(iter(now))}"):
+        made(**now).fit(train, epochs=1, resume=last)
+
+
+def test_a_hook_logs_figures_of_an_update_with_those_of_its_step(train, tmp_path):
+    class Norms(Trainer):
+        def on_gradients(self):
+            norms.append(weights(self.model).norm().item())
+            self.log({"norm": torch.tensor(norms[-1])})
+
+    norms = []
+    trainer = softmax(kind=Norms, accumulate=2)
+    history = trainer.fit(train[:40], epochs=2)
+    assert len(norms) == 4
+    assert history["train_norm"] == pytest.approx([sum(norms[:2]) / 2, sum(norms[2:]) / 2])
+    with pytest.raises(ConfigError, match="a metric is named 'loss'"):
+        trainer.log({"loss": 1.0})
+    with pytest.raises(ConfigError, match="no run is under way"):
+        trainer.log({"norm": 1.0})
+
+
+def test_lbfgs_without_a_step_of_its_own_is_told_how_to_write_it(train):
+    with pytest.raises(ConfigError, match=r"override optimizer_step .*self\.optimizer\.step\(self\.gradients\)"):
+        softmax(lr=None, optimizer=torch.optim.LBFGS).fit(train, steps=1)
+
+
+def test_validation_images_that_are_prepared_otherwise_are_refused(train, small):
+    with pytest.raises(DataError, match=r"validation images are normalised with mean .*give both the same"):
+        softmax().fit(train.normalized(mean=0.0, std=1.0), small.validation, epochs=1)
 
 
 @pytest.mark.parametrize(
