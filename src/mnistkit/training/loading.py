@@ -14,6 +14,7 @@ from torch.utils.data import DataLoader, Dataset, IterableDataset, Subset, Tenso
 from mnistkit.data import Augmentation, DigitDataset, LoaderAdapter, TensorLoader
 from mnistkit.data.datasets import DIGITS
 from mnistkit.data.order import EpochOrder
+from mnistkit.data.split_guard import datasets_in
 from mnistkit.distributed import World
 from mnistkit.errors import ConfigError, DataError
 from mnistkit.models.network import BATCH
@@ -54,7 +55,7 @@ def as_data(data: Data, like: object = None) -> Data:
 
     Args:
         data: what ``fit`` was given.
-        like: the training data: labels are numbered as its classes are, by name, and arrays have its mean and deviation.
+        like: the training data: labels are numbered as its classes are, by name, and images prepared as its images are.
 
     Raises:
         DataError: for arrays that are no images with labels, and for labels of a class that the training data does not have.
@@ -63,9 +64,9 @@ def as_data(data: Data, like: object = None) -> Data:
     if isinstance(given, Subset):
         whole = as_data(given.dataset, like)
         return whole[list(given.indices)] if isinstance(whole, DigitDataset) else data
-    known = like if isinstance(like, DigitDataset) else None
+    known = next(datasets_in(like), None)
     if isinstance(given, DigitDataset) and known is not None:
-        return given.with_classes(known.classes)
+        return given.with_classes(known.classes).prepared_as(known.preprocessing)
     pair = _pixels_and_labels(given)
     if pair is None:
         return data

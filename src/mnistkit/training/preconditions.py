@@ -8,8 +8,7 @@ from collections.abc import Mapping, Sequence
 import torch
 from torch import nn
 
-from mnistkit.data.split_guard import datasets_in
-from mnistkit.errors import ConfigError, DataError, DuplicateCallbackError
+from mnistkit.errors import ConfigError, DuplicateCallbackError
 from mnistkit.training.callback import Callback
 from mnistkit.training.updates import parameters_of
 
@@ -74,23 +73,6 @@ def require_callbacks(callbacks: Sequence[object]) -> None:
     for name in names:
         if names.count(name) > 1:
             raise DuplicateCallbackError(f"{names.count(name)} callbacks are named {name!r}; give each its own name=")
-
-
-def require_same_preparation(train: object, validation: object) -> None:
-    """Refuse validation images with another mean and deviation than those that are trained on.
-
-    Raises:
-        DataError: with both.
-    """
-    trained = [(dataset.mean, dataset.std) for dataset in datasets_in(train)]
-    for dataset in datasets_in(validation):
-        if trained and (dataset.mean, dataset.std) not in trained:
-            mean, std = trained[0]
-            raise DataError(
-                f"the validation images are normalised with mean {dataset.mean} and std {dataset.std}, those that are trained on "
-                f"with {mean} and {std}, so that the model would see what it has not learnt; give both the same: "
-                "validation.normalized(mean=..., std=...)"
-            )
 
 
 def require_trainable(

@@ -42,7 +42,6 @@ from mnistkit.training.preconditions import (
     require_augmentation,
     require_callbacks,
     require_model,
-    require_same_preparation,
     require_trainable,
 )
 from mnistkit.training.progress import ProgressBar
@@ -323,7 +322,6 @@ class Trainer(OwnHooks, Generic[M_co]):
         validation = None if validation is None else as_data(validation, like=train)
         refuse_test_images(train, "training")
         refuse_test_images(validation, "validation")
-        require_same_preparation(train, validation)
         refuse_unused(train, self.__batch_size, self.augment)
         require_callbacks(self.callbacks)
         self.train_data, self.validation_data = train, validation

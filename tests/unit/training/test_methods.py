@@ -15,7 +15,7 @@ from mnistkit.checkpoint import read_checkpoint
 from mnistkit.data import CombinedLoader
 from mnistkit.errors import CheckpointMismatchError, ConfigError, DataError
 from mnistkit.training import HOOKS, Callback, TorchScheduler
-from mnistkit.types import StepOutput
+from mnistkit.types import Batch, StepOutput
 
 
 def softmax(kind=Trainer, **options):
@@ -930,9 +930,20 @@ def test_lbfgs_without_a_step_of_its_own_is_told_how_to_write_it(train):
         softmax(lr=None, optimizer=torch.optim.LBFGS).fit(train, steps=1)
 
 
-def test_validation_images_that_are_prepared_otherwise_are_refused(train, small):
-    with pytest.raises(DataError, match=r"validation images are normalised with mean .*give both the same"):
-        softmax().fit(train.normalized(mean=0.0, std=1.0), small.validation, epochs=1)
+@pytest.mark.parametrize(
+    "form", [lambda data: data, lambda data: CombinedLoader(TensorLoader(data, 20))], ids=["data", "loader"]
+)
+def test_validation_images_are_prepared_as_the_training_images_are(train, validation, form):
+    class First(Trainer):
+        def training_step(self, batch):
+            return super().training_step(batch if isinstance(batch, Batch) else batch[0])
+
+    raw = train.normalized(mean=0.0, std=1.0)
+    trainer = First(create_model("softmax_regression"), progress=False)
+    history = trainer.fit(form(raw), validation, epochs=1)
+    expected = trainer.evaluate(TensorLoader(validation.normalized(mean=0.0, std=1.0), 20))
+    assert history["val_loss"] == [pytest.approx(expected.loss, abs=1e-6)]
+    assert trainer.evaluate(validation).loss == pytest.approx(expected.loss, abs=1e-6)
 
 
 @pytest.mark.parametrize(
