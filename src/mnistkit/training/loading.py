@@ -55,7 +55,7 @@ def as_data(data: Data, like: object = None) -> Data:
 
     Args:
         data: what ``fit`` was given.
-        like: the training data: labels are numbered as its classes are, by name, and images prepared as its images are.
+        like: the training data: labels are numbered as its classes are, by name, and images normalised as its images are.
 
     Raises:
         DataError: for arrays that are no images with labels, and for labels of a class that the training data does not have.
@@ -66,7 +66,9 @@ def as_data(data: Data, like: object = None) -> Data:
         return whole[list(given.indices)] if isinstance(whole, DigitDataset) else data
     known = next(datasets_in(like), None)
     if isinstance(given, DigitDataset) and known is not None:
-        return given.with_classes(known.classes).prepared_as(known.preprocessing)
+        named = given.with_classes(known.classes)
+        # Images of other channels are the model's to refuse.
+        return named.normalized(known.mean, known.std) if len(named.mean) == len(known.mean) else named
     pair = _pixels_and_labels(given)
     if pair is None:
         return data

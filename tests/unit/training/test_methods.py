@@ -933,7 +933,7 @@ def test_lbfgs_without_a_step_of_its_own_is_told_how_to_write_it(train):
 @pytest.mark.parametrize(
     "form", [lambda data: data, lambda data: CombinedLoader(TensorLoader(data, 20))], ids=["data", "loader"]
 )
-def test_validation_images_are_prepared_as_the_training_images_are(train, validation, form):
+def test_validation_images_are_normalised_as_the_training_images_are(train, validation, form):
     class First(Trainer):
         def training_step(self, batch):
             return super().training_step(batch if isinstance(batch, Batch) else batch[0])
