@@ -49,6 +49,8 @@ _INSIDE, _SAME = 0.5, 0.35
 _GROWN = 0.5
 # The box of a per cent sign may be that of its stroke alone: its rings, so much of its width away, are no digits.
 _PERCENT, _WIDER = SIGNS.index("%") + 1, 0.25
+# A minus is no higher than this share of its width: no drawn page reads otherwise for it, but a 7 before a 1 was one.
+_MINUS, _HIGHEST_MINUS = SIGNS.index("-") + 1, 0.75
 # More than this many characters are a texture.
 _MOST_CHOSEN = 3000
 
@@ -92,6 +94,7 @@ def candidates_of(
         classifier: tells what they are.
         touching: whether digits may touch others that the finder does not see; parts of a single one are no digits.
     """
+    finds = _no_high_minus(finds)
     parts = [_from_finds(page, finds, classifier), *_from_strokes(picture, finds, classifier, touching)]
     return Candidates(*(np.concatenate([getattr(part, field.name) for part in parts]) for field in fields(Candidates)))
 
@@ -210,6 +213,14 @@ def _from_finds(page: np.ndarray, finds: Finds, classifier: FrameClassifier) -> 
     odds = _FOUND * _log_odds(finds.scores.max(axis=1, initial=0))
     odds = odds + np.where(kinds == 0, _BIAS + _MEMBER * members.clip(-_MOST, _MOST), _SIGN)
     return Candidates(finds.boxes, kinds, odds, _joined(logits, finds.digits, odds, classifier), members, frames)
+
+
+def _no_high_minus(finds: Finds) -> Finds:
+    """The same finds, of which none so high for its width is a minus."""
+    left, top, right, bottom = finds.boxes.T
+    scores = finds.scores.copy()
+    scores[bottom - top > _HIGHEST_MINUS * (right - left), _MINUS] = 0
+    return replace(finds, scores=scores)
 
 
 def _from_strokes(picture: np.ndarray, finds: Finds, classifier: FrameClassifier, touching: bool) -> list[Candidates]:
