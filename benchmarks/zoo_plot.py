@@ -57,7 +57,7 @@ def _accuracy_against(
 ) -> Figure:
     """Names of published networks stand to the right of their crosses, or to the left."""
     look = look_of(theme)
-    figure, axes = one_axes(None, (7.5, 4.4), theme)
+    figure, axes = one_axes(None, (7.5, 5.4), theme)
     near = 0.0
     for name, (place, correct, count) in sorted(ours.items(), key=lambda item: item[1]):
         low, high = (100 * bound for bound in Proportion(correct, count).interval)
@@ -73,7 +73,7 @@ def _accuracy_against(
             textcoords="offset points",
             color=look.text,
             fontsize=9,
-            rotation=40,
+            rotation=65,
             ha="right" if below else "left",
             va="top" if below else "baseline",
         )
@@ -84,7 +84,7 @@ def _accuracy_against(
             name, (place, accuracy), (side, 3), textcoords="offset points", color=look.faint, fontsize=9, ha=align
         )
     axes.set_xscale("log")
-    axes.margins(x=0.15)
+    axes.margins(0.15)
     axes.set(xlabel=what, ylabel="right of 10,000 test images (%)")
     dress(axes, theme, grid="both")
     return figure
