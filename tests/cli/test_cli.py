@@ -271,7 +271,7 @@ def test_without_validation_images_the_training_loss_decides(run_json, train_com
     report = run_json(*train_command, "--epochs", 1, "--validation", 0)
     assert report["history"][0].keys() == {"epoch", "step", "lr", "train_loss", "train_accuracy"}
     training = read_checkpoint(tmp_path / "run" / "last.safetensors").training
-    assert training["callbacks"]["Checkpoint"]["best"] == report["history"][0]["train_loss"]
+    assert training["callbacks"]["Checkpoint"]["best"] == {"train_loss": report["history"][0]["train_loss"]}
 
 
 def test_an_existing_run_is_not_overwritten(run, train_command, tmp_path):
