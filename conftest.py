@@ -25,12 +25,19 @@ torch.set_num_threads(1)
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 
-def pytest_collection_finish():
-    """Modules and tests stay to the end, so no search for garbage need go through them again and again."""
-    gc.freeze()
+@pytest.hookimpl(wrapper=True)
+def pytest_collection():
+    """Modules and tests stay to the end, so no search for garbage need go through them, now or later."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.freeze()
+        gc.enable()
 
 
-@pytest.fixture(autouse=True)
+# Once for all tests where that is enough: what is done for each of the thousands adds up.
+@pytest.fixture(scope="session", autouse=True)
 def _public_names(doctest_namespace):
     """Examples use the public names as a reader would, after `from mnistkit import ...`."""
     for name in mnistkit.__all__:
@@ -38,16 +45,8 @@ def _public_names(doctest_namespace):
     doctest_namespace["torch"] = torch
 
 
-@pytest.fixture(autouse=True)
-def _seeded():
-    """As `seed_everything` does, but for other devices: asked again and again, those take longer than most tests."""
-    random.seed(0)
-    np.random.seed(0)
-    torch.default_generator.manual_seed(0)
-
-
-@pytest.fixture(autouse=True)
-def _no_network(monkeypatch):
+@pytest.fixture(scope="session", autouse=True)
+def _no_network():
     """Nothing may reach beyond this machine."""
     connect = socket.socket.connect
 
@@ -56,7 +55,9 @@ def _no_network(monkeypatch):
             raise AssertionError(f"a test tried to connect to {address}")
         return connect(self, address)
 
-    monkeypatch.setattr(socket.socket, "connect", guarded)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(socket.socket, "connect", guarded)
+        yield
 
 
 @pytest.fixture(scope="session")
@@ -67,9 +68,13 @@ def homes(tmp_path_factory):
 
 
 @pytest.fixture(autouse=True)
-def _own_home(monkeypatch, homes):
-    """Downloads end up in a folder of the test's own."""
+def _alone(monkeypatch, homes):
+    """Each test begins with the same random numbers, and its downloads end up in a folder of its own."""
     monkeypatch.setenv("MNISTKIT_HOME", next(homes))
+    # As `seed_everything` does, but for other devices: asked again and again, those take longer than most tests.
+    random.seed(0)
+    np.random.seed(0)
+    torch.default_generator.manual_seed(0)
 
 
 @pytest.fixture(scope="session")
