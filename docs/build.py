@@ -25,6 +25,8 @@ HEADER = 'msgid ""\nmsgstr ""\n"Language: {language}\\n"\n"Content-Type: text/pl
 
 def build(language: str, output: Path, trees: Path, *, tutorials: bool, builder: str = "html") -> None:
     options = ["-b", builder] if tutorials else ["-b", builder, "-D", "plot_gallery=0"]
+    if language != "en":  # the English pages have just been built, and have the same pictures
+        options += ["-D", "keep_pictures=1"]
     command = ["-W", "-n", "--keep-going", "-q", "-D", f"language={language}", "-d", str(trees), *options]
     subprocess.run([sys.executable, "-m", "sphinx", *command, str(DOCS), str(output)], check=True)
     print(f"{language}: {output}", flush=True)

@@ -2,7 +2,8 @@
 
 The lines run once with ``theme = "light"`` and once with ``theme = "dark"``, and the page shows the one that goes with it.
 With ``strip`` a wide picture can be moved across on a phone, where it would be too small to read. All pictures of a page share
-their names, and run in the folder of the documentation.
+their names, and run in the folder of the documentation. With the setting ``keep_pictures`` those that are there already are
+shown, and their lines do not run.
 """
 
 import ast
@@ -32,11 +33,12 @@ class Picture(SphinxDirective):
         names = self.env.temp_data.setdefault("picture_names", {})
         found = []
         for theme in ("light", "dark"):
-            names["theme"] = theme
-            figure = self._run_lines(names)
             path = Path(FOLDER, f"{self.env.docname.replace('/', '-')}-{self.lineno}-{theme}.png")
-            (self.env.srcdir / FOLDER).mkdir(parents=True, exist_ok=True)
-            figure.savefig(self.env.srcdir / path)
+            if not (self.config.keep_pictures and (self.env.srcdir / path).exists()):
+                names["theme"] = theme
+                figure = self._run_lines(names)
+                (self.env.srcdir / FOLDER).mkdir(parents=True, exist_ok=True)
+                figure.savefig(self.env.srcdir / path)
             image = nodes.image(uri=f"/{path.as_posix()}", alt=self.options["alt"])
             image["classes"] += ["picture", f"only-{theme}"]
             if "width" in self.options:
@@ -60,4 +62,5 @@ class Picture(SphinxDirective):
 
 def setup(app):
     app.add_directive("picture", Picture)
+    app.add_config_value("keep_pictures", False, "", bool)
     return {"parallel_read_safe": True, "parallel_write_safe": True}
