@@ -42,7 +42,7 @@ MUTATIONS = [
     Mutation(
         "temporary names can be foreseen",
         "_core/files.py",
-        "secrets.token_hex(8)",
+        "os.urandom(8).hex()",
         '"0" * 16',
         "tests/unit/core/test_files.py -k cannot_be_foreseen",
     ),
