@@ -39,6 +39,8 @@ class TorchScheduler(Callback):
             are several, or if the scheduler is of another optimizer.
     """
 
+    shapes_run = True
+
     def __init__(
         self,
         scheduler: LRScheduler | SchedulerFactory,
@@ -55,8 +57,8 @@ class TorchScheduler(Callback):
         self.name = type(self).__name__ if optimizer is None else f"{type(self).__name__}.{optimizer}"
         self.each = each
         self.monitor = monitor
-        self._given = scheduler
-        self._scheduler: LRScheduler | None = None
+        self._scheduler = scheduler
+        self._live: LRScheduler | None = None
         self._saved: Mapping[str, object] | None = None
 
     def on_fit_start(self, trainer: Trainer) -> None:
@@ -65,14 +67,14 @@ class TorchScheduler(Callback):
         settings = [
             {name: value for name, value in group.items() if name != "params"} for group in optimizer.param_groups
         ]
-        self._scheduler = self._made(optimizer, trainer.state.total_steps)
-        if self._scheduler.optimizer is not optimizer:
+        self._live = self._made(optimizer, trainer.state.total_steps)
+        if self._live.optimizer is not optimizer:
             raise ConfigError(
-                f"the {type(self._scheduler).__name__} is of another optimizer than the trainer's; give a function instead, "
+                f"the {type(self._live).__name__} is of another optimizer than the trainer's; give a function instead, "
                 "lr=lambda optimizer: StepLR(optimizer, step_size=5)"
             )
         if self._saved is not None:
-            self._scheduler.load_state_dict(dict(self._saved))
+            self._live.load_state_dict(dict(self._saved))
             self._saved = None
             # Making it set the first rate, and perhaps a momentum; those of the saved run were in the optimizer already.
             for group, saved in zip(optimizer.param_groups, settings, strict=True):
@@ -91,7 +93,7 @@ class TorchScheduler(Callback):
         return trainer.optimizers[self.optimizer]
 
     def _made(self, optimizer: torch.optim.Optimizer, steps: int) -> LRScheduler:
-        given = self._given
+        given = self._scheduler
         if isinstance(given, LRScheduler):
             return given
         if isinstance(given, functools.partial) and given.func is OneCycleLR:
@@ -111,10 +113,10 @@ class TorchScheduler(Callback):
 
     @property
     def _each(self) -> str:
-        return self.each or ("step" if isinstance(self._scheduler, OneCycleLR | CyclicLR) else "epoch")
+        return self.each or ("step" if isinstance(self._live, OneCycleLR | CyclicLR) else "epoch")
 
     def _step(self, trainer: Trainer) -> None:
-        scheduler, metrics = self._scheduler, trainer.state.metrics
+        scheduler, metrics = self._live, trainer.state.metrics
         if isinstance(scheduler, ReduceLROnPlateau):
             name = self.monitor or ("val_loss" if "val_loss" in metrics else "train_loss")
             scheduler.step(trainer.state.history[name][-1])
@@ -123,7 +125,7 @@ class TorchScheduler(Callback):
 
     def state_dict(self) -> dict[str, object]:
         """The scheduler's own state."""
-        return {} if self._scheduler is None else dict(self._scheduler.state_dict())
+        return {} if self._live is None else dict(self._live.state_dict())
 
     def load_state_dict(self, state: Mapping[str, object]) -> None:
         """Go on with a saved state once the run starts."""

@@ -799,6 +799,18 @@ def test_torchs_own_schedulers_are_stepped_as_torch_says(train, at, make, expect
     assert rates_of(None, train, at, lr=make, optimizer=optimizer) == pytest.approx(expected)
 
 
+def test_a_torch_scheduler_of_other_arguments_is_another_run(train, tmp_path):
+    def fit(step_size, epochs, **options):
+        scheduler = functools.partial(torch.optim.lr_scheduler.StepLR, step_size=step_size)
+        trainer = softmax(lr=scheduler, callbacks=[Checkpoint(tmp_path, monitor="train_loss")])
+        return trainer.fit(train, epochs=epochs, **options)
+
+    fit(1, epochs=1)
+    with pytest.raises(CheckpointMismatchError, match="step_size"):
+        fit(2, epochs=2, resume=tmp_path / "last.safetensors")
+    fit(1, epochs=2, resume=tmp_path / "last.safetensors")
+
+
 def test_a_scheduler_that_was_made_is_taken_and_one_of_updates_is_stepped_after_each(train, at):
     model = create_model("softmax_regression")
     optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
