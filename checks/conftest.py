@@ -1,6 +1,7 @@
 """How the checks share the cores; and real browsers, told what to do as by a user's hand: Chromium by the Chrome DevTools
 Protocol, Firefox by Marionette, which it brings along."""
 
+import contextlib
 import itertools
 import json
 import os
@@ -192,21 +193,22 @@ class Firefox:
         self.call("WebDriver:PerformActions", actions=[pointer])
 
 
+def _opened(kind, program, needed, folder):
+    if not shutil.which(program):
+        pytest.skip(needed)
+    with contextlib.closing(kind(folder)) as browser:
+        yield browser
+
+
 @pytest.fixture(scope="module")
 def browser(tmp_path_factory):
     """Debian's chromium; what it was asked to fetch is in ``requests``, what went wrong in ``errors``."""
-    if not shutil.which("chromium"):
-        pytest.skip("needs Debian's chromium, which .ci/run installs")
-    browser = Browser(tmp_path_factory.mktemp("chromium"))
-    yield browser
-    browser.close()
+    folder = tmp_path_factory.mktemp("chromium")
+    yield from _opened(Browser, "chromium", "needs Debian's chromium, which .ci/run installs", folder)
 
 
 @pytest.fixture(scope="module")
 def firefox(tmp_path_factory):
     """Mozilla's browser; ``.ci/run`` does not install it."""
-    if not shutil.which("firefox"):
-        pytest.skip("needs Firefox, such as Debian's firefox-esr")
-    browser = Firefox(tmp_path_factory.mktemp("firefox"))
-    yield browser
-    browser.close()
+    folder = tmp_path_factory.mktemp("firefox")
+    yield from _opened(Firefox, "firefox", "needs Firefox, such as Debian's firefox-esr", folder)
