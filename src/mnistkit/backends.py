@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import functools
 import os
 import threading
@@ -16,6 +15,7 @@ from torch import Tensor, nn
 
 from mnistkit._core.files import write_atomically
 from mnistkit.errors import ConfigError, MissingExtraError, unknown_name
+from mnistkit.models.network import copy_of
 from mnistkit.runtime.program import Program, import_onnxruntime
 from mnistkit.types import PathLike
 
@@ -98,7 +98,7 @@ def _exported(model: nn.Module, input_shape: Sequence[int]) -> torch.export.Expo
     """The computation alone, on the CPU, for any number of images."""
     # A size of 1 would be taken for one that never changes.
     example = torch.zeros(2, *input_shape)
-    model = copy.deepcopy(model).to("cpu").eval()
+    model = copy_of(model).to("cpu").eval()
     return torch.export.export(model, (example,), dynamic_shapes=({0: torch.export.Dim.DYNAMIC},))
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 
@@ -20,7 +19,7 @@ from mnistkit.errors import CheckpointMismatchError, ConfigError
 from mnistkit.export import write_export
 from mnistkit.imaging import Preprocessing
 from mnistkit.models import ModelSpec, list_pretrained, model_spec, pretrained_file
-from mnistkit.models.network import BATCH, as_frames, forward, model_device, require_logits
+from mnistkit.models.network import BATCH, as_frames, copy_of, forward, model_device, require_logits
 from mnistkit.types import ExportFormat, PathLike
 
 __all__ = ["Classifier"]
@@ -211,7 +210,7 @@ class Classifier:
         place, name = self.device if device is None else resolve_device(device), backend or self.backend
         if (place, name) == (self.device, self.backend):
             return self
-        network = self.network if place == self.device else copy.deepcopy(self.network).to(place)
+        network = self.network if place == self.device else copy_of(self.network).to(place)
         return replace(self, network=network, program=compile_model(network, name, self.preprocessing.input_shape))
 
     def logits(self, frames: np.ndarray | Tensor | DigitDataset, *, batch_size: int = BATCH) -> np.ndarray:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import inspect
 import math
 from collections.abc import Iterator, Mapping
@@ -17,7 +16,7 @@ from mnistkit.classifier import Classifier
 from mnistkit.data import Augmentation, DigitDataset, TensorLoader, sample_marks
 from mnistkit.errors import ImageError, MissingExtraError
 from mnistkit.models import create_model, model_factory
-from mnistkit.models.network import BATCH, forward, require_logits
+from mnistkit.models.network import BATCH, copy_of, forward, require_logits
 from mnistkit.seeding import keeping_generators
 from mnistkit.training import History, OneCycle, OptimizerName, Trainer
 from mnistkit.training.description import as_json
@@ -182,7 +181,7 @@ class DigitClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # 
             images = self._images(samples, np.zeros(len(samples), np.int64))
             return self.classifier_.probabilities(images.images)
         # In double precision a row's answer does not depend on the rows beside it, as scikit-learn's checks expect.
-        network = copy.deepcopy(self.network_).double()
+        network = copy_of(self.network_).double()
         rows = torch.from_numpy(self._scaled(samples)).double()
         logits = require_logits(forward(network, torch.split(rows, BATCH)), len(rows), len(self.classes_))
         powers = np.exp(logits.astype(np.float64) - logits.max(axis=1, keepdims=True))

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from mnistkit.errors import CheckpointFormatError, CheckpointMismatchError, ConfigError
+from mnistkit.models.network import copy_of, require_shapes
 
 __all__ = ["is_dense", "load_weights", "plain_names", "require_fitting", "require_sound", "unwrapped"]
 
@@ -55,12 +56,16 @@ def load_weights(model: nn.Module, weights: Mapping[str, Tensor]) -> None:
 def require_fitting(model: nn.Module, weights: Mapping[str, Tensor]) -> dict[str, str]:
     """Compare weights with a model, of which only names, shapes and types are asked: it may be on the meta device.
 
+    Another shape fits where the model's own ``load_state_dict`` takes it: quantisation's observers grow with what they saw.
+
     Returns:
         For each name of the weights, that of the model.
 
     Raises:
         CheckpointMismatchError: with what is missing, unexpected, or of another shape or type.
+        ConfigError: if the model has lazy layers that have no shape yet.
     """
+    require_shapes(model)
     own = model.state_dict()
     places = _same_names(own, weights) or _same_shapes(own, weights)
     here, there = plain_names(own), plain_names(weights)
@@ -73,11 +78,13 @@ def require_fitting(model: nn.Module, weights: Mapping[str, Tensor]) -> dict[str
     problems += _few(
         f"unexpected: {there[name]} {tuple(weights[name].shape)}" for name in sorted(weights.keys() - places.keys())
     )
-    problems += _few(
+    other_shapes = [
         f"shape: {name} is {tuple(theirs.shape)} in the file and {tuple(ours.shape)} in the model"
         for name, (theirs, ours) in pairs.items()
         if theirs.shape != ours.shape
-    )
+    ]
+    if other_shapes and (problems or not _takes(model, {places[name]: weights[name] for name in places})):
+        problems += _few(other_shapes)
     problems += _few(
         f"type: {name} is {theirs.dtype} in the file and {ours.dtype} in the model"
         for name, (theirs, ours) in pairs.items()
@@ -110,6 +117,16 @@ def require_sound(weights: Mapping[str, Tensor], source: object) -> None:
             "training diverged, or the file is damaged; use an earlier checkpoint (a constant buffer with infinity in it "
             "needs no saving: register_buffer(..., persistent=False))"
         )
+
+
+def _takes(model: nn.Module, weights: Mapping[str, Tensor]) -> bool:
+    if any(tensor.is_meta for tensor in model.state_dict().values()):
+        return False
+    try:
+        copy_of(model).load_state_dict(weights)
+    except (ConfigError, RuntimeError):  # it cannot be copied, or the shapes do not fit
+        return False
+    return True
 
 
 def is_dense(tensor: Tensor) -> bool:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import io
 import json
 import tempfile
@@ -14,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from mnistkit.backends import onnx_model
+from mnistkit.models.network import copy_of
 from mnistkit.runtime.program import import_onnxruntime
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ class _Whole(nn.Module):
 
     def __init__(self, classifier: Classifier) -> None:
         super().__init__()
-        self.network = copy.deepcopy(classifier.network).to("cpu", torch.float32).eval()
+        self.network = copy_of(classifier.network).to("cpu", torch.float32).eval()
         preprocessing = classifier.preprocessing
         self.flat = preprocessing.flat
         self.temperature = classifier.calibration.temperature
@@ -101,7 +101,7 @@ def finder_bytes(network: nn.Module) -> bytes:
         MissingExtraError: if onnx or onnxscript is not installed.
     """
     count, high, wide = (torch.export.Dim(name, min=1, max=most) for name, most in (("n", 64), ("h", 400), ("w", 400)))
-    whole = _Pages(copy.deepcopy(network).to("cpu", torch.float32).eval())
+    whole = _Pages(copy_of(network).to("cpu", torch.float32).eval())
     example = torch.zeros(2, 1, 96, 64, dtype=torch.uint8)
     program = torch.export.export(whole, (example,), dynamic_shapes=({0: count, 2: 32 * high, 3: 32 * wide},))
     data: bytes = onnx_model(program, "pages", ["maps"]).SerializeToString()

@@ -7,7 +7,6 @@ where each number comes from.
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from typing import cast
@@ -21,6 +20,7 @@ from torch.fx.node import Argument, map_arg
 from mnistkit.errors import ConfigError
 from mnistkit.export.layers import FUNCTIONS, OPERATIONS
 from mnistkit.export.steps import Builder, Program, Value, fold
+from mnistkit.models.network import copy_of
 
 __all__ = ["trace"]
 
@@ -63,7 +63,7 @@ def trace(network: nn.Module, input_shape: Sequence[int]) -> Program:
     for name, layer in network.named_modules():
         if isinstance(layer, nn.RNNBase):  # of which torch itself would warn before it comes to its operation
             raise _unknown(f"its layer {name!r} is of the kind {type(layer).__name__}")
-    model = copy.deepcopy(network).to("cpu", torch.float32).eval()
+    model = copy_of(network).to("cpu", torch.float32).eval()
     try:
         exported = torch.export.export(model, (torch.zeros(1, *input_shape),))
     except (RuntimeError, AssertionError) as error:

@@ -3,25 +3,32 @@
 from __future__ import annotations
 
 import contextlib
+import copy
 import itertools
 from collections.abc import Callable, Iterable, Iterator
+from typing import TypeVar
 
 import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.nn.parameter import is_lazy
 
-from mnistkit.errors import DataError, NonFiniteLossError
+from mnistkit.errors import ConfigError, DataError, NonFiniteLossError
 
 __all__ = [
     "BATCH",
     "ImageClassifier",
     "as_frames",
+    "copy_of",
     "evaluating",
     "forward",
     "lay_out",
     "model_device",
     "require_logits",
+    "require_shapes",
 ]
+
+M = TypeVar("M", bound=nn.Module)
 
 #: Images at a time. Measured: a CPU is fastest from 64 to 256; much larger batches no longer fit its cache.
 BATCH = 256
@@ -176,3 +183,44 @@ def model_device(model: nn.Module) -> torch.device:
     """Where a model's parameters are, or else its buffers; the CPU for one without any."""
     example = next(itertools.chain(model.parameters(), model.buffers()), None)
     return torch.device("cpu") if example is None else example.device
+
+
+def copy_of(model: M) -> M:
+    """A copy of a model that shares no memory with it.
+
+    Raises:
+        ConfigError: for a model that cannot be copied, or has layers without a shape yet.
+    """
+    require_shapes(model)
+    # Pruning and the older weight norm keep the weight that they compute, which torch does not copy, as a plain attribute.
+    computed: dict[int, object] = {
+        id(value): value.detach().clone()
+        for module in model.modules()
+        for value in vars(module).values()
+        if isinstance(value, Tensor) and not value.is_leaf
+    }
+    try:
+        return copy.deepcopy(model, computed)
+    except (
+        TypeError,
+        RuntimeError,
+    ) as error:  # a file that is open, a lock, a tensor in a list that gradients go through
+        raise ConfigError(
+            f"this {type(model).__name__} cannot be copied ({error}). Does a layer keep an open file, a lock, or outputs with "
+            "their gradients? Leave them out of the copy with a method __deepcopy__ in that layer, or keep outputs as "
+            "output.detach()"
+        ) from error
+
+
+def require_shapes(model: nn.Module) -> None:
+    """Refuse lazy layers that have not seen an input yet.
+
+    Raises:
+        ConfigError: with the name of the first weight without a shape.
+    """
+    for name, tensor in itertools.chain(model.named_parameters(), model.named_buffers()):
+        if is_lazy(tensor):
+            raise ConfigError(
+                f"{name} has no shape yet: it is of a lazy layer, which learns its shape from its first input. Run a batch "
+                "through the model first: model(images)"
+            )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import math
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, TypeAlias, cast, get_args
@@ -30,6 +29,7 @@ from mnistkit.errors import (
     WriteError,
 )
 from mnistkit.models import model_spec
+from mnistkit.models.network import copy_of
 from mnistkit.precision import PrecisionName
 from mnistkit.training import ranks
 from mnistkit.training.callback import Callback
@@ -50,7 +50,7 @@ Generators: TypeAlias = Mapping[str, Tensor]
 def classifier(trainer: Trainer) -> Classifier:
     """What was trained, as a value of its own."""
     _require_finite(trainer)
-    return Classifier.from_file(_content(trainer), copy.deepcopy(trainer.inference_model).eval())
+    return Classifier.from_file(_content(trainer), copy_of(trainer.inference_model).eval())
 
 
 def save_model(trainer: Trainer, path: PathLike) -> None:

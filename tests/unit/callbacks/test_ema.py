@@ -1,8 +1,12 @@
 """Averaged weights: the formula, the buffers, and where they are used."""
 
+import threading
+
 import pytest
 import torch
 from torch import nn
+from torch.ao import quantization
+from torch.nn.utils import parametrizations, prune
 
 from mnistkit import Checkpoint, Trainer, create_model, load_model
 from mnistkit.callbacks import EMA
@@ -150,3 +154,110 @@ def test_before_a_fit_there_is_nothing_to_save_or_to_end():
 def test_a_decay_outside_0_to_1_is_refused(decay):
     with pytest.raises(ConfigError, match=f"decay is {decay}, expected from 0 to just under 1"):
         EMA(decay)
+
+
+# ---- models of other kinds ------------------------------------------------------------------------------------------
+
+
+def quantised():
+    """Quantisation-aware training: the observers' buffers grow with the first images."""
+    torch.manual_seed(0)
+    layers = nn.Sequential(quantization.QuantStub(), nn.Conv2d(1, 2, 5, 4), nn.Flatten(), nn.Linear(72, 10))
+    model = nn.Sequential(layers, quantization.DeQuantStub()).train()
+    model.qconfig = quantization.get_default_qat_qconfig("qnnpack")
+    return quantization.prepare_qat(model)
+
+
+def pruned():
+    model = normed()
+    prune.l1_unstructured(model[2], "weight", 0.5)
+    return model
+
+
+def parametrised():
+    model = normed()
+    parametrizations.spectral_norm(model[2])
+    return model
+
+
+def weight_normed():
+    model = normed()
+    nn.utils.weight_norm(model[2])
+    return model
+
+
+@pytest.mark.filterwarnings(
+    "ignore:torch.ao.quantization is deprecated", "ignore:.*weight_norm.* is deprecated", "ignore:.*reduce_range"
+)
+@pytest.mark.parametrize("make", [quantised, pruned, parametrised, weight_normed])
+def test_models_that_torch_changed_are_averaged_and_resumed(tmp_path, data, make):
+    def run(folder, epochs, **options):
+        return fit(data, EMA(0.5), Checkpoint(tmp_path / folder), model=make(), epochs=epochs, **options)
+
+    whole, first = run("whole", 2), run("halves", 1)
+    resumed = run("halves", 2, resume=tmp_path / "halves/last.safetensors")
+    assert resumed.state.history == whole.state.history
+    for name, value in resumed.model.state_dict().items():
+        assert torch.equal(value, whole.model.state_dict()[name])
+    assert first.classifier().logits(data[1]).shape == (10, 10)
+
+
+def test_a_layer_that_is_pruned_on_the_way_is_averaged_from_then_on(data, at):
+    ema, seen = EMA(0.9), {}
+
+    def prune_now(trainer):
+        if trainer.state.step == 5:
+            seen["before"] = copy(ema.model)
+            prune.l1_unstructured(trainer.model[2], "weight", 0.5)
+
+    def look(trainer):
+        if trainer.state.step == 5:
+            seen["average"], seen["trained"] = copy(ema.model), copy(trainer.model)
+
+    trainer = fit(data, at("on_step_end", prune_now, "prune"), ema, at("on_step_end", look, "look"))
+    before, average, trained = seen["before"], seen["average"], seen["trained"]
+    assert torch.equal(average["2.weight_orig"], trained["2.weight_orig"])
+    assert torch.equal(average["2.weight_mask"], trained["2.weight_mask"])
+    for name in ("0.weight", "0.bias", "2.bias"):
+        torch.testing.assert_close(average[name], before[name].lerp(trained[name], 9 / 15))
+    trainer.evaluate(data[1])
+    assert float((trainer.model[2].weight == 0).float().mean()) == 0.5
+
+
+def test_an_error_before_the_first_average_of_new_buffers_is_the_error_that_is_seen(data):
+    class Growing(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.register_buffer("seen", None)
+            self.layer = nn.Linear(784, 10)
+
+        def forward(self, images):
+            self.seen = images.flatten(1).mean(0)
+            raise LookupError
+
+    model = Growing()
+    with pytest.raises(LookupError):
+        fit(data, EMA(0.5), model=model)
+    assert model.seen.shape == (784,)
+
+
+class Locked(nn.Sequential):
+    def __init__(self):
+        super().__init__(nn.Flatten(), nn.Linear(784, 10))
+        self.lock = threading.Lock()
+
+
+def test_a_model_that_cannot_be_copied_is_refused_with_what_to_do(data):
+    with pytest.raises(ConfigError, match=r"this Locked cannot be copied \(.*lock.*\)\. .*__deepcopy__"):
+        fit(data, EMA(), model=Locked())
+    # Training alone copies nothing.
+    with pytest.raises(ConfigError, match="this Locked cannot be copied"):
+        fit(data, model=Locked()).classifier()
+
+
+def test_a_model_that_has_no_shape_yet_is_refused_with_what_to_do(data):
+    lazy = nn.Sequential(nn.Flatten(), nn.LazyLinear(10))
+    with pytest.raises(ConfigError, match=r"1\.weight has no shape yet: .* model\(images\)"):
+        fit(data, EMA(), model=lazy)
+    lazy(torch.zeros(1, 1, 28, 28))
+    fit(data, EMA(), model=lazy, epochs=1)
