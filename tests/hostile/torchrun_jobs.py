@@ -12,7 +12,8 @@ from pathlib import Path
 from tests.forked import Server
 from tests.hostile import Outcome, report
 
-PATIENCE = 1800  # A job that hangs is a failure, one on a busy machine is not: twelve programs at once made 15 s into 190.
+# A job that hangs is a failure, one on a busy machine is not: twelve programs at once made 15 s into 190.
+PATIENCE = 1800
 JOB = """
 import sys
 from pathlib import Path
