@@ -39,7 +39,17 @@ from wild import read_all, read_csv, right
 
 FILE = "zoo.json"
 WEIGHTS = ROOT / "src" / "mnistkit" / "models" / "weights"
-NAMES = ["separable-1k", "fast-10k", "cnn-100k", "fast-99.0", "fast-99.4", "fast-99.6", "lenet5", "vgg-200k"]
+NAMES = [
+    "separable-1k",
+    "fast-10k",
+    "cnn-100k",
+    "fast-99.0",
+    "fast-99.4",
+    "fast-99.6",
+    "lenet5",
+    "vgg-200k",
+    "fashion-200k",
+]
 EVERY = [*NAMES, "handwriting"]  # which examples/train_weights.py makes
 SHIPPED_SEED = 0
 LICENCE = "MIT; MNIST's images are CC BY-SA 3.0"

@@ -18,7 +18,7 @@ __all__ = ["Augment", "PixelShift"]
 
 @dataclass(frozen=True)
 class Augment:
-    """Random affine and elastic distortion, ink width, erasing, blur and contrast, drawn anew for every image.
+    """Random affine and elastic distortion, mirroring, ink width, erasing, blur and contrast, drawn anew for every image.
 
     Affine and elastic distortion are one resampling; what is switched off costs nothing.
 
@@ -33,6 +33,7 @@ class Augment:
         erase: probability of blanking a rectangle (Zhong et al. 2017) of up to a third of the image's height and width.
         blur: largest share of a 3x3 binomial blur that is mixed in, 0 to 1.
         gamma: largest change of contrast: an image to the power ``exp(u)`` with ``|u| <= gamma``.
+        mirror: probability of exchanging left and right: for clothes, not for digits.
 
     Raises:
         ConfigError: for a negative amount, or one that leaves nothing of the image.
@@ -52,20 +53,23 @@ class Augment:
     erase: float = 0.0
     blur: float = 0.0
     gamma: float = 0.0
+    mirror: float = 0.0
 
     def __post_init__(self) -> None:
         for name, value in vars(self).items():
             least = 1 if name == "smoothness" else 0
             if not (math.isfinite(value) and value >= least):
                 raise ConfigError(f"{name} is {value}, expected a number from {least}")
-        if self.erase > 1 or self.blur > 1 or self.scale >= 1 or self.shear >= 90:
+        if max(self.erase, self.blur, self.mirror) > 1 or self.scale >= 1 or self.shear >= 90:
             raise ConfigError(
-                f"erase is {self.erase} (at most 1), blur is {self.blur} (at most 1), scale is {self.scale} (less than "
-                f"1), shear is {self.shear} (less than 90)"
+                f"erase is {self.erase} (at most 1), blur is {self.blur} (at most 1), mirror is {self.mirror} (at most 1), "
+                f"scale is {self.scale} (less than 1), shear is {self.shear} (less than 90)"
             )
 
     def __call__(self, images: Tensor, generator: torch.Generator) -> Tensor:
         """Distort float32 images ``(N, C, H, W)`` in ``[0, 1]``, drawing from a CPU generator."""
+        if self.mirror:
+            images = self._mirror(images, generator)
         if self.ink:
             images = self._change_ink(images, generator)
         if self.rotate or self.scale or self.shear or self.shift or self.elastic:
@@ -77,6 +81,10 @@ class Augment:
         if self.gamma:
             images = self._change_contrast(images, generator)
         return images
+
+    def _mirror(self, images: Tensor, generator: torch.Generator) -> Tensor:
+        chosen = (torch.rand(len(images), generator=generator) < self.mirror).to(images.device)
+        return torch.where(chosen.view(-1, 1, 1, 1), images.flip(-1), images)
 
     def _warp(self, images: Tensor, generator: torch.Generator) -> Tensor:
         n, _, height, width = images.shape

@@ -237,6 +237,14 @@ def test_what_does_not_change_is_kept_bit_for_bit(digits):
     assert torch.equal(changed[~holes], digits[~holes])
 
 
+def test_mirror_exchanges_left_and_right_of_so_many():
+    images = torch.rand(2000, 1, 28, 28, generator=draw())
+    changed = Augment(mirror=0.25)(images, draw())
+    mirrored = (changed == images.flip(-1)).flatten(1).all(1)
+    assert torch.equal(changed[~mirrored], images[~mirrored])
+    assert 0.2 < mirrored.float().mean() < 0.3
+
+
 @pytest.mark.parametrize(
     ("amounts", "message"),
     [
@@ -246,6 +254,7 @@ def test_what_does_not_change_is_kept_bit_for_bit(digits):
         ({"ink": math.inf}, "ink is inf, expected a number from 0"),
         ({"erase": 1.5}, r"erase is 1.5 \(at most 1\)"),
         ({"blur": 1.01}, r"blur is 1.01 \(at most 1\)"),
+        ({"mirror": 2}, r"mirror is 2 \(at most 1\)"),
         ({"gamma": -0.1}, "gamma is -0.1, expected a number from 0"),
         ({"scale": 1}, r"scale is 1 \(less than 1\)"),
         ({"shear": 90}, r"shear is 90 \(less than 90\)"),
