@@ -30,7 +30,7 @@ import torch.nn.functional as F
 
 import kept as keeping
 from kept import ROOT
-from mnistkit import Classifier, DigitDataset, Predictor, evaluate, load_mnist, robustness
+from mnistkit import Classifier, DigitDataset, Predictor, evaluate, load_dataset, load_mnist, robustness
 from mnistkit.data import Splits
 from mnistkit.metrics import Proportion
 from mnistkit.models import list_pretrained
@@ -66,7 +66,7 @@ def train(names: list[str], seeds: int, folder: Path, *, busy: bool) -> None:
         for name in names:
             if str(seed) in keeping.read(FILE)["results"].get(name, {}):
                 continue
-            data, place = load_mnist(), folder / f"{name}-{seed}"
+            data, place = images(name), folder / f"{name}-{seed}"
             # Without test images the validation images judge.
             blind = Splits(data.train, data.validation, data.test[:0])
             whole, start = not place.exists(), time.process_time()
@@ -85,11 +85,15 @@ def train(names: list[str], seeds: int, folder: Path, *, busy: bool) -> None:
                 kept["results"].setdefault(name, {})[str(seed)] = run
 
 
+def images(name: str) -> Splits:
+    """The data set of a recipe; Fashion-MNIST's is downloaded, or found where $MNISTKIT_HOME says."""
+    return load_dataset(get_recipe(name).dataset)
+
+
 def test(names: list[str], folder: Path) -> None:
     """Look at the test images, once for each run, and put the weights of one seed into the package."""
-    data = load_mnist()
     for name in names:
-        shipped = None
+        shipped, data = None, images(name)
         for seed, run in keeping.read(FILE)["results"].get(name, {}).items():
             classifier = trained(folder, name, seed, data.validation)
             if "test" not in run:
@@ -103,6 +107,7 @@ def test(names: list[str], folder: Path) -> None:
             ship(name, shipped, keeping.read(FILE)["results"][name])
     group = keeping.read(FILE).get("group")
     if group is not None and "test" not in group:
+        data = load_mnist()
         members = [
             trained(folder, name, seed, data.validation).probabilities(data.test) for name, seed in group["members"]
         ]
