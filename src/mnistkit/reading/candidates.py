@@ -197,10 +197,11 @@ def _places(boxes: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 
 
 def _with_paper(candidates: Candidates) -> np.ndarray:
-    """Boxes in which there is paper too: that of a sign may have nothing but its ink."""
+    """Boxes in which there is paper too: that of a sign, or of a 1, may have nothing but its ink."""
     boxes = candidates.boxes
-    longer = (boxes[:, 2:] - boxes[:, :2]).max(axis=1, keepdims=True) * (candidates.kinds > 0)[:, None]
-    return np.hstack([(boxes[:, :2] - longer).clip(min=0), boxes[:, 2:] + longer])
+    longer = (boxes[:, 2:] - boxes[:, :2]).max(axis=1, keepdims=True)
+    beside = np.where(candidates.kinds[:, None] > 0, longer, 1)
+    return np.hstack([(boxes[:, :2] - beside).clip(min=0), boxes[:, 2:] + beside])
 
 
 def _from_finds(page: np.ndarray, finds: Finds, classifier: FrameClassifier) -> Candidates:
