@@ -109,14 +109,22 @@ def choose_apart(candidates: Candidates, page: np.ndarray) -> Candidates:
     first = candidates[_apart(candidates)]
     beside = _beside(candidates, first[first.kinds == 0])
     weighed = replace(candidates, odds=candidates.odds + _BESIDE * beside)
-    among = _among_letters(candidates, candidates[_apart(weighed)])
+    among = _among_letters(candidates, candidates[_apart(weighed)], page)
     weighed = replace(weighed, odds=weighed.odds + _WORD * among)
     chosen = weighed[_apart(weighed)]
     if not len(chosen):
         return chosen
-    strength = np.array([contrast(page, box) for box in _with_paper(chosen).tolist()])
     rules = (chosen.kinds == 0) & [goes_on(page, box) for box in chosen.boxes.tolist()]
-    return chosen[(strength >= _FAINTEST * np.percentile(strength, 90)) & ~rules]
+    return chosen[~_faint(chosen, chosen, page) & ~rules]
+
+
+def _faint(candidates: Candidates, chosen: Candidates, page: np.ndarray) -> np.ndarray:
+    """Which have much less contrast than those that were chosen, bool ``(N,)``."""
+    strength, usual = (
+        np.array([contrast(page, box) for box in _with_paper(some).tolist()]) for some in (candidates, chosen)
+    )
+    faint: np.ndarray = strength < _FAINTEST * (np.percentile(usual, 90) if len(usual) else 0.0)
+    return faint
 
 
 def _apart(candidates: Candidates) -> np.ndarray:
@@ -147,12 +155,13 @@ def _touching(boxes: np.ndarray) -> np.ndarray:
     return touching
 
 
-def _among_letters(candidates: Candidates, chosen: Candidates) -> np.ndarray:
+def _among_letters(candidates: Candidates, chosen: Candidates, page: np.ndarray) -> np.ndarray:
     """What speaks against each candidate for a digit because it stands in a word, float ``(N,)``, 0 or less.
 
     The mean of what all characters of the word tell of themselves: chosen digits by their odds, letters by the classifier's.
     """
     digits, letters = chosen[chosen.kinds == 0], _letters(candidates, chosen)
+    letters = letters[~_faint(letters, chosen, page)]
     against = np.zeros(len(candidates))
     if not len(letters):
         return against
