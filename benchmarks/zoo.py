@@ -31,7 +31,7 @@ import torch.nn.functional as F
 import kept as keeping
 from kept import ROOT
 from mnistkit import Classifier, DigitDataset, Predictor, evaluate, load_dataset, load_mnist, robustness
-from mnistkit.data import Splits
+from mnistkit.data import Splits, dataset_info
 from mnistkit.metrics import Proportion
 from mnistkit.models import list_pretrained
 from mnistkit.recipes import get_recipe
@@ -52,11 +52,11 @@ NAMES = [
 ]
 EVERY = [*NAMES, "handwriting"]  # which examples/train_weights.py makes
 SHIPPED_SEED = 0
-LICENCE = "MIT; MNIST's images are CC BY-SA 3.0"
-LIMITS = (
-    "Made for MNIST's own images: 28x28, one digit, upright, in the middle. Of photos, scans and drawings it reads fewer than "
-    "the weights called handwriting do, and it was never taught what is no digit."
-)
+LIMITS = {
+    "mnist": "Made for MNIST's own images: 28x28, one digit, upright, in the middle. Of photos, scans and drawings it reads fewer "
+    "than the weights called handwriting do, and it was never taught what is no digit.",
+    "fashion-mnist": "Made for Fashion-MNIST's own images: 28x28, one piece, upright, light on black. It tells no digits.",
+}
 EPSILON = 0.1
 
 
@@ -174,14 +174,18 @@ def as_shipped(classifier: Classifier) -> Classifier:
 def ship(name: str, classifier: Classifier, runs: dict[str, Any]) -> None:
     """Put a classifier into the package, with a card of what was measured."""
     run = runs[str(SHIPPED_SEED)]
-    figures: dict[str, Any] = {f"mnist {split}": Proportion(*run[split]).to_json() for split in ("test", "validation")}
-    figures["mnist test, right for each seed"] = ", ".join(str(other["test"][0]) for other in runs.values())
+    data = dataset_info(get_recipe(name).dataset)
+    figures: dict[str, Any] = {
+        f"{data.name} {split}": Proportion(*run[split]).to_json() for split in ("test", "validation")
+    }
+    figures[f"{data.name} test, right for each seed"] = ", ".join(str(other["test"][0]) for other in runs.values())
     about = {
         **classifier.card.recipe,
         "command": f"mnistkit train --recipe {name} --seed {SHIPPED_SEED}",
         "machine": run["machine"],
     }
-    card = replace(classifier.card, recipe=about, figures=figures, licence=LICENCE, limits=LIMITS)
+    licence = f"MIT; the images of {data.title}: {data.licence}"
+    card = replace(classifier.card, recipe=about, figures=figures, licence=licence, limits=LIMITS[data.name])
     replace(classifier, card=card).save(WEIGHTS / f"{name}.safetensors", half=True)
 
 
@@ -240,12 +244,13 @@ def main() -> None:
     parser.add_argument("--table", type=Path, help="of the pictures: their files and labels")
     options = parser.parse_args()
     ours = [name for name in options.only if name in NAMES]
-    shipped = [name for name in list_pretrained() if name in options.only]
+    digits = [name for name in options.only if name not in NAMES or get_recipe(name).dataset == "mnist"]
+    shipped = [name for name in list_pretrained() if name in digits]
     match options.what:
         case "train":
             train(ours, options.seeds, options.folder, busy=options.busy)
         case "group":
-            choose_group(ours, options.folder)
+            choose_group([name for name in ours if name in digits], options.folder)
         case "test":
             test(ours, options.folder)
         case "harder":

@@ -50,7 +50,9 @@ DOUBTED = {
 
 def page() -> None:
     """Compare every two neighbours, and write the tables of the page."""
-    entries = sorted(list_zoo(), key=lambda entry: entry.score.accuracy, reverse=True)
+    every = sorted(list_zoo(), key=lambda entry: entry.score.accuracy, reverse=True)
+    entries = [entry for entry in every if entry.measured_on == "mnist test"]
+    others = [entry for entry in every if entry not in entries]
     test = load_mnist().test
     reports = {entry.name: evaluate(Classifier.pretrained(entry.name, device="cpu"), test) for entry in entries}
     with keeping.changing(FILE) as kept:
@@ -60,6 +62,7 @@ def page() -> None:
         }
     tables = [accuracies(kept, entries), harder(kept, entries), neighbours(reports), doubted(reports)]
     tables += [group(kept)] if "test" in kept.get("group", {}) else []
+    tables += [accuracies(kept, others), earlier(kept)]
     keeping.replace_between(
         PAGE,
         "<!-- zoo: begin, written by benchmarks/zoo_page.py -->\n",
@@ -102,6 +105,18 @@ def group(kept: dict[str, Any]) -> Iterator[str]:
         f"The mean of the probabilities of {members}: **{of(found['test'])}** of the test images ({low:.2%} to "
         f"{high:.2%}), {of(found['validation'])} of the validation images, by which these were chosen."
     )
+
+
+def earlier(kept: dict[str, Any]) -> Iterator[str]:
+    """Looks at the test images that no table above is about."""
+    looks = sum("test" in run for runs in kept["results"].values() for run in runs.values()) + ("test" in kept["group"])
+    yield f"Looks at the test images: {looks + len(kept['earlier'])}, of which these were for what was made anew since:"
+    yield ""
+    yield "| what | test images | validation | looked |"
+    yield "|---|---|---|---|"
+    for run in kept["earlier"]:
+        what = f"`{run['recipe']}`, {run['epochs']} epochs" if "recipe" in run else f"a group of {len(run['group'])}"
+        yield f"| {what} | {of(run['test'])} | {of(run['validation'])} | {run['looked']} |"
 
 
 def harder(kept: dict[str, Any], entries: list[ZooEntry]) -> Iterator[str]:

@@ -36,8 +36,9 @@ def test_the_card_of_a_network_of_the_zoo_says_how_to_make_it_again(name):
     card = Classifier.pretrained(name, device="cpu").card
     assert card.recipe["command"] == f"mnistkit train --recipe {name} --seed 0"
     assert get_recipe(name).model == Classifier.pretrained(name, device="cpu").spec.name
-    assert (card.data["name"], card.data["count"], card.data["split"]) == ("mnist", 55_000, "train")
-    figures = card.figures["mnist test"]
+    data = get_recipe(name).dataset
+    assert (card.data["name"], card.data["count"], card.data["split"]) == (data, 55_000, "train")
+    figures = card.figures[f"{data} test"]
     assert figures["interval"] == list(Proportion(figures["correct"], 10_000).interval)
     assert card.seconds > 0
     assert card.limits
