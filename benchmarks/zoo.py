@@ -53,8 +53,8 @@ NAMES = [
 EVERY = [*NAMES, "handwriting"]  # which examples/train_weights.py makes
 SHIPPED_SEED = 0
 LIMITS = {
-    "mnist": "Made for MNIST's own images: 28x28, one digit, upright, in the middle. Of photos, scans and drawings it reads fewer "
-    "than the weights called handwriting do, and it was never taught what is no digit.",
+    "mnist": "Made for MNIST's own images: 28x28, one digit, upright, in the middle. Of photos, scans and drawings it reads "
+    "fewer than the weights called handwriting do, and it was never taught what is no digit.",
     "fashion-mnist": "Made for Fashion-MNIST's own images: 28x28, one piece, upright, light on black. It tells no digits.",
 }
 EPSILON = 0.1
