@@ -18,7 +18,7 @@ PUBLISHED_SIZES = {
     "LeNet-4": (17_000, 98.9),
     "LeNet-5": (60_000, 99.05),
     "LeNet-5, distorted": (60_000, 99.2),
-    "Efficient-CapsNet": (161_000, 99.74),
+    "Efficient-\nCapsNet": (161_000, 99.74),
 }
 # ... and by the seconds of training: all of train_mnist_fast, on a laptop's GPU (GeForce GTX 1660 Ti).
 PUBLISHED_SECONDS = {
@@ -27,12 +27,15 @@ PUBLISHED_SECONDS = {
     "PyTorch's example": (172, 99.185),
 }
 
+# Places so close, by a factor, share a column of text; and so long, by a factor, is the name beside a cross.
+_NEAR, _NAME = 1.25, 2.6
+
 
 def accuracy_against_size(theme: Theme = "light") -> Figure:
     """Each network's accuracy over its parameters: ours as dots with intervals, published ones as crosses."""
     networks = keeping.read("zoo.json").get("networks", {})
     ours = {name: (network["parameters"], network["correct"], network["count"]) for name, network in networks.items()}
-    return _accuracy_against("parameters", ours, PUBLISHED_SIZES, theme, right=False)
+    return _accuracy_against("parameters", ours, PUBLISHED_SIZES, theme, below=True)
 
 
 def accuracy_against_seconds(theme: Theme = "light") -> Figure:
@@ -44,7 +47,7 @@ def accuracy_against_seconds(theme: Theme = "light") -> Figure:
             seconds = statistics.median(run["core seconds"] for run in timed)
             correct = statistics.mean(run["test"][0] for run in timed)
             ours[name] = (seconds, round(correct), timed[0]["test"][1])
-    return _accuracy_against("seconds of training, on one core", ours, PUBLISHED_SECONDS, theme, right=True)
+    return _accuracy_against("seconds of training, on one core", ours, PUBLISHED_SECONDS, theme, below=False)
 
 
 def _accuracy_against(
@@ -53,38 +56,39 @@ def _accuracy_against(
     published: Mapping[str, tuple[float, float]],
     theme: Theme,
     *,
-    right: bool,
+    below: bool,
 ) -> Figure:
-    """Names of published networks stand to the right of their crosses, or to the left."""
+    """Names stand below our intervals and left of published crosses, or above and to the right, whichever covers less."""
     look = look_of(theme)
     figure, axes = one_axes(None, (7.5, 5.4), theme)
-    near = 0.0
+    crosses, last = list(published.values()), 0.0
     for name, (place, correct, count) in sorted(ours.items(), key=lambda item: item[1]):
         low, high = (100 * bound for bound in Proportion(correct, count).interval)
         axes.plot([place, place], [low, high], color=look.lines[0], linewidth=1.2)
         axes.plot(place, 100 * correct / count, "o", color=look.lines[0])
-        # Names of neighbours would cover each other: the second one's stands below.
-        below = place < 1.3 * near
-        near = 0.0 if below else place
+        # A name that would cover a cross with its name, or the name before it, stands above all the same.
+        covers = any(place / _NEAR < other < _NAME * place and accuracy < low for other, accuracy in crosses)
+        under = below and not covers and place > _NEAR * last
+        last = place if under else last
         axes.annotate(
             name,
-            (place, low if below else high),
-            (3, -2) if below else (-3, 2),
+            (place, low if under else high),
+            (0, -4) if under else (0, 4),
             textcoords="offset points",
             color=look.text,
             fontsize=9,
-            rotation=65,
-            ha="right" if below else "left",
-            va="top" if below else "baseline",
+            rotation=90,
+            ha="center",
+            va="top" if under else "bottom",
         )
-    side, align = (7, "left") if right else (-7, "right")
+    side, align = (-7, "right") if below else (7, "left")
     for name, (place, accuracy) in published.items():
         axes.plot(place, accuracy, "x", color=look.lines[1])
         axes.annotate(
             name, (place, accuracy), (side, 3), textcoords="offset points", color=look.faint, fontsize=9, ha=align
         )
     axes.set_xscale("log")
-    axes.margins(0.15)
+    axes.margins(0.15, 0.3)
     axes.set(xlabel=what, ylabel="right of 10,000 test images (%)")
     dress(axes, theme, grid="both")
     return figure
