@@ -18,6 +18,7 @@ from mnistkit import Classifier, Predictor, create_model
 from mnistkit.data import Preprocessing
 from mnistkit.errors import ConfigError, ImageError, MissingExtraError
 from mnistkit.reading import Prediction, ReadDigit, Reading, ReadSign
+from mnistkit.reading.ink import contrast
 from mnistkit.reading.reading import numbers_in
 from mnistkit.synthetic.letter_styles import LETTERS
 
@@ -182,6 +183,21 @@ def test_a_rule_between_columns_is_no_one(reader, size):
     for text, x, y in (("12", 86, 98), ("34", 265, 98), ("56", 86, 198), ("78", 265, 198)):
         pen.text((x, y), text, font=font, fill=0, anchor="ls")
     assert reader.read(picture).lines == ("12 34", "56 78")
+
+
+def test_a_one_that_is_a_thick_bar_is_read(reader):
+    page = np.full((120, 420), 255, np.uint8)
+    for number, digit in enumerate("2357"):
+        cv2.putText(page, digit, (100 + 80 * number, 85), cv2.FONT_HERSHEY_SIMPLEX, 2, 0, 5, cv2.LINE_AA)
+    page[40:86, 40:47] = 0
+    assert reader.read(page).text == "12357"
+
+
+def test_a_thin_stroke_in_a_large_box_has_its_full_contrast():
+    page = np.full((300, 200), 230, np.uint8)
+    page[20:280, 100] = 30
+    assert contrast(page, (20, 20, 60, 280)) == 0
+    assert contrast(page, (80, 20, 120, 280)) == 200
 
 
 def test_what_holds_no_digit_gives_an_empty_reading(reader):
