@@ -128,6 +128,13 @@ def mean_of(shares: Iterable[float]) -> str:
     return f"**{over_seeds.mean:.2%}**" + (f" ({low:.2%} to {high:.2%})" if len(values) > 1 else "")
 
 
+def program(name: str) -> str:
+    """A study's code, as the page includes it: all but its docstring, which is the text above."""
+    path = FOLDER / f"{name}.py"
+    first = ast.parse(path.read_text()).body[1].lineno
+    return f"```{{literalinclude}} ../{path.relative_to(ROOT)}\n:language: python\n:lines: {first}-\n```"
+
+
 def page(kept: dict[str, Any]) -> str:
     """docs/research.md: figures, commands and pictures."""
     table = ["| method | reached | seeds | lines of `Trainer` |", "|---|---|---|---|"]
@@ -137,7 +144,7 @@ def page(kept: dict[str, Any]) -> str:
         reached = figures(runs, BESIDE.get(name)) if runs else "not measured yet"
         table.append(f"| [{title}](#{label}) | {reached} | {len(runs)} | {trainer_lines(name)} |")
         *texts, command = (load(name).__doc__ or "").strip().split("\n\n")
-        part = [f"({label})=\n## {title}", *texts, f"```sh\n{command}\n```"]
+        part = [f"({label})=\n## {title}", *texts, f"```sh\n{command}\n```", program(name)]
         if runs:
             part.append(f"![{title}: {', '.join(runs[0])}](_static/research/{name}.png)")
         parts.append("\n\n".join(part) + "\n")

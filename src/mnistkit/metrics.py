@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
@@ -61,8 +61,9 @@ class Evaluation:
         return ", ".join(parts)
 
 
-#: From logits ``(N, classes)`` and labels to the mean over the images, a number or of any shape. One with a method
-#: ``finish`` has that applied to the mean over all images, to make one number of it.
+#: From logits ``(N, classes)`` and labels to the mean over the images, a number or of any shape. Labels that are probabilities
+#: have become the most probable class, int64 ``(N,)``. A metric with a method ``finish`` has that applied to the mean over all
+#: images, to make one number of it.
 Metric: TypeAlias = Callable[[Tensor, Tensor], Tensor]
 
 
@@ -109,13 +110,17 @@ class MetricSums:
         self.add(output.metrics, n)
         if self._metrics and logits is not None and labels is not None:
             with torch.no_grad():
-                for name, metric in self._metrics.items():
-                    self._add(f"metrics/{name}", self._wide(metric(logits.float(), labels)) * n)
+                wide = logits.float()
+                self.add(
+                    {name: metric(wide, labels if truth is None else truth) for name, metric in self._metrics.items()},
+                    n,
+                )
 
     def add(self, figures: Mapping[str, Tensor | float], count: int) -> None:
-        """Add further figures, each the mean over so many images."""
+        """Add further figures, each the mean over so many images; those that had none of it do not count in its mean."""
         for name, value in figures.items():
             self._add(f"metrics/{name}", self._wide(value) * count)
+            self._add(f"images/{name}", count)
 
     def _wide(self, value: Tensor | float) -> Tensor | float:
         """Before it is multiplied: float16 ends at 65,504. On a CPU, where no one waits, numbers are quicker to add."""
@@ -157,11 +162,17 @@ class MetricSums:
             count=count,
             score=Proportion(int(self._sums["correct"]), count) if classified else None,
             metrics={
-                name.removeprefix("metrics/"): self._figure(name.removeprefix("metrics/"), value / count)
-                for name, value in self._sums.items()
-                if name.startswith("metrics/")
+                name: self._figure(name, self._sums[f"metrics/{name}"] / images)
+                for name, images in self._counted()
+                if images
             },
         )
+
+    def _counted(self) -> Iterator[tuple[str, float]]:
+        """Each further metric, and of how many images it is a mean."""
+        for name, images in self._sums.items():
+            if name.startswith("images/"):
+                yield name.removeprefix("images/"), float(images)
 
     def _figure(self, name: str, mean: Tensor | float) -> float:
         finish = getattr(self._metrics.get(name), "finish", None)

@@ -71,7 +71,8 @@ class DigitDataset(Dataset[tuple[Tensor, int]]):
         if self.labels.dtype != torch.int64 or self.labels.shape != self.images.shape[:1]:
             raise DataError(
                 f"got {self.labels.dtype} labels of shape {tuple(self.labels.shape)} for {len(self.images)} images, "
-                f"expected int64 ({len(self.images)},)"
+                f"expected int64 ({len(self.images)},): one class an image. Labels of another form, such as probabilities, are "
+                "trained on as torch.utils.data.TensorDataset(data.preprocessing.normalize(data.images), labels)"
             )
         shape = self.preprocessing.frame_shape
         if self.images.shape[1:] != shape:

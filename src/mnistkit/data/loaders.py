@@ -200,10 +200,20 @@ class CombinedLoader:
     >>> (images, _), (few, labels) = next(both.batches())
     >>> len(both), len(images), len(labels)
     (40, 50, 10)
+
+    Raises:
+        ConfigError: for a loader without ``batches(epoch, start)``, such as a ``DataLoader``.
     """
 
     def __init__(self, first: EpochLoader, *others: EpochLoader) -> None:
         self.loaders = (first, *others)
+        for loader in self.loaders:
+            if not callable(getattr(loader, "batches", None)):
+                raise ConfigError(
+                    f"CombinedLoader got a {type(loader).__name__}, which cannot begin an epoch anywhere, as a resumed run "
+                    "needs it. Give a TensorLoader(data, batch_size, shuffle=True); for tensors of your own data = "
+                    "DigitDataset.from_arrays(images, labels, mean_std=(train.mean, train.std))"
+                )
 
     def __len__(self) -> int:
         return len(self.loaders[0])

@@ -9,7 +9,7 @@ from torch import Tensor
 from mnistkit.errors import DataError
 from mnistkit.types import Batch
 
-__all__ = ["images_and_labels", "labels_of", "size_of"]
+__all__ = ["images_and_labels", "labels_of", "named_images", "size_of"]
 
 # The names under which data sets of others have them (Hugging Face's among them).
 _IMAGES = ("images", "image", "pixel_values", "img", "x")
@@ -27,7 +27,7 @@ def images_and_labels(batch: object) -> Batch:
     if isinstance(batch, tuple | list) and len(batch) == 2 and all(isinstance(part, Tensor) for part in batch):
         return Batch(*batch)
     if isinstance(batch, Mapping):
-        images, labels = _named(batch, _IMAGES), _named(batch, _LABELS)
+        images, labels = named_images(batch), _named(batch, _LABELS)
         if images is not None and labels is not None:
             if not images.is_floating_point():
                 raise DataError(
@@ -48,6 +48,11 @@ def labels_of(batch: object) -> Tensor | None:
     if isinstance(batch, tuple | list) and len(batch) == 2 and isinstance(batch[1], Tensor):
         return batch[1]
     return None
+
+
+def named_images(batch: Mapping[object, object]) -> Tensor | None:
+    """What a dict has under a familiar name of images."""
+    return _named(batch, _IMAGES)
 
 
 def size_of(batch: object) -> int:

@@ -11,9 +11,11 @@ from dataclasses import fields, is_dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
+from mnistkit.checkpoint.weights import is_dense
 from mnistkit.data import DigitDataset
 from mnistkit.data.split_guard import datasets_in
 from mnistkit.models import model_spec
@@ -23,7 +25,7 @@ from mnistkit.types import JsonValue
 if TYPE_CHECKING:
     from mnistkit.training.trainer import Trainer
 
-__all__ = ["as_json", "describe", "differences"]
+__all__ = ["as_json", "describe", "differences", "held_modules", "held_weights"]
 
 
 def describe(trainer: Trainer, loss: object) -> dict[str, JsonValue]:
@@ -122,6 +124,48 @@ def as_json(value: object) -> JsonValue:
     if isinstance(value, Path):
         return str(value)
     return _name(value)
+
+
+def held_weights(trainer: Trainer) -> dict[str, JsonValue]:
+    """A checksum of the weights of every module that a trainer holds beside its model: a teacher, a loss that has some."""
+    return {place: _checksum(module) for place, module in held_modules(trainer).items() if module.state_dict()}
+
+
+def held_modules(trainer: Trainer) -> dict[str, nn.Module]:
+    """The modules that a trainer holds beside its model, by where they are."""
+    known = {*trainer.model.modules(), *trainer.inference_model.modules()}
+    return {
+        place.removeprefix("_Trainer__"): module
+        for attribute, value in vars(trainer).items()
+        if attribute not in {"train_data", "validation_data"}
+        for place, module in _modules_in(value, attribute)
+        if module not in known
+    }
+
+
+def _modules_in(value: object, place: str) -> Iterator[tuple[str, nn.Module]]:
+    """The modules in an attribute: itself, in a list, a tuple or a dict, or among what a function was given beforehand."""
+    if isinstance(value, nn.Module):
+        yield place, value
+    elif isinstance(value, functools.partial):
+        yield from _modules_in(value.args, place)
+        yield from _modules_in(value.keywords, place)
+    elif isinstance(value, Mapping):
+        for name, part in value.items():
+            yield from _modules_in(part, f"{place}/{name}")
+    elif isinstance(value, list | tuple):
+        for number, part in enumerate(value):
+            yield from _modules_in(part, f"{place}/{number}")
+
+
+def _checksum(module: nn.Module) -> str:
+    total = 0
+    for name, tensor in module.state_dict().items():
+        total = zlib.crc32(name.encode(), total)
+        if isinstance(tensor, Tensor) and is_dense(tensor):
+            bytes_of_it = tensor.detach().cpu().contiguous().flatten().view(torch.uint8).numpy()
+            total = zlib.crc32(bytes_of_it.data, total)
+    return f"{total:08x}"
 
 
 def differences(there: JsonValue, here: JsonValue, place: str) -> Iterator[str]:

@@ -86,7 +86,8 @@ def require_trainable(
         held: the trainer's attributes: modules and parameters that a subclass keeps there may be trained too.
 
     Raises:
-        ConfigError: if there are none, one has another model's parameters only, or everything is frozen.
+        ConfigError: if there are none, one has another model's parameters only, everything is frozen, or the model has
+            parameters that require a gradient and are in no optimizer.
     """
     if not optimizers:
         raise ConfigError("configure_optimizer returned no optimizer")
@@ -114,3 +115,11 @@ def require_trainable(
                 f"the {name} has nothing to train: requires_grad is False for all of its {len(parameters)} parameters; "
                 "call requires_grad_(True) on the layers to be trained"
             )
+    known = {id(parameter) for optimizer in optimizers.values() for parameter in parameters_of(optimizer)}
+    left_out = [name for name, p in model.named_parameters() if p.requires_grad and id(p) not in known]
+    if left_out:
+        raise ConfigError(
+            f"{', '.join(left_out[:4])}{' and others' * (len(left_out) > 4)}: no optimizer has these parameters of the "
+            f"{type(model).__name__}, so they would never be trained. Give them to one, or call requires_grad_(False) on what is "
+            "to stay as it is"
+        )

@@ -12,6 +12,7 @@ from mnistkit.checkpoint import Saved
 from mnistkit.checkpoint.packing import pack, storable, unpack
 from mnistkit.distributed import World
 from mnistkit.seeding import generator_states
+from mnistkit.training.description import held_weights
 
 if TYPE_CHECKING:
     from mnistkit.training.trainer import Trainer
@@ -26,6 +27,7 @@ def own_state(trainer: Trainer) -> dict[str, object]:
         "trainer": dict(trainer.state_dict()),
         "callbacks": {callback.name: callback.state_dict() for callback in trainer.callbacks},
         "generators": generator_states(trainer.device),
+        "held": held_weights(trainer),
     }
     if trainer.world.is_main:  # its buffers are among the weights
         return own

@@ -14,12 +14,14 @@ from mnistkit.errors import ConfigError
 from mnistkit.metrics import MetricSums
 from mnistkit.seeding import derive_seed, seed_generators, set_generator_states
 from mnistkit.training.batches import labels_of, size_of
+from mnistkit.training.description import held_modules
 from mnistkit.training.hooks import Hooks
 from mnistkit.training.interrupt import InterruptGuard
 from mnistkit.training.loading import Batches
-from mnistkit.training.snapshot import Generators
+from mnistkit.training.saved_state import TrainingState
+from mnistkit.training.snapshot import require_held
 from mnistkit.training.steps import as_output
-from mnistkit.training.updates import Updates
+from mnistkit.training.updates import Updates, parameters_of
 from mnistkit.types import Batch, StepOutput
 
 if TYPE_CHECKING:
@@ -50,6 +52,16 @@ class Run:
         self._validation = validation
         self._hooks = Hooks(trainer)
         self._group: list[Batch] = []
+        # The row of an epoch whose updates are done, until the next one begins.
+        self._row: dict[str, float] | None = None
+        # Parameters beside the model that no optimizer has: a teacher's, or such as were forgotten.
+        trained = {id(p) for optimizer in trainer.optimizers.values() for p in parameters_of(optimizer)}
+        self._untrained = {
+            f"{place}.{name}": parameter
+            for place, module in held_modules(trainer).items()
+            for name, parameter in module.named_parameters()
+            if parameter.grad is None and id(parameter) not in trained
+        }
         self._started = time.monotonic()
 
     @property
@@ -57,31 +69,41 @@ class Run:
         """How long it has run."""
         return time.monotonic() - self._started
 
-    def execute(self, generators: Generators | None) -> None:
+    def execute(self, saved: TrainingState | None) -> None:
         """Train, with the hooks of start and end around it.
 
         Args:
-            generators: as they were when the run that is resumed was saved.
+            saved: where the run that is resumed stood.
+
+        Raises:
+            CheckpointMismatchError: if the trainer holds a module with other weights than it had there.
         """
         with InterruptGuard() as interrupt, self._hooks.running():
-            self._loop(generators, interrupt)
+            if saved is not None:
+                # Not earlier: a hook may have made a teacher, or have restored one.
+                require_held(self._trainer, saved)
+            self._loop(None if saved is None else saved.generators, interrupt)
 
-    def _loop(self, generators: Generators | None, interrupt: InterruptGuard) -> None:
+    def _loop(self, generators: Mapping[str, Tensor] | None, interrupt: InterruptGuard) -> None:
         trainer, state, call = self._trainer, self._trainer.state, self._hooks.call
         while state.epoch < state.epochs and not state.is_stopping():
             if state.batch == 0:
                 state.sums = MetricSums(trainer.device, trainer.metrics)
+                self._group, self._row = [], None
                 self._seed()
                 call("on_epoch_start")
             batches = self._batches(generators)
             generators = None
             while group := list(itertools.islice(batches, trainer.accumulate)):
+                self._group = group
                 call("on_step_start")
-                self._begin(group)
+                self._begin()
                 for batch in group:
                     output = self._step(batch)
                     self._add_up(output, batch)
                     self._backward(output.loss)
+                if state.step == 0:
+                    self._refuse_gradients_in_vain()
                 self.updates.complete()
                 call("on_gradients")
                 self.updates.clip()
@@ -102,6 +124,7 @@ class Run:
                     trainer.stop("interrupted")
                 call("on_checkpoint")
         self._share_buffers()
+        self._group, self._row = [], None
         if interrupt.came(trainer.world):
             interrupt.end()
 
@@ -125,7 +148,16 @@ class Run:
 
     def log(self, figures: Mapping[str, Tensor | float]) -> None:
         """What :meth:`mnistkit.Trainer.log` does."""
-        self._trainer.state.sums.add(figures, sum(map(size_of, self._group)))
+        if self._row is None and not self._group:
+            raise ConfigError(
+                f"log() got {', '.join(map(repr, figures))} where no update is under way and no epoch has ended; call it in a "
+                "step, in a hook of one (on_step_start to on_step_end), or in on_epoch_end"
+            )
+        if self._row is None:
+            self._trainer.state.sums.add(figures, sum(map(size_of, self._group)))
+            return
+        for name, value in figures.items():
+            self._row[f"train_{name}"] = self._mean_over_processes(float(value))
 
     def step_optimizer(self, name: str, loss: Tensor) -> None:
         """What :meth:`mnistkit.Trainer.step_optimizer` does."""
@@ -148,7 +180,7 @@ class Run:
         seed = derive_seed(trainer.seed, "epoch", trainer.state.epoch, trainer.world.rank)
         seed_generators(seed, trainer.device)
 
-    def _batches(self, generators: Generators | None) -> Iterator[Batch]:
+    def _batches(self, generators: Mapping[str, Tensor] | None) -> Iterator[Batch]:
         """What is left of the epoch under way, with torch's generators as they were when it was interrupted."""
         trainer, state = self._trainer, self._trainer.state
         # Again, so that the order does not depend on what a callback drew: inside an epoch no on_epoch_start precedes.
@@ -160,10 +192,10 @@ class Run:
         number = min(trainer.world.min(len(self._train)), state.steps_in_epoch * trainer.accumulate)
         return itertools.islice(batches, number - state.batch)
 
-    def _begin(self, group: list[Batch]) -> None:
-        state, self._group = self._trainer.state, group
+    def _begin(self) -> None:
+        state = self._trainer.state
         rate = self._trainer.learning_rate(state.step, state.total_steps)
-        self.updates.begin(rate, sum(map(size_of, group)))
+        self.updates.begin(rate, sum(map(size_of, self._group)))
         state.lr = self.updates.lr
 
     def _step(self, batch: Batch) -> StepOutput:
@@ -188,6 +220,25 @@ class Run:
         if self._trainer.device.type == "cpu" or state.step % _STEPS_BETWEEN_LOOKS == 0:
             self._trainer.require_finite()
 
+    def _refuse_gradients_in_vain(self) -> None:
+        """What got gradients was to be trained, or else frozen."""
+        names = [name for name, parameter in self._untrained.items() if parameter.grad is not None]
+        if names:
+            raise ConfigError(
+                f"{', '.join(names[:4])}{' and others' * (len(names) > 4)}: the loss depends on them, they are not the model's, "
+                "and no optimizer has them, so they would never be trained. Give them to one, optimizer=lambda parameters: "
+                "torch.optim.Adam([*parameters, *head.parameters()]), or call requires_grad_(False) on what is to stay as it is"
+            )
+
+    def _mean_over_processes(self, value: float) -> float:
+        trainer = self._trainer
+        if trainer.world.size == 1:
+            return value
+        return (
+            float(trainer.world.sum(torch.tensor(value, dtype=torch.float64, device=trainer.device)))
+            / trainer.world.size
+        )
+
     def _is_interrupted(self, interrupt: InterruptGuard) -> bool:
         trainer = self._trainer
         # Several GPUs would wait for each other in every step, only to hear that nothing has come.
@@ -207,6 +258,7 @@ class Run:
         state.train = state.sums.compute()
         row: dict[str, float] = {"epoch": state.epoch + 1, "step": state.step, "lr": state.lr}
         row |= state.train.row("train")
+        self._row = row
         if self._validation is not None:
             state.validation = trainer.evaluate(self._validation)
             row |= state.validation.row("val")

@@ -39,6 +39,7 @@ class TrainingState:
         trainer: the state of the trainer's subclass.
         callbacks: the state of each by name.
         generators: the states of torch's random generators, by device type.
+        held: checksums of the weights of the modules that the trainer held beside its model.
     """
 
     run: dict[str, JsonValue]
@@ -55,6 +56,7 @@ class TrainingState:
     trainer: dict[str, object]
     callbacks: dict[str, dict[str, object]]
     generators: dict[str, Tensor]
+    held: dict[str, JsonValue]
 
     @classmethod
     def from_file(cls, training: Mapping[str, object]) -> Self:
@@ -80,6 +82,7 @@ class TrainingState:
             trainer=saved.mapping("trainer"),
             callbacks={name: callbacks.mapping(name) for name in callbacks},
             generators=saved.tensors("generators") or {},
+            held=saved.json("held"),
         )
         if len(state.history) != state.epoch:
             raise saved.refused("history", f"a row for each of {state.epoch} epochs")

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, TypeAlias, cast, get_args
+from typing import TYPE_CHECKING, cast, get_args
 
 import torch
-from torch import Tensor
 
 from mnistkit.checkpoint import (
     CheckpointFile,
@@ -33,7 +32,7 @@ from mnistkit.models.network import copy_of
 from mnistkit.precision import PrecisionName
 from mnistkit.training import ranks
 from mnistkit.training.callback import Callback
-from mnistkit.training.description import as_json, differences
+from mnistkit.training.description import as_json, differences, held_weights
 from mnistkit.training.saved_state import TrainingState, require_usable
 from mnistkit.training.state import History, TrainState
 from mnistkit.types import JsonValue, PathLike
@@ -41,10 +40,7 @@ from mnistkit.types import JsonValue, PathLike
 if TYPE_CHECKING:
     from mnistkit.training.trainer import Trainer
 
-__all__ = ["Generators", "classifier", "restore", "save_model", "save_training"]
-
-#: The states of torch's random generators, by device type.
-Generators: TypeAlias = Mapping[str, Tensor]
+__all__ = ["classifier", "require_held", "restore", "save_model", "save_training"]
 
 
 def classifier(trainer: Trainer) -> Classifier:
@@ -94,8 +90,8 @@ def _write_training(trainer: Trainer, parts: Mapping[str, object], path: PathLik
     write_checkpoint(path, content)
 
 
-def restore(trainer: Trainer, path: PathLike) -> Generators:
-    """Put a run back to where a training file was written; returns the generators for the epoch under way.
+def restore(trainer: Trainer, path: PathLike) -> TrainingState:
+    """Put a run back to where a training file was written; returns what that says.
 
     Raises:
         CheckpointError: if it cannot be read.
@@ -134,7 +130,24 @@ def restore(trainer: Trainer, path: PathLike) -> Generators:
     state.sums.load_state_dict(saved.sums)
     state.history = History(saved.history)
     state.seconds_before = saved.seconds
-    return saved.generators
+    return saved
+
+
+def require_held(trainer: Trainer, saved: TrainingState) -> None:
+    """Refuse to go on with other weights beside the model than the run had: another teacher's, or such as nothing restored.
+
+    Raises:
+        CheckpointMismatchError: with the names of the modules; on every rank, if it is so on one.
+    """
+    here = held_weights(trainer)
+    others = [name for name, checksum in saved.held.items() if here.get(name, checksum) != checksum]
+    if trainer.world.any(bool(others)):
+        # On every rank: those that went on would wait for this one for ever.
+        raise CheckpointMismatchError(
+            f"the run that is resumed had other weights in {', '.join(others) or 'a module of another process'}, which the "
+            f"{type(trainer).__name__} holds beside its model. Give it the same. If they change while it trains (batch norm's "
+            "statistics do, unless eval() was called), return them from state_dict() and restore them in load_state_dict()"
+        )
 
 
 def _require_counted(state: TrainState, saved: TrainingState, accumulate: int) -> None:

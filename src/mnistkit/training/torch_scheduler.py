@@ -79,6 +79,18 @@ class TorchScheduler(Callback):
             # Making it set the first rate, and perhaps a momentum; those of the saved run were in the optimizer already.
             for group, saved in zip(optimizer.param_groups, settings, strict=True):
                 group.update(saved)
+        self._require_long_enough(trainer)
+
+    def _require_long_enough(self, trainer: Trainer) -> None:
+        if not isinstance(self._live, OneCycleLR):
+            return
+        needed = trainer.state.total_steps if self._each == "step" else trainer.state.epochs
+        if self._live.total_steps < needed:
+            raise ConfigError(
+                f"the OneCycleLR is made for {self._live.total_steps} steps, and the run has {needed}. Leave its length out, "
+                "lr=functools.partial(OneCycleLR, max_lr=0.1), and it is that of the run; a run that is resumed cannot be made "
+                "longer, because its rate would have been another from the start"
+            )
 
     def _optimizer_of(self, trainer: Trainer) -> torch.optim.Optimizer:
         if self.optimizer is None and len(trainer.optimizers) == 1:

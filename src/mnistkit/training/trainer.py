@@ -36,6 +36,7 @@ from mnistkit.training.losses import (
     require_logits,
     require_loss,
 )
+from mnistkit.training.normalisation import require_one_normalisation
 from mnistkit.training.optimizers import OptimizerFactory, OptimizerName, make_optimizer
 from mnistkit.training.own_hooks import OwnHooks
 from mnistkit.training.preconditions import (
@@ -305,10 +306,10 @@ class Trainer(OwnHooks, Generic[M_co]):
             self.optimizers = dict(configured) if isinstance(configured, Mapping) else {"optimizer": configured}
             require_trainable(self.model, self.optimizers, vars(self))
             self.description = describe(self, self.__loss)
-            generators = None if resume is None else snapshot.restore(self, resume)
+            saved = None if resume is None else snapshot.restore(self, resume)
             self.__run = Run(self, loader, validation_loader)
             try:
-                self.__run.execute(generators)
+                self.__run.execute(saved)
             finally:
                 self.model.eval()
                 self.state.seconds_before, self.__run = self.seconds, None
@@ -322,6 +323,7 @@ class Trainer(OwnHooks, Generic[M_co]):
         validation = None if validation is None else as_data(validation, like=train)
         refuse_test_images(train, "training")
         refuse_test_images(validation, "validation")
+        require_one_normalisation(train, validation)
         refuse_unused(train, self.__batch_size, self.augment)
         require_callbacks(self.callbacks)
         self.train_data, self.validation_data = train, validation
@@ -353,7 +355,10 @@ class Trainer(OwnHooks, Generic[M_co]):
         with World.joined(self.device, self.timeout) as self.world:
             model = self.inference_model.to(self.device)
             self.__loss = place_loss(self.__loss, self.device)
-            loader = make_loader(as_data(data, like=self.train_data), device=self.device, world=self.world)
+            data = as_data(data, like=self.train_data)
+            if self.__run is None:  # fit looked at its own
+                require_one_normalisation(self.train_data, data)
+            loader = make_loader(data, device=self.device, world=self.world)
             hooks, sums = Hooks(self), MetricSums(self.device, self.metrics)
             hooks.call("on_eval_start")
             # Not inference mode: a subclass may want gradients of the images, to attack or to explain.
@@ -376,15 +381,18 @@ class Trainer(OwnHooks, Generic[M_co]):
 
     @final
     def log(self, figures: Mapping[str, Tensor | float]) -> None:
-        """Have figures of the update under way counted like the metrics of its step; once in each, from a hook.
+        """Have figures counted like the metrics of a step, from a step or a hook: as ``train_...`` in history, bar and logs.
 
-        Their means over the epoch are ``train_...`` in the history, the bar and the logs.
+        In an update they are that update's, and the epoch has the mean over the images of those updates that logged them. After
+        an epoch's last update, while it is evaluated and in ``on_epoch_end``, they are that epoch's own figures; with several
+        processes all must log them then, and the mean is taken.
 
         Args:
             figures: numbers by name: ``{"gradient_norm": norm}``.
 
         Raises:
-            ConfigError: for the names ``loss`` and ``accuracy``, or outside ``fit``.
+            ConfigError: for the names ``loss`` and ``accuracy``, outside ``fit``, and where no update and no epoch is that the
+                figures could be of, as in ``on_fit_start``.
         """
         refuse_reserved(figures)
         _running(self.__run).log(figures)

@@ -428,6 +428,13 @@ def test_loaders_side_by_side_can_begin_anywhere(small):
     assert torch.equal(seen, 5 * small.train[:9].labels.bincount(minlength=10))
 
 
+def test_a_loader_that_cannot_begin_anywhere_is_not_combined(small):
+    with pytest.raises(
+        ConfigError, match=r"got a DataLoader, which cannot begin .*from_arrays\(images, labels, mean_std"
+    ):
+        CombinedLoader(TensorLoader(small.train, 10), DataLoader(small.train, batch_size=10))
+
+
 def test_an_augmentation_that_gives_no_images_back_is_refused(small):
     for wrong in (lambda images, generator: (images, generator), lambda images, generator: images[:, :, :-1]):
         with pytest.raises(DataError, match=r"the augmentation returned a .* for images \(5, 1, 28, 28\)"):

@@ -736,6 +736,7 @@ def test_an_optimizer_that_would_train_nothing_is_refused(train):
         """Trains a layer that it holds itself."""
 
         def configure_optimizer(self):
+            self.model.requires_grad_(False)
             self.probe = nn.Linear(10, 10)
             return torch.optim.SGD(self.probe.parameters(), lr=0.1)
 
