@@ -1,7 +1,6 @@
 import pytest
 from hypothesis import HealthCheck, settings
 
-from mnistkit.data.idx import write_idx
 from tests.forked import Server
 
 # How long one example takes depends on what else the machine does, and no test is to depend on that.
@@ -20,6 +19,8 @@ def forked():
 @pytest.fixture(scope="session")
 def small_root(tmp_path_factory, small):
     """A folder that `mnistkit train --dataset fashion-mnist --root` reads: 300 digits to train on, 100 to test."""
+    from mnistkit.data import write_idx
+
     root = tmp_path_factory.mktemp("root")
     for prefix, dataset in (("train", small.train), ("t10k", small.test)):
         write_idx(root / f"{prefix}-images-idx3-ubyte", dataset.images[:, 0].numpy())

@@ -832,7 +832,6 @@ def test_output_that_nobody_has_opened_is_no_traceback(monkeypatch):
     assert main(["info", "none"]) == 4
 
 
-@pytest.mark.parametrize("name", ["a" * 300, "a/" * 3000, "a\0b", "\x1b[31m"])
 @pytest.mark.parametrize(
     "command",
     [
@@ -847,13 +846,14 @@ def test_output_that_nobody_has_opened_is_no_traceback(monkeypatch):
         ["train", "--epochs", "1", "--resume", "--dataset", "NAME"],
     ],
 )
-def test_no_name_ends_in_a_traceback(run, pictures, tmp_path, monkeypatch, command, name):
+def test_no_name_ends_in_a_traceback(run, pictures, tmp_path, monkeypatch, command):
     monkeypatch.chdir(tmp_path)
-    code, _, error = run(*(part.replace("NAME", name).replace("PICTURE", str(pictures[0])) for part in command))
-    # A name of escapes is an ordinary file; the others cannot be.
-    assert code in {0, 2, 3, 4, 5, 8}
-    assert code or name.startswith("\x1b")
-    assert "\x1b" not in error
+    for name in ("a" * 300, "a/" * 3000, "a\0b", "\x1b[31m"):
+        code, _, error = run(*(part.replace("NAME", name).replace("PICTURE", str(pictures[0])) for part in command))
+        # A name of escapes is an ordinary file; the others cannot be.
+        assert code in {0, 2, 3, 4, 5, 8}
+        assert code or name.startswith("\x1b")
+        assert "\x1b" not in error
 
 
 @pytest.mark.processes

@@ -95,11 +95,14 @@ DOORS = {
 
 
 @pytest.mark.parametrize("door", DOORS)
-@pytest.mark.parametrize("disguise", DISGUISES)
-def test_test_images_are_refused_at_every_door_in_every_disguise(door, disguise, small):
-    data = DISGUISES[disguise](small.train, small.test)
-    with pytest.raises(SplitLeakError, match=r"trainer\.evaluate\(test\) once, at the end"):
-        DOORS[door](data, small.train)
+def test_test_images_are_refused_at_every_door_in_every_disguise(door, small):
+    said = dict.fromkeys(DISGUISES, "nothing")
+    for disguise, make in DISGUISES.items():
+        try:
+            DOORS[door](make(small.train, small.test), small.train)
+        except SplitLeakError as error:
+            said[disguise] = str(error)
+    assert [name for name, text in said.items() if "trainer.evaluate(test) once, at the end" not in text] == []
 
 
 @pytest.mark.parametrize("disguise", DISGUISES)

@@ -1,6 +1,7 @@
 """What every registered model promises."""
 
 import inspect
+import re
 import warnings
 
 import pytest
@@ -92,16 +93,11 @@ def test_its_logits_are_neither_probabilities_nor_their_logarithms(name, batch):
 
 
 @every_model
-@pytest.mark.parametrize(
-    "data", [{"classes": 47}, {"classes": 1}, {"channels": 3}, {"image_size": 32}, {"image_size": 20, "classes": 26}]
-)
-def test_it_takes_other_data(name, data):
-    if name == "lenet4" and data.get("image_size") == 20:
-        data = data | {"image_size": 36}
-    model = create_model(name, **data).eval()
-    channels, size = data.get("channels", 1), data.get("image_size", 28)
-    logits = model(torch.randn(2, channels, size, size))
-    assert logits.shape == (2, data.get("classes", 10))
+def test_it_takes_other_data(name):
+    smaller = 36 if name == "lenet4" else 20  # which is as small as the others go
+    for classes, channels, size in [(47, 1, 28), (1, 1, 28), (10, 3, 28), (10, 1, 32), (26, 1, smaller)]:
+        model = create_model(name, classes=classes, channels=channels, image_size=size).eval()
+        assert model(torch.randn(2, channels, size, size)).shape == (2, classes)
 
 
 @every_model
@@ -186,16 +182,13 @@ def test_a_checkpoint_rebuilds_it_to_the_last_bit(name, switched, batch, tmp_pat
 
 
 @every_model
-@pytest.mark.parametrize(
-    "shape", [(28, 28), (5, 28, 27), (2, 1, 27, 28), (2, 3, 28, 28), (2, 783), (784,), (2, 1, 1, 28, 29), ()]
-)
-def test_images_of_another_shape_are_refused_with_both_shapes(name, shape):
+def test_images_of_another_shape_are_refused_with_both_shapes(name):
     model = create_model(name)
-    with pytest.raises(DataError) as error:
-        model(torch.zeros(shape))
-    assert str(error.value).startswith(f"got images of shape {shape}, ")
     expected = {1: "this network expects 784: set image_size= and channels= to the data's", 3: "expects (N, 1, 28, 28)"}
-    assert expected[len(model.input_shape)] in str(error.value)
+    for shape in [(28, 28), (5, 28, 27), (2, 1, 27, 28), (2, 3, 28, 28), (2, 783), (784,), (2, 1, 1, 28, 29), ()]:
+        with pytest.raises(DataError, match=re.escape(expected[len(model.input_shape)])) as error:
+            model(torch.zeros(shape))
+        assert str(error.value).startswith(f"got images of shape {shape}, ")
 
 
 @every_model

@@ -102,10 +102,10 @@ def test_every_part_has_its_level():
     assert {part for part, _ in _modules()} == {*LEVEL, "__init__"}
 
 
-@pytest.mark.parametrize("path", [str(path.relative_to(SOURCE)) for _, path in _modules()])
-def test_a_module_imports_only_from_below(path):
-    part = Path(path).parts[0].removesuffix(".py")
-    assert _problems(part, (SOURCE / path).read_text(encoding="utf-8")) == []
+def test_a_module_imports_only_from_below():
+    found = {str(path): _problems(part, path.read_text(encoding="utf-8")) for part, path in _modules()}
+    assert len(found) > 100
+    assert {path: problems for path, problems in found.items() if problems} == {}
 
 
 @pytest.mark.parametrize(

@@ -18,10 +18,11 @@ def test_the_normal_has_scipys_p_values(z):
     assert normal_p(z) == pytest.approx(stats.chi2.sf(z * z, 1), rel=1e-9)
 
 
-@pytest.mark.parametrize("freedom", [1, 2, 3, 4, 5, 9, 10, 29, 30, 199, 1000])
 @pytest.mark.parametrize("probability", [0.5, 0.6, 0.9, 0.975, 0.9995])
-def test_students_t_has_scipys_quantiles(freedom, probability):
-    assert t_quantile(probability, freedom) == pytest.approx(stats.t.ppf(probability, freedom), rel=1e-9, abs=1e-9)
+def test_students_t_has_scipys_quantiles(probability):
+    freedoms = [1, 2, 3, 4, 5, 9, 10, 29, 30, 199, 1000]
+    ours = [t_quantile(probability, freedom) for freedom in freedoms]
+    assert ours == pytest.approx(stats.t.ppf(probability, freedoms), rel=1e-9, abs=1e-9)
 
 
 def test_students_t_gives_statsmodels_interval():

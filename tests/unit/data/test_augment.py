@@ -85,13 +85,12 @@ def test_torchs_own_generator_is_not_touched(digits, name):
 
 
 @pytest.mark.parametrize("name", [*ALONE, "everything"])
-@pytest.mark.parametrize("shape", [(1, 1, 28, 28), (7, 3, 17, 31), (4, 2, 5, 4), (2, 1, 1, 1)])
-def test_shape_type_and_range_are_kept(name, shape):
-    images = torch.rand(shape)
-    changed = {**ALONE, "everything": EVERYTHING}[name](images, draw())
-    assert changed.shape == shape
-    assert changed.dtype == torch.float32
-    assert ((changed >= 0) & (changed <= 1 + 1e-6)).all()
+def test_shape_type_and_range_are_kept(name):
+    for shape in [(1, 1, 28, 28), (7, 3, 17, 31), (4, 2, 5, 4), (2, 1, 1, 1)]:
+        changed = {**ALONE, "everything": EVERYTHING}[name](torch.rand(shape), draw())
+        assert changed.shape == shape
+        assert changed.dtype == torch.float32
+        assert ((changed >= 0) & (changed <= 1 + 1e-6)).all()
 
 
 @pytest.mark.parametrize("name", [*ALONE, "everything"])

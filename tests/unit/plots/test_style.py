@@ -11,7 +11,7 @@ from matplotlib.colors import to_hex, to_rgb
 from matplotlib.figure import Figure
 
 from mnistkit import evaluate, plots
-from mnistkit._core.style import _LOOKS, percent
+from mnistkit._core.style import look_of, percent
 from mnistkit.errors import ConfigError, MissingExtraError
 from mnistkit.interpret import Edit
 from mnistkit.training import LearningRateSweep
@@ -44,9 +44,25 @@ PLOTS = {
 
 
 @pytest.fixture(scope="module")
-def drawn(run):
-    """Each plot in a theme, drawn once."""
-    return functools.cache(lambda name, theme: PLOTS[name][0](run, theme=theme))
+def drawing(run):
+    """Each plot in a theme, drawn once; and what that has changed of matplotlib's settings and of what is imported."""
+
+    def draw(name, theme):
+        before, modules = _settings(), set(sys.modules)
+        figure = PLOTS[name][0](run, theme=theme)
+        return figure, {key for key, value in _settings().items() if before[key] != value} | set(sys.modules) - modules
+
+    return functools.cache(draw)
+
+
+@pytest.fixture(scope="module")
+def drawn(drawing):
+    return lambda name, theme: drawing(name, theme)[0]
+
+
+def _settings():
+    # Merely reading the backend would make matplotlib choose one, and import pyplot.
+    return {name: matplotlib.rcParams[name] for name in matplotlib.rcParams if name != "backend"}
 
 
 every_plot = pytest.mark.parametrize("name", sorted(PLOTS))
@@ -68,16 +84,16 @@ def test_every_plot_is_here():
 
 
 @every_plot
-@pytest.mark.parametrize("theme", ["light", "dark"])
-def test_every_text_can_be_read_on_its_theme(drawn, name, theme):
-    figure = drawn(name, theme)
-    paper = _LOOKS[theme].paper
-    assert to_hex(figure.get_facecolor()) == paper
-    for ax in figure.axes:
-        words = [ax.title, ax.xaxis.label, ax.yaxis.label, *ax.get_xticklabels(), *ax.get_yticklabels()]
-        words += [text for text in ax.texts if name != "confusion_matrix"]
-        for text in words:
-            assert contrast(text.get_color(), paper) >= 4.4 or not text.get_text(), text
+def test_every_text_can_be_read_on_its_theme(drawn, name):
+    for theme in ("light", "dark"):
+        figure = drawn(name, theme)
+        paper = look_of(theme).paper
+        assert to_hex(figure.get_facecolor()) == paper
+        for ax in figure.axes:
+            words = [ax.title, ax.xaxis.label, ax.yaxis.label, *ax.get_xticklabels(), *ax.get_yticklabels()]
+            words += [text for text in ax.texts if name != "confusion_matrix"]
+            for text in words:
+                assert contrast(text.get_color(), paper) >= 4.4 or not text.get_text(), text
 
 
 @every_plot
@@ -135,25 +151,18 @@ def test_axes_in_a_subfigure_give_the_figure_around_it():
     assert plots.softmax_curves(ax=left.subplots()) is figure
 
 
-@every_plot
-def test_an_unknown_theme_is_refused(run, name):
-    with pytest.raises(ConfigError, match="unknown theme 'drak'; did you mean 'dark'"):
-        PLOTS[name][0](run, theme="drak")
+def test_an_unknown_theme_is_refused(run):
+    for draw, _ in PLOTS.values():
+        with pytest.raises(ConfigError, match="unknown theme 'drak'; did you mean 'dark'"):
+            draw(run, theme="drak")
 
 
 @every_plot
-def test_neither_pyplot_nor_the_settings_are_touched(run, name):
-    before, pyplot = _settings(), "matplotlib.pyplot" in sys.modules
-    figure = PLOTS[name][0](run)
-    assert _settings() == before
-    assert ("matplotlib.pyplot" in sys.modules) == pyplot
+def test_neither_pyplot_nor_the_settings_are_touched(drawing, name):
+    figure, changed = drawing(name, "light")
+    assert changed & {"matplotlib.pyplot", *_settings()} == set()
     assert isinstance(figure, Figure)
     assert figure.canvas.manager is None  # no window of pyplot's
-
-
-def _settings():
-    # Merely reading the backend would make matplotlib choose one, and import pyplot.
-    return {name: matplotlib.rcParams[name] for name in matplotlib.rcParams if name != "backend"}
 
 
 @pytest.mark.processes
@@ -186,13 +195,13 @@ def test_a_style_of_the_users_does_not_make_texts_unreadable(run, style):
             ax.get_xticklabels()[0].get_color(),
             ax.get_legend().get_texts()[0].get_color(),
         ]
-    assert to_hex(ax.get_facecolor()) == to_hex(figure.get_facecolor()) == _LOOKS["light"].paper
-    assert all(contrast(colour, _LOOKS["light"].paper) > 4.5 for colour in colours)
+    assert to_hex(ax.get_facecolor()) == to_hex(figure.get_facecolor()) == look_of("light").paper
+    assert all(contrast(colour, look_of("light").paper) > 4.5 for colour in colours)
 
 
-@pytest.mark.parametrize("theme", sorted(_LOOKS))
+@pytest.mark.parametrize("theme", ["dark", "light"])
 def test_lines_stand_out_from_the_paper_and_from_each_other(theme):
-    look = _LOOKS[theme]
+    look = look_of(theme)
     assert contrast(look.text, look.paper) > 7
     assert contrast(look.faint, look.paper) > 4.5
     assert all(contrast(colour, look.paper) > 3 for colour in (*look.lines, look.wrong))
@@ -207,23 +216,24 @@ BLIND = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("theme", sorted(_LOOKS))
+@pytest.mark.parametrize("theme", ["dark", "light"])
 @pytest.mark.parametrize("kind", sorted(BLIND))
 def test_the_first_colours_differ_for_the_colour_blind(theme, kind):
     """Distance in linear RGB; two that look alike to everybody are below 0.02."""
-    colours = np.array([to_rgb(colour) for colour in _LOOKS[theme].lines[:3]])
+    colours = np.array([to_rgb(colour) for colour in look_of(theme).lines[:3]])
     linear = np.where(colours <= 0.04045, colours / 12.92, ((colours + 0.055) / 1.055) ** 2.4)
     seen = np.clip(linear @ np.array(BLIND[kind]).T, 0, 1)
     distances = [np.linalg.norm(seen[a] - seen[b]) for a in range(3) for b in range(a)]
     assert min(distances) > 0.1
 
 
-@every_plot
-def test_without_matplotlib_the_pip_line_is_said(monkeypatch, run, name):
+def test_without_matplotlib_the_pip_line_is_said(monkeypatch, run):
     for module in [module for module in sys.modules if module.partition(".")[0] == "matplotlib"]:
         monkeypatch.setitem(sys.modules, module, None)
-    with pytest.raises(MissingExtraError, match=r"mnistkit.plots needs matplotlib, .*: pip install 'mnistkit\[plot\]'"):
-        PLOTS[name][0](run)
+    said = r"mnistkit.plots needs matplotlib, .*: pip install 'mnistkit\[plot\]'"
+    for draw, _ in PLOTS.values():
+        with pytest.raises(MissingExtraError, match=said):
+            draw(run)
 
 
 @pytest.mark.parametrize(

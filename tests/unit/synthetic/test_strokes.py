@@ -9,9 +9,7 @@ from mnistkit.synthetic import draw_digits
 from mnistkit.synthetic.pen import smooth, trace
 from mnistkit.synthetic.stroke_styles import STYLES
 
-every_style = pytest.mark.parametrize(
-    ("digit", "name"), [(digit, name) for digit, styles in enumerate(STYLES) for name in styles]
-)
+EVERY_STYLE = {f"{digit}, {name}": strokes for digit, styles in enumerate(STYLES) for name, strokes in styles.items()}
 
 
 @pytest.fixture(scope="module")
@@ -100,26 +98,24 @@ def test_the_styles_that_mnist_lacks_are_there():
     assert all("segments" in names[digit] for digit in (0, 2, 3, 4, 5, 6, 7, 8, 9))
 
 
-@every_style
-def test_a_style_is_at_least_one_stroke_that_fills_its_box(digit, name):
-    strokes = STYLES[digit][name]
-    points = np.array([point for stroke in strokes for point in stroke.points])
-    assert all(len(stroke.points) >= 2 for stroke in strokes)
-    assert all(a != b for stroke in strokes for a, b in itertools.pairwise(stroke.points))
-    assert points.min() >= 0
-    assert points.max() <= 100
-    assert np.ptp(points[:, 1]) >= 85
+def test_a_style_is_at_least_one_stroke_that_fills_its_box():
+    for name, strokes in EVERY_STYLE.items():
+        points = np.array([point for stroke in strokes for point in stroke.points])
+        assert all(len(stroke.points) >= 2 for stroke in strokes), name
+        assert all(a != b for stroke in strokes for a, b in itertools.pairwise(stroke.points)), name
+        assert points.min() >= 0, name
+        assert points.max() <= 100, name
+        assert np.ptp(points[:, 1]) >= 85, name
 
 
-@every_style
-def test_strokes_that_meet_go_on_meeting_when_the_hand_shakes(digit, name):
-    strokes = STYLES[digit][name]
-    lines = trace(strokes, np.random.default_rng(8))
-    ends = {}
-    for stroke, line in zip(strokes, lines, strict=True):
-        for point, place in ((stroke.points[0], line[0]), (stroke.points[-1], line[-1])):
-            np.testing.assert_array_equal(ends.setdefault(point, place), place)
-            assert np.abs(place - point).max() < 30
+def test_strokes_that_meet_go_on_meeting_when_the_hand_shakes():
+    for name, strokes in EVERY_STYLE.items():
+        lines = trace(strokes, np.random.default_rng(8))
+        ends = {}
+        for stroke, line in zip(strokes, lines, strict=True):
+            for point, place in ((stroke.points[0], line[0]), (stroke.points[-1], line[-1])):
+                np.testing.assert_array_equal(ends.setdefault(point, place), place, name)
+                assert np.abs(place - point).max() < 30, name
 
 
 def test_a_curve_goes_through_all_its_points():
