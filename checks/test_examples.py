@@ -4,6 +4,8 @@ from pathlib import Path
 
 import pytest
 
+import mnistkit
+
 EXAMPLES = Path(__file__).parents[1] / "examples"
 PICTURES = sorted((EXAMPLES.parent / "src" / "mnistkit" / "imaging" / "samples").glob("*.png"))
 ARGUMENTS = {
@@ -18,8 +20,10 @@ def test_every_example_is_run():
 
 
 @pytest.mark.parametrize("name", sorted(ARGUMENTS))
-def test_an_example_runs(name, tmp_path, monkeypatch, capsys):
+def test_an_example_runs(name, small, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
+    # What an example reads and measures is then as few images as it trains on.
+    monkeypatch.setattr(mnistkit, "load_mnist", lambda validation=5000: small)
     monkeypatch.setattr(sys, "argv", [name, *ARGUMENTS[name]])
     if name == "draw_pictures":
         before = [picture.read_bytes() for picture in PICTURES]
