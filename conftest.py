@@ -1,4 +1,7 @@
-"""What every test, and every example in a docstring, starts from."""
+"""What every test, and every example in a docstring, starts from.
+
+Torch is imported in the fixtures only: the process that shares the tests out to others has no use for it, and they wait for it.
+"""
 
 import gc
 import itertools
@@ -7,9 +10,7 @@ import random
 import socket
 import sys
 
-import numpy as np
 import pytest
-import torch
 
 import mnistkit
 
@@ -21,7 +22,6 @@ sys.dont_write_bytecode = False
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
 # Several test processes share the cores, and one thread each is both faster and repeatable; so for those that they start.
-torch.set_num_threads(1)
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 
@@ -38,8 +38,18 @@ def pytest_collection():
 
 # Once for all tests where that is enough: what is done for each of the thousands adds up.
 @pytest.fixture(scope="session", autouse=True)
+def _one_thread():
+    """Also where the environment says otherwise."""
+    import torch
+
+    torch.set_num_threads(1)
+
+
+@pytest.fixture(scope="session", autouse=True)
 def _public_names(doctest_namespace):
     """Examples use the public names as a reader would, after `from mnistkit import ...`."""
+    import torch
+
     for name in mnistkit.__all__:
         doctest_namespace[name] = getattr(mnistkit, name)
     doctest_namespace["torch"] = torch
@@ -70,6 +80,9 @@ def homes(tmp_path_factory):
 @pytest.fixture(autouse=True)
 def _alone(monkeypatch, homes):
     """Each test begins with the same random numbers, and its downloads end up in a folder of its own."""
+    import numpy as np
+    import torch
+
     monkeypatch.setenv("MNISTKIT_HOME", next(homes))
     # As `seed_everything` does, but for other devices: asked again and again, those take longer than most tests.
     random.seed(0)
