@@ -107,19 +107,18 @@ def _merged(boxes: np.ndarray, scores: np.ndarray, digits: np.ndarray) -> Finds:
     order = np.argsort(-scores.max(axis=1), kind="stable")
     boxes, scores, digits = boxes[order], scores[order], digits[order]
     areas = (boxes[:, 2:] - boxes[:, :2]).prod(axis=1)
-    waiting = np.ones(len(boxes), np.bool_)
-    kept = []
-    for number in range(len(boxes)):
-        if not waiting[number]:
-            continue
-        low = np.maximum(boxes[number, :2], boxes[:, :2])
-        high = np.minimum(boxes[number, 2:], boxes[:, 2:])
+    waiting, kept = np.arange(len(boxes)), []
+    while len(waiting):
+        number = waiting[0]
+        low = np.maximum(boxes[number, :2], boxes[waiting, :2])
+        high = np.minimum(boxes[number, 2:], boxes[waiting, 2:])
         shared = (high - low).clip(min=0).prod(axis=1)
-        same = shared > _SAME * (areas + areas[number] - shared)
-        inside = shared > _INSIDE * np.minimum(areas, areas[number])
-        weights = np.where(waiting & same, scores[:, 0], 0)
+        same = shared > _SAME * (areas[waiting] + areas[number] - shared)
+        inside = shared > _INSIDE * np.minimum(areas[waiting], areas[number])
+        weights = np.where(same, scores[waiting, 0], 0)
         if weights.any():
-            digits[number] = weights @ digits / weights.sum()
-        waiting &= ~(same | inside)
+            digits[number] = weights @ digits[waiting] / weights.sum()
         kept.append(number)
+        # The first one shares all of itself with itself.
+        waiting = waiting[~(same | inside)]
     return Finds(boxes[kept], scores[kept], digits[kept])
