@@ -143,7 +143,9 @@ def noting(
     for picture, result in results:
         if isinstance(result, ImageError):
             failures.append(result)
-            progress.write(printable(f"mnistkit: {picture.name}: {result}"))
+            # What cannot be opened says its name itself.
+            named = str(result) if str(result).startswith(picture.name) else f"{picture.name}: {result}"
+            progress.write(printable(f"mnistkit: {named}"))
         yield picture, result
         progress.update()
 

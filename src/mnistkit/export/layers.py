@@ -40,10 +40,14 @@ FUNCTIONS: dict[str, tuple[str, ...]] = {
     "abs": (),
     "neg": (),
 }
+# Their settings are bounds.
+_BOUNDED = {"hardtanh", "clamp"}
 
 
 def _function(name: str, builder: Builder, given: Arguments, shape: Shape) -> Value | None:
     settings = {key: given[key] for key in FUNCTIONS[name]}
+    if name in _BOUNDED:  # An infinite bound is none: neither JSON nor C has a number for it.
+        settings = {key: None if value in (-math.inf, math.inf) else value for key, value in settings.items()}
     if any(isinstance(value, (Tensor, Value)) for value in settings.values()):
         return None
     return builder.add("function", [_image(given)], shape, {"name": name, **cast("dict[str, JsonValue]", settings)})

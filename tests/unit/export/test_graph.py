@@ -89,6 +89,13 @@ def test_every_model_makes_a_header(name):
     assert "#define MNISTKIT_PIXELS 784\n" in header
 
 
+def test_an_infinite_bound_is_none():
+    network = nn.Sequential(nn.Flatten(), nn.Linear(784, 10), nn.Hardtanh(0, float("inf")))
+    header = c_header(Classifier(network, MNIST))
+    assert "fmaxf(" in header
+    assert "fminf(" not in header
+
+
 def test_no_name_of_a_class_ends_a_comment_or_a_string():
     names = ('"', "*/ int x;", "\\", "??/", "é", "\n", "a", "b", "c", "d")
     header = c_header(Classifier(create_model("softmax_regression"), MNIST, names))
