@@ -681,7 +681,7 @@ def test_one_bad_picture_does_not_hide_the_others(run, trained, pictures, tmp_pa
     code, output, error = run(*arguments)
     assert code == 5
     assert [line.partition(": ")[0] for line in output.splitlines()] == [str(pictures[0]), str(pictures[1])]
-    assert error.splitlines()[0].startswith(f"mnistkit: {bad}: {bad} is not an image that can be read")
+    assert error.splitlines()[0].startswith(f"mnistkit: {bad} is not an image that can be read")
     assert error.splitlines()[1] == "mnistkit: 1 of 3 pictures could not be read"
 
     code, output, _ = run(*arguments, "--json")

@@ -63,7 +63,7 @@ def test_a_folder_is_read_in_order_and_what_is_unreadable_is_said(run, album):
     assert files == [str(album / name) for name in ("1.png", "2.jpg", "more/3.bmp")]
     assert [line.partition(": ")[2][0] for line in output.splitlines()] == ["7", "4", "0"]
     first, last = error.splitlines()
-    assert first.startswith(f"mnistkit: {album / 'dear.png'}: {album / 'dear.png'} is not an image that can be read")
+    assert first.startswith(f"mnistkit: {album / 'dear.png'} is not an image that can be read")
     assert last == "mnistkit: 1 of 4 pictures could not be read"
 
 
