@@ -184,8 +184,16 @@ def ship(name: str, classifier: Classifier, runs: dict[str, Any]) -> None:
         "command": f"mnistkit train --recipe {name} --seed {SHIPPED_SEED}",
         "machine": run["machine"],
     }
-    licence = f"MIT; the images of {data.title}: {data.licence}"
-    card = replace(classifier.card, recipe=about, figures=figures, licence=licence, limits=LIMITS[data.name])
+    # Where the files lay on one computer is of no use on another.
+    images = classifier.card.data if data.torchvision is None else {**classifier.card.data, "source": "torchvision"}
+    card = replace(
+        classifier.card,
+        data=images,
+        recipe={**about, "data": {key: images[key] for key in about["data"]}},
+        figures=figures,
+        licence=f"MIT; the images of {data.name}: {data.licence}",
+        limits=LIMITS[data.name],
+    )
     replace(classifier, card=card).save(WEIGHTS / f"{name}.safetensors", half=True)
 
 
