@@ -173,6 +173,15 @@ def test_arguments_that_no_factory_takes_are_refused(path, arguments):
         load_model(path)
 
 
+def test_more_arguments_than_a_model_has_are_refused(path, model):
+    for most in ({"hidden": [1] * 9_999}, {"a": {"b": [[0] * 4_998, [1] * 4_998]}}):
+        write_checkpoint(path, CheckpointFile(model.state_dict(), spec=ModelSpec("mlp", most)))
+        assert read_checkpoint(path).spec.arguments == most
+        write_checkpoint(path, CheckpointFile(model.state_dict(), spec=ModelSpec("mlp", most | {"one": "more"})))
+        with pytest.raises(CheckpointFormatError, match="the model has more than 10,000 arguments"):
+            read_checkpoint(path)
+
+
 # ---- files of others --------------------------------------------------------------------------------------------------
 
 
