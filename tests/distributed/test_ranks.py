@@ -121,6 +121,7 @@ def test_a_metric_that_is_no_mean_is_that_of_all_images(ranks, worker):
     assert [results["figures"]["whole"] for results in ranks.results] == pytest.approx([alone] * 2)
     # One validation image: the other rank had none, and knows neither the metric's shape nor its value.
     assert all("val_spread" in results["figures"]["history"][0] for results in ranks.results)
+    assert [results["figures"]["history"][0]["train_rank"] for results in ranks.results] == [0.5, 0.5]
 
 
 def test_data_that_every_rank_gets_alike_is_refused(ranks):

@@ -124,6 +124,11 @@ class Spread:
         return (mean[1] - mean[0].square()).sqrt()
 
 
+class LogRank(Callback):
+    def on_epoch_end(self, trainer):
+        trainer.log({"rank": trainer.world.rank})
+
+
 class StopAfterEpoch(Callback):
     def on_epoch_end(self, trainer):
         trainer.stop("enough for one day")
@@ -237,6 +242,7 @@ class Worker:
     def figures(self):
         trainer = plain_trainer(batch_size=16)
         trainer.metrics = {"spread": Spread()}
+        trainer.callbacks.append(LogRank())
         trainer.fit(self.train[:97], self.validation[:1], epochs=1)
         self._keep("figures", trainer)
         self.results["figures"]["whole"] = trainer.evaluate(self.validation).metrics["spread"]

@@ -19,6 +19,7 @@ __all__ = [
     "BATCH",
     "ImageClassifier",
     "as_frames",
+    "computed_weights",
     "copy_of",
     "evaluating",
     "forward",
@@ -192,15 +193,8 @@ def copy_of(model: M) -> M:
         ConfigError: for a model that cannot be copied, or has layers without a shape yet.
     """
     require_shapes(model)
-    # Pruning and the older weight norm keep the weight that they compute, which torch does not copy, as a plain attribute.
-    computed: dict[int, object] = {
-        id(value): value.detach().clone()
-        for module in model.modules()
-        for value in vars(module).values()
-        if isinstance(value, Tensor) and not value.is_leaf
-    }
     try:
-        return copy.deepcopy(model, computed)
+        return copy.deepcopy(model, computed_weights(model))
     except (
         TypeError,
         RuntimeError,
@@ -210,6 +204,19 @@ def copy_of(model: M) -> M:
             "their gradients? Leave them out of the copy with a method __deepcopy__ in that layer, or keep outputs as "
             "output.detach()"
         ) from error
+
+
+def computed_weights(model: nn.Module) -> dict[int, object]:
+    """What a deep copy of a model must be told to take in place of some of its tensors, by their ids.
+
+    Pruning and the older weight norm keep the weight that they compute, which torch does not copy, as a plain attribute.
+    """
+    return {
+        id(value): value.detach().clone()
+        for module in model.modules()
+        for value in vars(module).values()
+        if isinstance(value, Tensor) and not value.is_leaf
+    }
 
 
 def require_shapes(model: nn.Module) -> None:

@@ -12,6 +12,7 @@ import torch
 from mnistkit.distributed import World
 from mnistkit.errors import ConfigError, NonFiniteLossError
 from mnistkit.metrics import Sums
+from mnistkit.models.network import computed_weights
 from mnistkit.training.callback import Callback
 from mnistkit.training.loading import Data
 from mnistkit.training.trainer import Trainer
@@ -84,6 +85,7 @@ def find_learning_rate(
     # Data is read only, and callbacks would log, stop or save a run that is none.
     shared: dict[int, object] = {id(data): data for data in (trainer.train_data, trainer.validation_data)}
     shared[id(trainer.callbacks)] = [recorder]
+    shared |= computed_weights(trainer.model)
     probe = copy.deepcopy(trainer, shared)
     # On the instance, before any method of a subclass; type checkers refuse to see a method assigned.
     setattr(probe, "learning_rate", lambda step, _: start * (end / start) ** (step / (steps - 1)))  # noqa: B010

@@ -7,6 +7,7 @@ import math
 import pytest
 import torch
 from torch import nn
+from torch.nn.utils import prune
 
 from mnistkit import Trainer, create_model
 from mnistkit.errors import ConfigError, SplitLeakError
@@ -113,6 +114,15 @@ def test_the_trainers_own_step_is_taken(data):
 
     sweep = find_learning_rate(trainer_of(kind=Own), data, steps=10)
     assert sweep.losses == pytest.approx([7.0] * 10)
+
+
+def test_a_pruned_model_is_swept_on_a_copy_too(data):
+    model = create_model("softmax_regression")
+    layer = next(module for module in model.modules() if isinstance(module, nn.Linear))
+    prune.l1_unstructured(layer, "weight", 0.5)
+    before = layer.weight_orig.detach().clone()
+    assert len(find_learning_rate(trainer_of(model), data, steps=20).losses) > 10
+    assert torch.equal(layer.weight_orig, before)
 
 
 def test_it_ends_when_the_loss_explodes(data):
