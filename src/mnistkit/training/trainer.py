@@ -287,9 +287,9 @@ class Trainer(OwnHooks, Generic[M_co]):
 
         Raises:
             SplitLeakError: if test images are among the data.
-            DataError: for data that is empty or does not fit the model.
+            DataError: for data that is empty, does not fit the model, or is from 0 to 1 in part and normalised in part.
             ConfigError: for a number of epochs or steps that is not positive, settings that the data would leave without
-                effect, or an optimizer that would train nothing.
+                effect, an optimizer that would train nothing, or parameters that require a gradient and are in none.
             NonFiniteLossError: if the loss becomes NaN or infinite.
             CheckpointError: if ``resume`` cannot be read, or is of another run.
             ProcessGroupError: if another process of several died, or was silent for longer than ``timeout``.
