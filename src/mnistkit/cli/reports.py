@@ -145,13 +145,13 @@ def _zoo(options: argparse.Namespace) -> None:
     entries = list_zoo(options.pattern)
     print_json(options, {"zoo": [entry.to_json() for entry in entries]})
     if not options.json:
-        titles = ("name", "accuracy", "95 % interval", "parameters", "MACs", "microseconds", "kB")
-        say("{:<16}{:>9}{:>20}{:>12}{:>12}{:>14}{:>8}".format(*titles))
+        titles = ("name", "measured on", "accuracy", "95 % interval", "parameters", "MACs", "microseconds", "kB")
+        say("{:<15}{:<19}{:>8}{:>20}{:>12}{:>12}{:>14}{:>7}".format(*titles))
         for entry in entries:
             low, high = entry.score.interval
             say(
-                f"{entry.name:<16}{entry.score.accuracy:>9.2%}{f'{low:.2%} to {high:.2%}':>20}{entry.parameters:>12,}"
-                f"{entry.macs:>12,}{entry.microseconds:>14,.0f}{entry.kilobytes:>8,.0f}"
+                f"{entry.name:<15}{entry.measured_on:<19}{entry.score.accuracy:>8.2%}{f'{low:.2%} to {high:.2%}':>20}"
+                f"{entry.parameters:>12,}{entry.macs:>12,}{entry.microseconds:>14,.0f}{entry.kilobytes:>7,.0f}"
             )
 
 
