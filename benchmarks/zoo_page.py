@@ -9,7 +9,7 @@ count without the images whose labels people doubt.
 from __future__ import annotations
 
 import statistics
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from itertools import pairwise
 from typing import Any
 
@@ -60,9 +60,9 @@ def page() -> None:
             entry.name: {"parameters": entry.parameters, "macs": entry.macs, **entry.score.to_json()}
             for entry in entries
         }
-    tables = [accuracies(kept, entries), harder(kept, entries), neighbours(reports), doubted(reports)]
+    tables: list[Iterable[str]] = [accuracies(kept, entries), harder(kept, entries), neighbours(reports), doubted(reports)]
     tables += [group(kept)] if "test" in kept.get("group", {}) else []
-    tables += [accuracies(kept, others), earlier(kept)]
+    tables += [["Of Fashion-MNIST's own images:", "", *accuracies(kept, others)], earlier(kept)]
     keeping.replace_between(
         PAGE,
         "<!-- zoo: begin, written by benchmarks/zoo_page.py -->\n",
