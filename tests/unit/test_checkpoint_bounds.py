@@ -254,6 +254,16 @@ def test_a_file_of_another_kind_is_called_what_it_is(tmp_path, content, message)
         read_checkpoint(path)
 
 
+def test_a_file_of_an_old_torch_that_ends_inside_a_tensor_is_damaged(tmp_path, model):
+    path = tmp_path / "theirs.pt"
+    torch.save(model.state_dict(), path, _use_new_zipfile_serialization=False)
+    whole = path.read_bytes()
+    assert _same(load_model(path, model=create_model("lenet1")).state_dict(), model.state_dict())
+    path.write_bytes(whole[:-1])
+    with pytest.raises(CheckpointFormatError, match="it ends inside a tensor"):
+        read_checkpoint(path)
+
+
 def test_a_model_without_memory_asks_for_some(model):
     with pytest.raises(ConfigError, match="on the meta device"):
         load_weights(create_model("lenet1").to("meta"), model.state_dict())
