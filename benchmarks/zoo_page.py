@@ -60,7 +60,12 @@ def page() -> None:
             entry.name: {"parameters": entry.parameters, "macs": entry.macs, **entry.score.to_json()}
             for entry in entries
         }
-    tables: list[Iterable[str]] = [accuracies(kept, entries), harder(kept, entries), neighbours(reports), doubted(reports)]
+    tables: list[Iterable[str]] = [
+        accuracies(kept, entries),
+        harder(kept, entries),
+        neighbours(reports),
+        doubted(reports),
+    ]
     tables += [group(kept)] if "test" in kept.get("group", {}) else []
     tables += [["Of Fashion-MNIST's own images:", "", *accuracies(kept, others)], earlier(kept)]
     keeping.replace_between(
