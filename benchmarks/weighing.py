@@ -22,7 +22,7 @@ from drawn_pages import DrawnPage, Kinds
 from mnistkit import Predictor
 from mnistkit.evaluation.readings import edit_distance
 from mnistkit.imaging import Finds, Maps, find_characters
-from mnistkit.reading import candidates, ink, page, strokes
+from mnistkit.reading import candidates, choosing, ink, page, strokes
 
 KINDS = (
     *("lines", "string", "single", "scattered", "table", "form", "display", "prose"),
@@ -37,10 +37,9 @@ NUMBERS = {
         "_STROKES",
         "_FIT",
         "_UNSEEN",
-        "_BESIDE",
-        "_FAINTEST",
         "_FINDER",
     ),
+    choosing: ("_BESIDE", "_WORD", "_FAINTEST"),
     ink: ("_AS_STRONG",),
     strokes: ("_MATCH", "_CUT"),
     page: ("_TURNED",),

@@ -10,8 +10,7 @@ import pytest
 
 from mnistkit import Classifier, Predictor
 from mnistkit.finder import Finder
-from mnistkit.imaging import load_image
-from mnistkit.reading.page import read_page
+from mnistkit.reading.page import load_page, read_page
 
 BLOCKED = """
 import sys
@@ -29,14 +28,14 @@ import zlib
 import numpy as np
 from mnistkit import Predictor
 from mnistkit.imaging import load_image
-from mnistkit.reading.page import read_page
+from mnistkit.reading.page import load_page, read_page
 from mnistkit.runtime import OnnxClassifier
 
 light = OnnxClassifier.load(NETWORK)
 predictor = Predictor(light)
 print(*[predictor.predict(PICTURE, coverage=c).label for c in (None, 0.98)])
 with np.load(MAPS) as kept:
-    print(read_page(load_image(STRING, channels=3), light, lambda pages: kept[str(zlib.crc32(pages))]).text)
+    print(read_page(*load_page(STRING), light, lambda pages: kept[str(zlib.crc32(pages))]).text)
 print(predictor.explain(PICTURE).prediction.to_json()["name"])
 print(*(len(list(predictor.stream([PICTURE, b"", np.zeros((9, 9))])))  for _ in range(2)))
 print("torch" in sys.modules)
@@ -56,7 +55,7 @@ def test_pictures_are_read_where_torch_cannot_be_imported(mnist, tmp_path):
     def keep(pages):
         return maps.setdefault(str(zlib.crc32(pages)), Finder.pretrained().maps(pages))
 
-    read_page(load_image(tmp_path / "seventy_two.png", channels=3), Predictor(classifier).classifier, keep)
+    read_page(*load_page(tmp_path / "seventy_two.png"), Predictor(classifier).classifier, keep)
     np.savez(tmp_path / "maps.npz", **maps)
     names = {
         "MAPS": str(tmp_path / "maps.npz"),

@@ -106,13 +106,14 @@ def _merged(boxes: np.ndarray, scores: np.ndarray, digits: np.ndarray) -> Finds:
     """One find for each character: the surest, with the opinions of the others on what it is."""
     order = np.argsort(-scores.max(axis=1), kind="stable")
     boxes, scores, digits = boxes[order], scores[order], digits[order]
-    areas = (boxes[:, 2:] - boxes[:, :2]).prod(axis=1)
+    left, top, right, bottom = np.ascontiguousarray(boxes.T)
+    areas = (right - left) * (bottom - top)
     waiting, kept = np.arange(len(boxes)), []
     while len(waiting):
         number = waiting[0]
-        low = np.maximum(boxes[number, :2], boxes[waiting, :2])
-        high = np.minimum(boxes[number, 2:], boxes[waiting, 2:])
-        shared = (high - low).clip(min=0).prod(axis=1)
+        wide = np.minimum(right[number], right[waiting]) - np.maximum(left[number], left[waiting])
+        high = np.minimum(bottom[number], bottom[waiting]) - np.maximum(top[number], top[waiting])
+        shared = wide.clip(min=0) * high.clip(min=0)
         same = shared > _SAME * (areas[waiting] + areas[number] - shared)
         inside = shared > _INSIDE * np.minimum(areas[waiting], areas[number])
         weights = np.where(same, scores[waiting, 0], 0)

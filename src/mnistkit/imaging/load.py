@@ -10,6 +10,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import BinaryIO, Literal, TypeVar, cast
 
+import cv2
 import numpy as np
 import PIL.Image
 
@@ -111,6 +112,9 @@ def load_image(
         upright = picture if picture.format == "PNG" and _TURNED.isdisjoint(picture.info) else turn_upright(picture)
         if upright.mode not in {"L", "RGB"} or "transparency" in upright.info:
             upright = without_alpha(to_8_bits(upright))
+        if channels == 3 and upright.mode == "L":
+            # Pillow would keep four bytes a pixel, and copy them twice.
+            return cv2.cvtColor(np.asarray(upright), cv2.COLOR_GRAY2RGB)
         return np.asarray(upright.convert("L" if channels == 1 else "RGB"))
     except Exception as error:  # a PIL image may be decoded only here; see _opened
         raise ImageError(f"the image is damaged, or its file is closed: {_reason(error)}") from error

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from mnistkit.imaging import WORK_SIDE, Maps, find_characters, propose, shrink, to_grey
-from mnistkit.reading.candidates import candidates_of, choose_apart
+from mnistkit.reading.candidates import candidates_of
+from mnistkit.reading.choosing import choose_apart
 from mnistkit.reading.single import Candidate, FrameClassifier
 
 __all__ = ["look_again"]

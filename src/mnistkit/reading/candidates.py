@@ -6,6 +6,8 @@ cleaner frame; where only one does, its odds decide.
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
 from dataclasses import dataclass, fields, replace
 
 import numpy as np
@@ -13,12 +15,11 @@ import numpy as np
 from mnistkit.errors import BlankImageError
 from mnistkit.imaging import SIGNS, Finds, find_ink, frame_boxes
 from mnistkit.imaging.sheet import find_sheet
-from mnistkit.reading.ink import contrast, goes_on
+from mnistkit.reading.display import read_displays
 from mnistkit.reading.single import FrameClassifier
-from mnistkit.reading.strokes import UNSEEN, find_strokes, shared
-from mnistkit.reading.words import words
+from mnistkit.reading.strokes import UNSEEN, find_strokes
 
-__all__ = ["Candidates", "candidates_of", "choose_apart"]
+__all__ = ["Candidates", "candidates_of"]
 
 # The least score of a find that is looked at more closely; weaker ones only speak for strokes.
 _LEAST = 0.2
@@ -27,32 +28,18 @@ _LEAST = 0.2
 # finder's own log-odds, which are too careful; for each of the classifier's that it is any digit, at most so many either way;
 # and what is left.
 _FOUND, _MEMBER, _MOST, _BIAS = 2.9, 0.5, 4.0, -1.5
+# What is read from a display's bars, of which all fit.
+_SHOWN = 12.0
 # What is left for a sign, of which only the finder has an opinion.
 _SIGN = 0.5
 # Strokes that fit a find are cleaner than a cut through its box, the worse they fit the less.
 _STROKES, _FIT = 2.0, 1.2
 # Strokes in which the finder saw no digit, but beside which it did; no ones, which an upright stroke of any letter may be.
 _UNSEEN = -3.0
-# What a digit of the same line speaks for another: one of about its height, at about its place, a few heights away.
-_BESIDE, _TALLER, _OFF, _FAR = 3.0, 1.33, 0.3, 4.0
-# What a word is worth whose characters are letters, for each nat of their mean; no letter, and no digit, says more than so many.
-_WORD, _SUREST_LETTER, _SUREST_DIGIT = 3.0, 8.0, 2.0
-# So much of the smaller one is shared with what stands in the same place.
-_PART = 0.3
-# What has less contrast than this share of the strongest on the page shows through from its other side.
-_FAINTEST = 0.25
 # How much the finder's opinion of which digit it is counts beside the classifier's, and a floor for its probabilities.
 _FINDER, _FLOOR = 1.0, 0.01
-# Two candidates that share this much of the smaller one, or of both, are not both right.
-_INSIDE, _SAME = 0.5, 0.35
-# So much are the boxes of signs grown at each side, in shares of theirs.
-_GROWN = 0.5
-# The box of a per cent sign may be that of its stroke alone: its rings, so much of its width away, are no digits.
-_PERCENT, _WIDER = SIGNS.index("%") + 1, 0.25
 # A minus is no higher than this share of its width: no drawn page reads otherwise for it, but a 7 before a 1 was one.
 _MINUS, _HIGHEST_MINUS = SIGNS.index("-") + 1, 0.75
-# More than this many characters are a texture.
-_MOST_CHOSEN = 3000
 
 
 @dataclass(frozen=True)
@@ -95,122 +82,10 @@ def candidates_of(
         touching: whether digits may touch others that the finder does not see; parts of a single one are no digits.
     """
     finds = _no_high_minus(finds)
-    parts = [_from_finds(page, finds, classifier), *_from_strokes(picture, finds, classifier, touching)]
+    parts = [_from_finds(page, finds, classifier)]
+    for ink, corner in _inks(picture):
+        parts += [_strokes(ink, corner, finds, classifier, touching), _displays(ink, corner, classifier)]
     return Candidates(*(np.concatenate([getattr(part, field.name) for part in parts]) for field in fields(Candidates)))
-
-
-def choose_apart(candidates: Candidates, page: np.ndarray) -> Candidates:
-    """Those that are likelier characters than not, no two of one place, none much fainter than the others, no rule.
-
-    Args:
-        candidates: of the page.
-        page: uint8 ``(H, W)``, grey.
-    """
-    first = candidates[_apart(candidates)]
-    beside = _beside(candidates, first[first.kinds == 0])
-    weighed = replace(candidates, odds=candidates.odds + _BESIDE * beside)
-    among = _among_letters(candidates, candidates[_apart(weighed)], page)
-    weighed = replace(weighed, odds=weighed.odds + _WORD * among)
-    chosen = weighed[_apart(weighed)]
-    if not len(chosen):
-        return chosen
-    rules = (chosen.kinds == 0) & [goes_on(page, box) for box in chosen.boxes.tolist()]
-    return chosen[~_faint(chosen, chosen, page) & ~rules]
-
-
-def _faint(candidates: Candidates, chosen: Candidates, page: np.ndarray) -> np.ndarray:
-    """Which have much less contrast than those that were chosen, bool ``(N,)``."""
-    strength, usual = (
-        np.array([contrast(page, box) for box in _with_paper(some).tolist()]) for some in (candidates, chosen)
-    )
-    faint: np.ndarray = strength < _FAINTEST * (np.percentile(usual, 90) if len(usual) else 0.0)
-    return faint
-
-
-def _apart(candidates: Candidates) -> np.ndarray:
-    """The numbers of the likeliest of which no two overlap too much, the likeliest first."""
-    order = np.argsort(-candidates.odds, kind="stable")
-    order = order[candidates.odds[order] > 0][:_MOST_CHOSEN]
-    boxes, kinds = candidates.boxes[order].copy(), candidates.kinds[order]
-    signs, percent = kinds > 0, kinds == _PERCENT
-    boxes[percent] += _WIDER * (boxes[percent, 2:3] - boxes[percent, :1]) * (-1, 0, 1, 0)
-    same, inside = shared(boxes, boxes)
-    return order[_first_of_each((same > _SAME) | (inside > _INSIDE) | (_touching(boxes) & signs & signs[:, None]))]
-
-
-def _first_of_each(conflicts: np.ndarray) -> list[int]:
-    """The numbers of those that are in no conflict, bool ``(N, N)``, with an earlier one that was taken."""
-    kept: list[int] = []
-    for number in range(len(conflicts)):
-        if not conflicts[number, kept].any():
-            kept.append(number)
-    return kept
-
-
-def _touching(boxes: np.ndarray) -> np.ndarray:
-    """Which of some boxes touch or nearly do, bool ``(N, N)``: no two signs stand so close, but their sizes are little known."""
-    grown = boxes + _GROWN * (boxes[:, 2:] - boxes[:, :2])[:, [0, 1, 0, 1]] * (-1, -1, 1, 1)
-    low, high = np.maximum(grown[:, None, :2], grown[:, :2]), np.minimum(grown[:, None, 2:], grown[:, 2:])
-    touching: np.ndarray = (low < high).all(axis=2)
-    return touching
-
-
-def _among_letters(candidates: Candidates, chosen: Candidates, page: np.ndarray) -> np.ndarray:
-    """What speaks against each candidate for a digit because it stands in a word, float ``(N,)``, 0 or less.
-
-    The mean of what all characters of the word tell of themselves: chosen digits by their odds, letters by the classifier's.
-    """
-    digits, letters = chosen[chosen.kinds == 0], _letters(candidates, chosen)
-    letters = letters[~_faint(letters, chosen, page)]
-    against = np.zeros(len(candidates))
-    if not len(letters):
-        return against
-    boxes = np.concatenate([digits.boxes, letters.boxes])
-    worth = np.concatenate([digits.odds, letters.members]).clip(-_SUREST_LETTER, _SUREST_DIGIT)
-    word = words(boxes)
-    mean = np.bincount(word, worth) / np.bincount(word).clip(min=1)
-    lettered = np.isin(word, word[len(digits) :])
-    evidence = np.where(lettered, mean[word].clip(max=0), 0)
-    _, inside = shared(candidates.boxes, boxes)
-    within = (inside.max(axis=1) > _PART) & (candidates.kinds == 0)
-    against[within] = evidence[inside.argmax(axis=1)[within]]
-    return against
-
-
-def _letters(candidates: Candidates, chosen: Candidates) -> Candidates:
-    """The candidates that the classifier takes for no digit, where none was chosen, no two of one place."""
-    places = np.flatnonzero((candidates.kinds == 0) & (candidates.members < 0))
-    _, inside = shared(candidates.boxes[places], chosen.boxes)
-    places = places[inside.max(axis=1, initial=0) < _PART]
-    left, top, right, bottom = candidates.boxes[places].T
-    places = places[np.argsort(-(right - left) * (bottom - top), kind="stable")][:_MOST_CHOSEN]
-    _, inside = shared(candidates.boxes[places], candidates.boxes[places])
-    return candidates[places[_first_of_each(inside > _INSIDE)]]
-
-
-def _beside(candidates: Candidates, digits: Candidates) -> np.ndarray:
-    """Which candidates for a digit stand beside a digit of the same line, bool ``(N,)``."""
-    (x, y, height), (others_x, others_y, tall) = (_places(boxes) for boxes in (candidates.boxes, digits.boxes))
-    ratio, across = height[:, None] / tall, np.abs(x[:, None] - others_x) / tall
-    alike = (ratio < _TALLER) & (ratio > 1 / _TALLER) & (np.abs(y[:, None] - others_y) < _OFF * tall)
-    # Another cut through the same ink is no neighbour.
-    _, inside = shared(candidates.boxes, digits.boxes)
-    beside: np.ndarray = (alike & (inside < _PART) & (across < _FAR)).any(axis=1) & (candidates.kinds == 0)
-    return beside
-
-
-def _places(boxes: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """The middles of boxes and their heights, each ``(N,)``."""
-    left, top, right, bottom = boxes.T
-    return (left + right) / 2, (top + bottom) / 2, (bottom - top).clip(min=1e-6)
-
-
-def _with_paper(candidates: Candidates) -> np.ndarray:
-    """Boxes in which there is paper too: that of a sign, or of a 1, may have nothing but its ink."""
-    boxes = candidates.boxes
-    longer = (boxes[:, 2:] - boxes[:, :2]).max(axis=1, keepdims=True)
-    beside = np.where(candidates.kinds[:, None] > 0, longer, 1)
-    return np.hstack([(boxes[:, :2] - beside).clip(min=0), boxes[:, 2:] + beside])
 
 
 def _from_finds(page: np.ndarray, finds: Finds, classifier: FrameClassifier) -> Candidates:
@@ -233,28 +108,34 @@ def _no_high_minus(finds: Finds) -> Finds:
     return replace(finds, scores=scores)
 
 
-def _from_strokes(picture: np.ndarray, finds: Finds, classifier: FrameClassifier, touching: bool) -> list[Candidates]:
-    """From the ink of the picture, and from that of a sheet in it."""
-    finds = finds[finds.scores.argmax(axis=1) == 0]
-    if not len(finds):
-        return []
-    try:
+def _inks(picture: np.ndarray) -> Iterator[tuple[np.ndarray, tuple[int, int]]]:
+    """The ink of a picture, and of a sheet in it, each with its left and top edge."""
+    with contextlib.suppress(BlankImageError):
         ink = find_ink(picture)
-        parts = [_strokes(ink, (0, 0), finds, classifier, touching)]
+        yield ink, (0, 0)
         if (sheet := find_sheet(ink)) is not None:
             # Only what is on the sheet: its own paper is no ink.
-            corner = sheet.left, sheet.top
-            parts.append(_strokes(find_ink(picture[sheet.pixels]), corner, finds, classifier, touching))
-    except BlankImageError:
-        return []
-    return [part for part in parts if len(part)]
+            yield find_ink(picture[sheet.pixels]), (sheet.left, sheet.top)
+
+
+def _displays(ink: np.ndarray, corner: tuple[int, int], classifier: FrameClassifier) -> Candidates:
+    """What is read from bars; of classes that are no digits, nothing."""
+    shown = read_displays(ink) if classifier.classes == tuple("0123456789") else []
+    boxes = np.array([one.box for one in shown]).reshape(-1, 4)
+    frames = classifier.preprocessing.reshape(frame_boxes(ink, boxes, size=classifier.preprocessing.size))
+    kinds = np.array([SIGNS.find(one.text) + 1 for one in shown], int)
+    told = np.zeros((len(shown), len(classifier.classes)))
+    told[kinds == 0, [int(one.text) for one in shown if one.text.isdigit()]] = _SHOWN
+    odds = np.full(len(shown), _SHOWN)
+    return Candidates(boxes + np.tile(corner, 2), kinds, odds, told * classifier.calibration.temperature, odds, frames)
 
 
 def _strokes(
     ink: np.ndarray, corner: tuple[int, int], finds: Finds, classifier: FrameClassifier, touching: bool
 ) -> Candidates:
-    preprocessing = classifier.preprocessing
-    strokes = find_strokes(ink, finds.boxes - np.tile(corner, 2), size=preprocessing.size, touching=touching)
+    preprocessing, finds = classifier.preprocessing, finds[finds.scores.argmax(axis=1) == 0]
+    boxes = finds.boxes - np.tile(corner, 2)
+    strokes = find_strokes(ink, boxes, size=preprocessing.size, touching=touching) if len(finds) else []
     if not strokes:
         return _from_finds(ink, finds[:0], classifier)
     boxes = np.array([one.box for one in strokes]) + np.tile(corner, 2)

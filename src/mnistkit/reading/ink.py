@@ -29,7 +29,7 @@ def goes_on(page: np.ndarray, box: Sequence[float]) -> bool:
     left, top, right, bottom = (round(edge) for edge in box)
     near, far = (round(share * (bottom - top)) for share in _BEYOND)
     beside = 2 + (right - left) // 2
-    strip = page[:, max(left - beside, 0) : right + beside].astype(np.float64)
+    strip = page[:, max(left - beside, 0) : right + beside]
     parts = strip[top:bottom], strip[max(top - far, 0) : max(top - near, 0)], strip[bottom + near : bottom + far]
     if not all(part.size for part in parts):
         return False

@@ -5,19 +5,22 @@ from __future__ import annotations
 import numpy as np
 
 from mnistkit.errors import ConfigError
-from mnistkit.imaging import SIGNS, Finds, Maps, find_characters, shrink, to_grey
-from mnistkit.reading.candidates import Candidates, candidates_of, choose_apart
+from mnistkit.imaging import SIGNS, Finds, Maps, find_characters, load_image, shrink, to_grey
+from mnistkit.reading.candidates import Candidates, candidates_of
+from mnistkit.reading.choosing import choose_apart
 from mnistkit.reading.lines import order, slope
 from mnistkit.reading.prediction import Prediction
 from mnistkit.reading.reading import ReadDigit, Reading, ReadSign
 from mnistkit.reading.single import FrameClassifier
+from mnistkit.types import ImageLike
 
-__all__ = ["read_page", "require_frames"]
+__all__ = ["load_page", "read_page", "require_frames"]
 
 # Pages are scaled down to this side, in pixels: a digit a hundredth of the page wide still has 16 of them.
 _SIDE = 1600
-# For the page's direction a glance is enough: at a copy in which its digits are about so many pixels high.
-_GLANCE = 24
+# For the page's direction a glance is enough: at a copy in which its digits are about so many pixels high, and which is no larger
+# than the second: four looks at a crowded page would take longer than all else.
+_GLANCE, _LARGEST_GLANCE = 24, 800
 # A page read in another direction has to be better by this factor, most pages are upright; and to have so many digits: fewer
 # have no direction, as most of them may be digits upside down too. Of 40 drawn pages of ten digits or more, turned in all four
 # ways, 133 of 160 are read as they should be.
@@ -37,24 +40,35 @@ def require_frames(classifier: FrameClassifier) -> None:
         )
 
 
-def read_page(pixels: np.ndarray, classifier: FrameClassifier, maps: Maps) -> Reading:
+def load_page(image: ImageLike) -> tuple[np.ndarray, float]:
+    """A picture as large as it is read, uint8 ``(H, W, 3)``, and how many pixels of the file are one of it.
+
+    Raises:
+        ImageError: if it cannot be read.
+    """
+    pixels = load_image(image, channels=3)
+    picture = shrink(pixels, _SIDE)
+    return picture, pixels.shape[1] / picture.shape[1]
+
+
+def read_page(picture: np.ndarray, scale: float, classifier: FrameClassifier, maps: Maps) -> Reading:
     """Read all digits of a picture, and the signs beside them.
 
     The page is seen as it is and, unless that is clear, on its side and upside down. Where the finder sees most digits, it is
     read.
 
     Args:
-        pixels: uint8 ``(H, W)`` or ``(H, W, 3)``.
+        picture: uint8 ``(H, W)`` or ``(H, W, 3)``.
+        scale: how many pixels of the file are one of it; boxes are told in those.
         classifier: tells which digit it is, from frames of MNIST's kind.
         maps: tell where characters stand.
     """
-    picture = shrink(pixels, _SIDE)
     grey = to_grey(picture)
     finds, quarters = _upright_finds(grey, maps)
     turned = np.ascontiguousarray(np.rot90(picture, quarters))
     page = np.ascontiguousarray(np.rot90(grey, quarters))
     chosen = choose_apart(candidates_of(turned, page, finds, classifier), page)
-    return _reading(chosen, quarters, picture, pixels.shape[1] / picture.shape[1], classifier)
+    return _reading(chosen, quarters, picture, scale, classifier)
 
 
 def _upright_finds(grey: np.ndarray, maps: Maps) -> tuple[Finds, int]:
@@ -63,7 +77,7 @@ def _upright_finds(grey: np.ndarray, maps: Maps) -> tuple[Finds, int]:
     told = _told(finds)
     if len(told) and (told >= _CLEAR).mean() >= _NEARLY_ALL:
         return finds, 0
-    glance = shrink(grey, round(_GLANCE / _height(finds, grey) * max(grey.shape)))
+    glance = shrink(grey, min(_LARGEST_GLANCE, round(_GLANCE / _height(finds, grey) * max(grey.shape))))
     looks = [find_characters(np.ascontiguousarray(np.rot90(glance, quarters)), maps) for quarters in range(4)]
     worth = [_worth(look) if len(_told(look)) >= _FEWEST else 0.0 for look in looks]
     quarters = int(np.argmax(worth))

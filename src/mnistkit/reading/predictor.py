@@ -13,11 +13,11 @@ import numpy as np
 
 from mnistkit._core import html
 from mnistkit.errors import BlankImageError, ConfigError, ImageError
-from mnistkit.imaging import Preprocessing, frame_image, frame_in_stages, images_in, load_for_frame, load_image
+from mnistkit.imaging import Preprocessing, frame_image, frame_in_stages, images_in, load_for_frame
 from mnistkit.reading.again import look_again
 from mnistkit.reading.coverage import cover
 from mnistkit.reading.explanation import Explanation
-from mnistkit.reading.page import read_page, require_frames
+from mnistkit.reading.page import load_page, read_page, require_frames
 from mnistkit.reading.prediction import Prediction
 from mnistkit.reading.pretrained import maps, pretrained_classifier, require_whole
 from mnistkit.reading.reading import Reading
@@ -234,7 +234,7 @@ class Predictor:
             self._require_one(image)
         if coverage is not None:
             self.classifier.calibration.least_evidence(coverage)  # refused before the work
-        reading = read_page(load_image(image, channels=3), self.classifier, maps)
+        reading = read_page(*load_page(image), self.classifier, maps)
         return reading if coverage is None else cover(reading, self.classifier, coverage)
 
     def _several(self, image: ImageLike | Sequence[ImageLike]) -> Sequence[ImageLike] | None:

@@ -100,12 +100,15 @@ def _unseen(lines: Sequence[Sequence[Piece]], boxes: np.ndarray) -> Iterator[tup
 
 def shared(first: np.ndarray, second: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """What boxes ``(N, 4)`` and ``(M, 4)`` share of both, and of the smaller, float ``(N, M)``."""
-    low = np.maximum(first[:, None, :2], second[None, :, :2])
-    high = np.minimum(first[:, None, 2:], second[None, :, 2:])
-    common = (high - low).clip(min=0).prod(axis=2)
-    areas, others = ((boxes[:, 2:] - boxes[:, :2]).prod(axis=1).clip(min=1e-9) for boxes in (first, second))
-    both = areas[:, None] + others[None] - common
-    return common / both, common / np.minimum(areas[:, None], others[None])
+    (left, top, right, bottom), others = first.T[:, :, None], second.T
+    wide = np.minimum(right, others[2]) - np.maximum(left, others[0])
+    high = np.minimum(bottom, others[3]) - np.maximum(top, others[1])
+    common = wide.clip(min=0) * high.clip(min=0)
+    area, other = (
+        ((right - left) * (bottom - top)).clip(min=1e-9),
+        ((others[2] - others[0]) * (others[3] - others[1])).clip(min=1e-9),
+    )
+    return common / (area + other - common), common / np.minimum(area, other)
 
 
 def _ranges(edges: np.ndarray, boxes: np.ndarray) -> Iterator[tuple[int, tuple[int, int]]]:

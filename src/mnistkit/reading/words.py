@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-__all__ = ["words"]
+__all__ = ["linked", "words"]
 
 # Neighbours of one word: so far apart at most, in units of the taller one's height; at one level for this share of the lower
 # one's height; and the lower one at least so high, beside the taller.
@@ -23,15 +23,26 @@ def words(boxes: np.ndarray) -> np.ndarray:
     >>> words(np.array([[0, 0, 8, 20], [10, 0, 18, 20], [40, 0, 48, 20]])).tolist()
     [0, 0, 2]
     """
-    beside = _beside(boxes)
-    word = np.arange(len(boxes))
+    return linked(_beside(boxes))
+
+
+def linked(beside: np.ndarray) -> np.ndarray:
+    """To which group each belongs, if those beside each other are of one.
+
+    Args:
+        beside: bool ``(N, N)``; each beside itself.
+
+    Returns:
+        int ``(N,)``: one number for all of a group, the first one's.
+    """
+    group = np.arange(len(beside))
     while True:
         # Each takes the least number among its neighbours, and then that one's, until none changes.
-        lower = np.where(beside, word, len(boxes)).min(axis=1, initial=len(boxes))
+        lower = np.where(beside, group, len(group)).min(axis=1, initial=len(group))
         lower = lower[lower]
-        if np.array_equal(lower, word):
-            return word
-        word = lower
+        if np.array_equal(lower, group):
+            return group
+        group = lower
 
 
 def _beside(boxes: np.ndarray) -> np.ndarray:

@@ -1,0 +1,122 @@
+"""Straight pieces of ink, lying or upright: the bars of seven-segment displays."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+
+__all__ = ["Bar", "find_bars"]
+
+# What is fainter than this share of the strong ink is a bar that is not lit.
+_LIT = 0.5
+# More parts than this are a texture; a part has at least so many pixels, and at most this share of the picture's.
+_MOST_PARTS, _LEAST_AREA, _LARGEST = 400, 6, 0.25
+# A bar is at least so long, in units of its thickness, alone and in a part with others. A part that is one bar fills so much of
+# its box, which is so many times as wide as the bar is thick; of another part so much is bars.
+_SHORTEST, _SHORTEST_IN_PART, _FULL, _WIDE, _STRAIGHT = 1.25, 1.5, 0.6, 1.5, 0.85
+# It moves aside by less than this share of its length: a display leans by 20 degrees at most.
+_STEEPEST = 0.36
+
+
+@dataclass(frozen=True)
+class Bar:
+    """A straight piece of ink.
+
+    Attributes:
+        x: its middle, in pixels to the right.
+        y: and down.
+        reach: half of how long it is.
+        thick: how thick it is.
+        upright: whether it is higher than wide.
+        slope: by how much it moves aside for each pixel along it.
+    """
+
+    x: float
+    y: float
+    reach: float
+    thick: float
+    upright: bool
+    slope: float
+
+
+def find_bars(ink: np.ndarray) -> tuple[list[Bar], list[Bar], np.ndarray]:
+    """The bars of a picture, where ink is made of nothing but bars.
+
+    Args:
+        ink: uint8 ``(H, W)``, as :func:`~mnistkit.imaging.find_ink` gives it.
+
+    Returns:
+        The bars; parts that are as wide as high, as points are; and which pixels are strong ink, bool ``(H, W)``.
+    """
+    strong = ink[ink > _LIT * float(ink.max(initial=0))]
+    if not strong.size:
+        return [], [], np.zeros(ink.shape, np.bool_)
+    lit = (ink > _LIT * float(np.median(strong))).astype(np.uint8)
+    return *_parts(lit), lit > 0
+
+
+def _parts(lit: np.ndarray) -> tuple[list[Bar], list[Bar]]:
+    """The bars of the parts that have nothing but bars, and the parts that are as wide as high."""
+    count, labels, boxes, _ = cv2.connectedComponentsWithStats(lit, connectivity=8)
+    if count > _MOST_PARTS:
+        return [], []
+    bars: list[Bar] = []
+    dots: list[Bar] = []
+    for number in range(1, count):
+        left, top, width, height, area = (int(value) for value in boxes[number])
+        if area < _LEAST_AREA or area > _LARGEST * lit.size:
+            continue
+        part = np.pad((labels[top : top + height, left : left + width] == number).astype(np.uint8), 1)
+        thick = 2 * float(cv2.distanceTransform(part, cv2.DIST_L2, 5).max()) - 1
+        if max(width, height) <= _SHORTEST * thick + 1:
+            dots.append(Bar(left + width / 2, top + height / 2, max(width, height) / 2, thick, upright=False, slope=0))
+            continue
+        if (whole := _whole(part, thick, (left - 1, top - 1))) is not None:
+            bars.append(whole)
+            continue
+        found, covered = [], np.zeros_like(part)
+        for upright in (False, True):
+            long = max(3, round(_SHORTEST_IN_PART * thick))
+            opened = cv2.morphologyEx(part, cv2.MORPH_OPEN, np.ones((long, 1) if upright else (1, long), np.uint8))
+            found += _bars(opened, covered, thick, (left - 1, top - 1), upright=upright)
+        if covered.sum() >= _STRAIGHT * area:
+            bars += found
+    return bars, dots
+
+
+def _whole(part: np.ndarray, thick: float, corner: tuple[int, int]) -> Bar | None:
+    """A part that is one bar."""
+    rows, columns = np.nonzero(part)
+    _, sides, _ = cv2.minAreaRect(np.column_stack([columns, rows]).astype(np.float32))
+    along, across = max(sides) + 1, min(sides) + 1
+    if along < _SHORTEST * across or len(rows) < _FULL * along * across or across > _WIDE * thick:
+        return None
+    bar = _bar(rows, columns, thick, corner, upright=bool(np.ptp(rows) > np.ptp(columns)))
+    return bar if abs(bar.slope) < _STEEPEST else None
+
+
+def _bar(rows: np.ndarray, columns: np.ndarray, thick: float, corner: tuple[int, int], *, upright: bool) -> Bar:
+    one, other = (rows, columns) if upright else (columns, rows)
+    off = one - one.mean()
+    slope = float((off * (other - other.mean())).sum() / max((off**2).sum(), 1e-6))
+    x, y = columns.mean() + corner[0] + 0.5, rows.mean() + corner[1] + 0.5
+    return Bar(float(x), float(y), (np.ptp(one) + 1) / 2, thick, upright, slope)
+
+
+def _bars(
+    opened: np.ndarray, covered: np.ndarray, thick: float, corner: tuple[int, int], *, upright: bool
+) -> list[Bar]:
+    """The bars of one direction, whose pixels are set in ``covered``."""
+    count, labels, boxes, _ = cv2.connectedComponentsWithStats(opened, connectivity=8)
+    bars = []
+    for number in range(1, count):
+        wide, high = (int(side) for side in boxes[number, 2:4])
+        along, across = (high, wide) if upright else (wide, high)
+        # What is wider is the corner of other bars, part of one that lies the other way, or round.
+        if along > across and across <= _WIDE * thick:
+            rows, columns = np.nonzero(labels == number)
+            covered[rows, columns] = 1
+            bars.append(_bar(rows, columns, thick, corner, upright=upright))
+    return bars

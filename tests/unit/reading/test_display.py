@@ -1,0 +1,88 @@
+"""Displays of seven segments are read from their bars."""
+
+import cv2
+import numpy as np
+import pytest
+
+from mnistkit import Predictor
+from mnistkit.reading.display import read_displays
+
+# From corner to corner of a cell of 1 x 2, from the top clockwise, and the middle.
+PLACES = {
+    "a": ((0, 0), (1, 0)),
+    "b": ((1, 0), (1, 1)),
+    "c": ((1, 1), (1, 2)),
+    "d": ((0, 2), (1, 2)),
+    "e": ((0, 1), (0, 2)),
+    "f": ((0, 0), (0, 1)),
+    "g": ((0, 1), (1, 1)),
+}
+LIT = {"0": "abcdef", "1": "bc", "2": "abged", "3": "abgcd", "4": "fgbc", "5": "afgcd", "6": "afgedc", "7": "abc"}
+LIT |= {"8": "abcdefg", "9": "abcdfg", "-": "g"}
+MORE = {"6": "fgedc", "7": "fabc", "9": "abcfg"}
+
+
+def display(text, *, gap=9, thick=10, lean=0.0, ghosts=0, lit=LIT):
+    """Ink as on a meter: bars of 50 pixels, 90 from digit to digit."""
+    page = np.zeros((180, 90 * len(text) + 60), np.uint8)
+    left = -40
+    for character in text:
+        if character == ".":
+            cv2.circle(page, (left + 70, 140), 6, 255, cv2.FILLED)
+            continue
+        left += 90
+        for strength, names in ((ghosts, PLACES), (255, lit[character])):
+            for name in names:
+                (x0, y0), (x1, y1) = (np.array(place) * 50.0 for place in PLACES[name])
+                along = np.sign([x1 - x0, y1 - y0]) * gap
+                start, end = np.array([x0, y0]) + along, np.array([x1, y1]) - along
+                points = [(left + x - lean * y, 40 + y) for x, y in (start, end)]
+                across = thick / 2 * np.array([1, 0] if x0 == x1 else [0, 1])
+                shape = [points[0] - across, points[1] - across, points[1] + across, points[0] + across]
+                cv2.fillPoly(page, [np.rint(np.array(shape) * 8).astype(np.int32)], strength, cv2.LINE_AA, 3)
+    return page
+
+
+def text(ink):
+    return "".join(one.text for one in sorted(read_displays(ink), key=lambda one: one.box[0] + one.box[2]))
+
+
+@pytest.mark.parametrize("number", ["0123456789", "-27", "10", "41.5"])
+@pytest.mark.parametrize("style", [{}, {"lean": 0.15}, {"gap": 0, "thick": 14}, {"gap": 5}, {"ghosts": 70}], ids=str)
+def test_what_a_display_shows_is_read(number, style):
+    assert text(display(number, **style)) == number
+
+
+def test_digits_that_some_displays_light_otherwise():
+    assert text(display("16790", lit=LIT | MORE)) == "16790"
+
+
+def test_each_character_has_its_box():
+    ink = display("8.8")
+    first, point, last = sorted(read_displays(ink), key=lambda one: one.box[0])
+    assert np.abs(np.subtract(first.box, (45, 35, 105, 145))).max() <= 2
+    assert np.abs(np.subtract(last.box, (135, 35, 195, 145))).max() <= 2
+    assert np.abs(np.subtract(point.box, (114, 134, 127, 147))).max() <= 2
+
+
+def test_bars_that_make_no_digits_are_no_display():
+    letters = LIT | {"E": "adefg", "H": "bcefg", "L": "def", "F": "aefg"}
+    assert text(display("HELF", lit=letters)) == ""
+    # One that cannot be read among many is left out.
+    assert text(display("1234567H", lit=letters)) == "1234567"
+
+
+def test_rules_boxes_and_a_single_digit_are_no_display():
+    table = np.zeros((300, 300), np.uint8)
+    table[20:281:65] = table[:, 20:281:65] = 255
+    boxes = np.zeros((80, 300), np.uint8)
+    for left in range(20, 260, 60):
+        cv2.rectangle(boxes, (left, 20), (left + 40, 60), 255, 6)
+    assert [text(ink) for ink in (table, boxes, display("5"), np.zeros((40, 40), np.uint8))] == [""] * 4
+
+
+def test_a_page_with_a_display_is_read():
+    for picture in (230 - display("2345") // 2, display("7042") // 2 + 20):
+        assert Predictor().read(picture).text in {"2345", "7042"}
+    reading = Predictor().read(230 - display("-41.5", gap=6) // 2)
+    assert (reading.lines, [str(number) for number in reading.numbers]) == (("-41.5",), ["-41.5"])
