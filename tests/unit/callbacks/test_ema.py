@@ -164,7 +164,7 @@ def quantised():
     torch.manual_seed(0)
     layers = nn.Sequential(quantization.QuantStub(), nn.Conv2d(1, 2, 5, 4), nn.Flatten(), nn.Linear(72, 10))
     model = nn.Sequential(layers, quantization.DeQuantStub()).train()
-    model.qconfig = quantization.get_default_qat_qconfig("qnnpack")
+    model.qconfig = quantization.get_default_qat_qconfig("x86")
     return quantization.prepare_qat(model)
 
 
