@@ -79,14 +79,27 @@ class MetricSums:
     Args:
         device: where the sums are.
         metrics: computed from the logits and labels of each batch that has both.
+        soft: whether labels of the logits' shape may be probabilities, of which the largest is the class. What they are is told
+            by the loss, not by a batch: the rows of several classes an image may happen to add up to 1.
     """
 
-    def __init__(self, device: torch.device | str = "cpu", metrics: Mapping[str, Metric] | None = None) -> None:
+    def __init__(
+        self,
+        device: torch.device | str = "cpu",
+        metrics: Mapping[str, Metric] | None = None,
+        *,
+        soft: bool = True,
+    ) -> None:
         self._device = torch.device(device)
         # Apple's GPUs have no float64.
         self._dtype = torch.float32 if self._device.type == "mps" else torch.float64
         self._metrics = dict(metrics or {})
+        self._soft = soft
         self._sums: Sums = {}
+
+    def empty(self) -> MetricSums:
+        """New ones of the same figures, with nothing in them."""
+        return MetricSums(self._device, self._metrics, soft=self._soft)
 
     def update(self, output: StepOutput, labels: Tensor | None, count: int | None = None) -> None:
         """Add one batch.
@@ -102,7 +115,7 @@ class MetricSums:
         logits = None if output.logits is None else output.logits.detach()
         self._add("count", n)
         self._add("loss", self._wide(output.loss) * n)
-        truth = None if logits is None or labels is None else true_classes(logits, labels)
+        truth = None if logits is None or labels is None else true_classes(logits, labels, soft=self._soft)
         if logits is None or truth is None:
             self._add("unclassified", n)
         else:
@@ -212,12 +225,13 @@ class MetricSums:
         }
 
 
-def true_classes(logits: Tensor, labels: Tensor) -> Tensor | None:
+def true_classes(logits: Tensor, labels: Tensor, *, soft: bool = True) -> Tensor | None:
     """The class of each image according to its label, where logits and labels are those of one class an image.
 
     Args:
         logits: ``(N, classes)``.
         labels: integers ``(N,)``; or probabilities ``(N, classes)``, of which the largest counts.
+        soft: whether they may be the latter.
 
     Returns:
         ``(N,)``; ``None`` for anything else (regression, several classes an image), of which no accuracy makes sense.
@@ -226,7 +240,7 @@ def true_classes(logits: Tensor, labels: Tensor) -> Tensor | None:
         return None
     if labels.shape == logits.shape[:1] and not labels.is_floating_point():
         return labels
-    if labels.shape == logits.shape and are_probabilities(labels):
+    if soft and labels.shape == logits.shape and are_probabilities(labels):
         return labels.argmax(1)
     return None
 

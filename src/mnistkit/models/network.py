@@ -23,6 +23,7 @@ __all__ = [
     "copy_of",
     "evaluating",
     "forward",
+    "keeping_buffers",
     "lay_out",
     "model_device",
     "require_logits",
@@ -178,6 +179,27 @@ def evaluating(model: nn.Module) -> Iterator[None]:
     finally:
         for module in training:
             module.training = True
+
+
+@contextlib.contextmanager
+def keeping_buffers(model: nn.Module) -> Iterator[None]:
+    """Afterwards every buffer holds what it did before: observers of ranges, for one, go on observing in eval mode."""
+    before = [
+        (module, name, buffer, buffer.clone())
+        for module in model.modules()
+        for name, buffer in module.named_buffers(recurse=False)
+    ]
+    try:
+        yield
+    finally:
+        with torch.no_grad():
+            for module, name, buffer, value in before:
+                # The same tensor, which others may hold too, unless it has got another shape.
+                if buffer.shape == value.shape:
+                    buffer.copy_(value)
+                    setattr(module, name, buffer)
+                else:
+                    setattr(module, name, value)
 
 
 def model_device(model: nn.Module) -> torch.device:

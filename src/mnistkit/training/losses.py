@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from mnistkit.errors import ConfigError, DataError
 from mnistkit.metrics import are_probabilities
 
-__all__ = ["Loss", "classification_loss", "compute_loss", "place_loss", "require_logits"]
+__all__ = ["Loss", "classification_loss", "compute_loss", "is_cross_entropy", "place_loss", "require_logits"]
 
 #: From logits and labels to a scalar, the mean over the batch.
 Loss: TypeAlias = Callable[[Tensor, Tensor], Tensor]
@@ -72,6 +72,12 @@ def compute_loss(loss: Loss, logits: Tensor, labels: Tensor) -> Tensor:
     )
 
 
+def is_cross_entropy(loss: Loss) -> bool:
+    """Whether a loss is cross-entropy, with whatever settings: its labels are classes, or probabilities of classes."""
+    function = loss.func if isinstance(loss, functools.partial) else loss
+    return function in (classification_loss, F.cross_entropy) or isinstance(loss, nn.CrossEntropyLoss)
+
+
 def require_logits(outputs: Tensor, loss: Loss, classes: Sequence[str] | None) -> None:
     """Refuse a model that cross-entropy would train to no good: one that ends in softmax or sigmoid, or has other classes.
 
@@ -84,9 +90,7 @@ def require_logits(outputs: Tensor, loss: Loss, classes: Sequence[str] | None) -
         DataError: if the outputs of every image are probabilities, if sigmoid or softmax is the last that was done to them, or
             if there is not one for each class of the data.
     """
-    function = loss.func if isinstance(loss, functools.partial) else loss
-    takes_logits = function in (classification_loss, F.cross_entropy) or isinstance(loss, nn.CrossEntropyLoss)
-    if not takes_logits or outputs.ndim != 2:
+    if not is_cross_entropy(loss) or outputs.ndim != 2:
         return
     if min(outputs.shape) > 1 and not outputs.is_meta and are_probabilities(outputs):
         raise DataError(

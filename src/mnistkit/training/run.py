@@ -11,7 +11,6 @@ import torch
 from torch import Tensor
 
 from mnistkit.errors import ConfigError
-from mnistkit.metrics import MetricSums
 from mnistkit.seeding import derive_seed, seed_generators, set_generator_states
 from mnistkit.training.batches import labels_of, size_of
 from mnistkit.training.description import held_modules
@@ -88,7 +87,7 @@ class Run:
         trainer, state, call = self._trainer, self._trainer.state, self._hooks.call
         while state.epoch < state.epochs and not state.is_stopping():
             if state.batch == 0:
-                state.sums = MetricSums(trainer.device, trainer.metrics)
+                state.sums = state.sums.empty()
                 self._group, self._row = [], None
                 self._seed()
                 call("on_epoch_start")
@@ -105,7 +104,9 @@ class Run:
                 if state.step == 0:
                     self._refuse_gradients_in_vain()
                 self.updates.complete()
-                call("on_gradients")
+                # There are none where the step has stepped or skipped every optimizer itself.
+                if self.updates.due:
+                    call("on_gradients")
                 self.updates.clip()
                 trainer.optimizer_step()
                 trainer.precision.update()

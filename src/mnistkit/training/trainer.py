@@ -19,7 +19,7 @@ from mnistkit.device import resolve_device
 from mnistkit.distributed import TIMEOUT, World
 from mnistkit.errors import ConfigError, NonFiniteLossError
 from mnistkit.metrics import Evaluation, Metric, MetricSums
-from mnistkit.models.network import evaluating
+from mnistkit.models.network import evaluating, keeping_buffers
 from mnistkit.precision import Precision, PrecisionName
 from mnistkit.seeding import derive_seed, keeping_generators, seed_generators
 from mnistkit.training import snapshot
@@ -32,6 +32,7 @@ from mnistkit.training.losses import (
     Loss,
     classification_loss,
     compute_loss,
+    is_cross_entropy,
     place_loss,
     require_logits,
     require_loss,
@@ -300,7 +301,7 @@ class Trainer(OwnHooks, Generic[M_co]):
         with keeping_generators(self.device), World.joined(self.device, self.timeout) as self.world:
             loader, validation_loader = self.__place(train, validation)
             in_epoch = math.ceil(self.world.min(len(loader)) / self.accumulate)
-            sums = MetricSums(self.device, self.metrics)
+            sums = MetricSums(self.device, self.metrics, soft=is_cross_entropy(self.__loss))
             self.state = TrainState(count_steps(epochs, steps, in_epoch), in_epoch, sums)
             configured = self.configure_optimizer()
             self.optimizers = dict(configured) if isinstance(configured, Mapping) else {"optimizer": configured}
@@ -359,10 +360,11 @@ class Trainer(OwnHooks, Generic[M_co]):
             if self.__run is None:  # fit looked at its own
                 require_one_normalisation(self.train_data, data)
             loader = make_loader(data, device=self.device, world=self.world)
-            hooks, sums = Hooks(self), MetricSums(self.device, self.metrics)
+            hooks = Hooks(self)
+            sums = MetricSums(self.device, self.metrics, soft=is_cross_entropy(self.__loss))
             hooks.call("on_eval_start")
             # Not inference mode: a subclass may want gradients of the images, to attack or to explain.
-            with evaluating(model), torch.no_grad(), keeping_generators(self.device):
+            with evaluating(model), keeping_buffers(model), torch.no_grad(), keeping_generators(self.device):
                 seed_generators(derive_seed(self.seed, "evaluation", self.world.rank), self.device)
                 self.world.broadcast(model.buffers())
                 for batch in loader.batches():

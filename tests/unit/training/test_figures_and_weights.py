@@ -1,12 +1,15 @@
 """What a run must not lose in silence: figures that a hook logs, weights beside the model, labels, the range of images."""
 
+import copy
 import dataclasses
 import functools
+import warnings
 
 import pytest
 import torch
 import torch.nn.functional as F
 from torch import nn
+from torch.ao import quantization
 from torch.optim.lr_scheduler import OneCycleLR
 from torch.utils.data import ConcatDataset, DataLoader, Dataset, TensorDataset, random_split
 
@@ -286,6 +289,53 @@ def test_metrics_of_soft_labels_get_the_most_probable_class(train):
     )
     assert one["train_top2"] == another["train_top2"]
     assert one["val_top2"] == another["val_top2"]
+
+
+def test_rows_of_several_classes_reach_a_metric_as_they_are_whatever_they_add_up_to(train):
+    seen = []
+
+    def right(outputs, labels):
+        seen.append(labels.shape)
+        return ((outputs > 0).float() == labels).float().mean()
+
+    rows = F.one_hot(train.labels, 10).float()
+    rows[:5] = 1
+    data = TensorDataset(train.preprocessing.normalize(train.images), rows)
+    history = softmax(loss=nn.BCEWithLogitsLoss(), metrics={"right": right}).fit(data, data, epochs=1)
+    assert set(seen) == {(10, 10), (40, 10)}  # validation is one batch
+    assert "train_accuracy" not in history.columns
+
+
+def test_no_gradients_are_shown_where_the_step_has_used_them_all(train):
+    class Own(Trainer):
+        shown = 0
+
+        def training_step(self, batch):
+            loss = self.loss(self.model(batch.images), batch.labels)
+            self.step_optimizer("optimizer", loss)
+            return loss.detach()
+
+        def on_gradients(self):
+            self.shown += 1
+            assert all(parameter.grad is not None for parameter in self.model.parameters())
+
+    trainer = softmax(Own)
+    trainer.fit(train, epochs=1)
+    assert trainer.shown == trainer.state.step
+
+
+def test_looking_at_a_model_moves_no_observer_in_it(train, validation):
+    network = nn.Sequential(nn.Flatten(), nn.Linear(784, 10))
+    network.qconfig = quantization.get_default_qat_qconfig("fbgemm")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # that torch means to move these functions elsewhere
+        prepared = quantization.prepare_qat(network.train())
+        trainer = Trainer(prepared, batch_size=10, progress=False)
+        trainer.fit(train, epochs=1)
+        before = copy.deepcopy(prepared.state_dict())
+        trainer.evaluate(validation)
+    for name, value in prepared.state_dict().items():
+        assert torch.equal(value, before[name]), name
 
 
 def test_a_data_set_of_ours_says_where_soft_labels_go(train):
