@@ -319,7 +319,8 @@ def test_gradients_reach_only_the_optimizer_that_is_stepped(train, at):
         seen.append({name for name, part in parts.items() if any(p.grad is not None for p in part.parameters())})
 
     duel(callbacks=[at("on_gradients", look)]).fit(train, steps=2)
-    assert seen == [{"judge"}, {"maker"}, {"judge"}, set()]
+    # In the second step the maker is skipped, and the judge has been stepped: nothing is left to be shown.
+    assert seen == [{"judge"}, {"maker"}, {"judge"}]
 
 
 def test_a_plain_backward_of_ones_own_reaches_everything(train):
