@@ -35,16 +35,20 @@ class ConditionalVAE(nn.Module):
 
 class VAETrainer(Trainer[ConditionalVAE]):
     def training_step(self, batch: Batch) -> StepOutput:
+        return self.reconstruct(self.model, batch)
+
+    def evaluation_step(self, batch: Batch) -> StepOutput:
+        return self.reconstruct(self.inference_model, batch)
+
+    def reconstruct(self, model: nn.Module, batch: Batch) -> StepOutput:
+        assert isinstance(model, ConditionalVAE)
         images = batch.images.flatten(1)
-        mean, log_variance = self.model.encode(images, batch.labels)
+        mean, log_variance = model.encode(images, batch.labels)
         codes = mean + (0.5 * log_variance).exp() * torch.randn_like(mean)
-        pixels = self.model.decode(codes, batch.labels)
+        pixels = model.decode(codes, batch.labels)
         error = F.binary_cross_entropy_with_logits(pixels, images, reduction="sum") / len(images)
         divergence = 0.5 * (mean.square() + log_variance.exp() - 1 - log_variance).sum(1).mean()
         return StepOutput(error + divergence, metrics={"error": error, "divergence": divergence})
-
-    def evaluation_step(self, batch: Batch) -> StepOutput:
-        return self.training_step(batch)
 
 
 def study(data: Splits, seed: int, epochs: int) -> Outcome:

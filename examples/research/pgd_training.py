@@ -32,22 +32,23 @@ def network() -> nn.Module:
 
 
 class PGDTrainer(Trainer):
-    def attacked(self, batch: Batch, steps: int, size: float) -> Batch:
+    def attacked(self, model: nn.Module, batch: Batch, steps: int, size: float) -> Batch:
         images = batch.images
         changed = images + torch.empty_like(images).uniform_(-EPSILON, EPSILON)
         for _ in range(steps):
             changed = changed.clamp(0, 1).requires_grad_()
             with torch.enable_grad():
-                loss = self.loss(self.inference_model(changed), batch.labels)
+                loss = self.loss(model(changed), batch.labels)
             (slope,) = torch.autograd.grad(loss, changed)
             changed = images + (changed.detach() + size * slope.sign() - images).clamp(-EPSILON, EPSILON)
         return Batch(changed.clamp(0, 1), batch.labels)
 
     def training_step(self, batch: Batch) -> StepOutput:
-        return super().training_step(self.attacked(batch, steps=2, size=0.2))
+        return super().training_step(self.attacked(self.model, batch, steps=2, size=0.2))
 
     def evaluation_step(self, batch: Batch) -> StepOutput:
-        clean, attacked = map(super().evaluation_step, (batch, self.attacked(batch, steps=40, size=0.01)))
+        changed = self.attacked(self.inference_model, batch, steps=40, size=0.01)
+        clean, attacked = map(super().evaluation_step, (batch, changed))
         return StepOutput(clean.loss, clean.logits, {"attacked_accuracy": accuracy(attacked.logits, batch.labels)})
 
 
@@ -62,7 +63,7 @@ def study(data: Splits, seed: int, epochs: int) -> Outcome:
     trainer.fit(train, epochs=epochs)
     result = trainer.evaluate(test[:2000])  # forty steps of an attack take their time
     batch = next(TensorLoader(test, 40, device=trainer.device).batches())
-    changed = trainer.attacked(batch, steps=40, size=0.01)
+    changed = trainer.attacked(trainer.inference_model, batch, steps=40, size=0.01)
     read = trainer.model(changed.images).argmax(1).cpu()
     picture = DigitDataset.from_arrays(changed.images[:, 0].cpu().numpy(), batch.labels.cpu(), white=1.0)
     figures = {"test accuracy": result.accuracy, "under attack": result.metrics["attacked_accuracy"]}
