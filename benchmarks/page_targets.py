@@ -128,8 +128,8 @@ class Targets:
             row, column = divmod(number, SIDE)
             y = 20 + row * cell + round((cell - high) / 2 + draw.normal(0, 0.04) * cell)
             x = 20 + column * cell + round((cell - wide) / 2 + draw.normal(0, 0.06) * cell)
-            place = page[y : y + high, x : x + wide]
-            np.minimum(place, (235 - 0.8 * ink).astype(np.uint8), out=place)
+            part = page[y : y + high, x : x + wide]
+            np.minimum(part, (235 - 0.8 * ink).astype(np.uint8), out=part)
         return page, cells
 
 
