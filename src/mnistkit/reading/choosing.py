@@ -47,17 +47,19 @@ def choose_apart(candidates: Candidates, page: np.ndarray) -> Candidates:
     chosen = weighed[_apart(weighed)]
     if not len(chosen):
         return chosen
+    strength = _strength(chosen, page)
     rules = (chosen.kinds == 0) & [goes_on(page, box) for box in chosen.boxes.tolist()]
-    return chosen[~_faint(chosen, chosen, page) & ~rules]
+    return chosen[(strength >= _least_strength(strength)) & ~rules]
 
 
-def _faint(candidates: Candidates, chosen: Candidates, page: np.ndarray) -> np.ndarray:
-    """Which have much less contrast than those that were chosen, bool ``(N,)``."""
-    strength, usual = (
-        np.array([contrast(page, box) for box in _with_paper(some).tolist()]) for some in (candidates, chosen)
-    )
-    faint: np.ndarray = strength < _FAINTEST * (np.percentile(usual, 90) if len(usual) else 0.0)
-    return faint
+def _strength(candidates: Candidates, page: np.ndarray) -> np.ndarray:
+    """The contrast of each, float ``(N,)``."""
+    return np.array([contrast(page, box) for box in _with_paper(candidates).tolist()])
+
+
+def _least_strength(chosen: np.ndarray) -> float:
+    """What has less contrast, beside that of those that were chosen, is faint."""
+    return float(_FAINTEST * np.percentile(chosen, 90)) if len(chosen) else 0.0
 
 
 def _apart(candidates: Candidates) -> np.ndarray:
@@ -96,8 +98,9 @@ def _among_letters(candidates: Candidates, chosen: Candidates, page: np.ndarray)
     The mean of what all characters of the word tell of themselves: chosen digits by their odds, letters by the classifier's.
     """
     digits, letters = chosen[chosen.kinds == 0], _letters(candidates, chosen)
-    letters = letters[~_faint(letters, chosen, page)]
     against = np.zeros(len(candidates))
+    if len(letters):
+        letters = letters[_strength(letters, page) >= _least_strength(_strength(chosen, page))]
     if not len(letters):
         return against
     boxes = np.concatenate([digits.boxes, letters.boxes])
