@@ -33,5 +33,7 @@ from mnistkit.imaging.pixels import to_numpy as to_numpy
 from mnistkit.imaging.pixels import to_uint8 as to_uint8
 from mnistkit.imaging.preprocessing import Framing as Framing
 from mnistkit.imaging.preprocessing import Preprocessing as Preprocessing
+from mnistkit.imaging.rules import Rule as Rule
+from mnistkit.imaging.rules import find_grid as find_grid
 from mnistkit.imaging.sample_pictures import list_sample_pictures as list_sample_pictures
 from mnistkit.imaging.sample_pictures import sample_picture as sample_picture

@@ -12,6 +12,8 @@ __all__ = ["contrast", "goes_on"]
 _LEFT_OUT = 0.01
 # Ink that goes on above and below a digit, so far off in shares of its height and this much as strong, is a rule.
 _BEYOND, _AS_STRONG = (0.1, 0.4), 0.7
+# So much of a rule's ink is in its strokes; beside a digit that touches one, there is the digit's.
+_MOST = 0.6
 
 
 def contrast(page: np.ndarray, box: Sequence[float]) -> float:
@@ -29,13 +31,18 @@ def goes_on(page: np.ndarray, box: Sequence[float]) -> bool:
     left, top, right, bottom = (round(edge) for edge in box)
     near, far = (round(share * (bottom - top)) for share in _BEYOND)
     beside = 2 + (right - left) // 2
-    strip = page[:, max(left - beside, 0) : right + beside]
+    first = max(left - beside, 0)
+    strip = page[:, first : right + beside]
     parts = strip[top:bottom], strip[max(top - far, 0) : max(top - near, 0)], strip[bottom + near : bottom + far]
     if not all(part.size for part in parts):
         return False
-    inside, *beyond = (part.mean(axis=0) - np.median(part) for part in parts)
-    strokes = np.abs(inside) > np.abs(inside).max() / 2
-    if not strokes.any():  # as much ink in every column, as in a minus
+    # Beside the strokes there is paper, or a rule that lies.
+    inside, *beyond = (columns - np.median(columns) for columns in (part.mean(axis=0) for part in parts))
+    # Rules beside the digit are not its own.
+    own = np.abs(inside)[left - first : right - first]
+    strokes = own > own.max(initial=0.0) / 2
+    if not strokes.any() or own[strokes].sum() < _MOST * own.sum():
         return False
-    least = min((part * np.sign(inside))[strokes].mean() for part in beyond)
-    return bool(least > _AS_STRONG * np.abs(inside)[strokes].mean())
+    signed = [(part * np.sign(inside))[left - first : right - first] for part in beyond]
+    least = min(part[strokes].mean() for part in signed)
+    return bool(least > _AS_STRONG * own[strokes].mean())

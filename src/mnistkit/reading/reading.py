@@ -13,8 +13,9 @@ import numpy as np
 from mnistkit._core import html
 from mnistkit._core.style import Theme, dress, look_of, one_axes
 from mnistkit.errors import MissingExtraError
+from mnistkit.imaging import to_grey
 from mnistkit.reading.prediction import Prediction
-from mnistkit.reading.table import Table, table_of
+from mnistkit.reading.table import Character, Table, table_of
 from mnistkit.types import JsonValue
 
 if TYPE_CHECKING:
@@ -167,8 +168,22 @@ class Reading:
 
     @property
     def table(self) -> Table:
-        """What stands on the page as rows and columns, with the empty cells between them."""
-        return table_of([(character.text, character.box, character.line) for character in self.characters])
+        """What stands on the page as rows and columns, with the empty cells between them.
+
+        Cells are those of a ruled table if the page has one that most of the characters stand in; what stands beside it is not
+        part of it. Without rules, what stands over each other is a column.
+        """
+        page = np.ascontiguousarray(np.rot90(to_grey(self.picture), self.turned // 90))
+        return table_of([self._as_read(character) for character in self.characters], self.slope, page)
+
+    def _as_read(self, character: ReadDigit | ReadSign) -> Character:
+        """Where it stands on the page as that was turned to be read."""
+        left, top, right, bottom = (edge / self.scale for edge in character.box)
+        sides = self.picture.shape[1::-1]
+        for quarter in range(self.turned // 90):
+            wide = sides[quarter % 2]
+            left, top, right, bottom = top, wide - right, bottom, wide - left
+        return character.text, (left, top, right, bottom), character.line
 
     def to_json(self) -> dict[str, JsonValue]:
         """As JSON can hold it, without the picture."""

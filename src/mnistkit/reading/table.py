@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 
 from mnistkit.errors import MissingExtraError
+from mnistkit.imaging import Rule, find_grid
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -22,6 +24,15 @@ __all__ = ["Table", "table_of"]
 _TOGETHER = 0.4
 # Middles of cells this close, in units of their width, are in one column.
 _CLOSE = 0.6
+# Rules are those of a table if this share of the characters stands in its cells, each with the middle part of its box, so large,
+# in one: digits on squared paper do not.
+_WITHIN, _MIDDLE = 0.8, 0.6
+# Characters of one cell farther apart than this, in units of their height, are two words.
+_APART = 0.8
+
+
+#: Its text, its box - left, top, right and bottom edge, in pixels of the page as it is read - and the number of its line.
+Character: TypeAlias = tuple[str, tuple[float, float, float, float], int]
 
 
 @dataclass(frozen=True)
@@ -61,14 +72,70 @@ class Table:
         return pd.DataFrame([list(row) for row in self.cells])
 
 
-def table_of(characters: Sequence[tuple[str, tuple[float, float, float, float], int]]) -> Table:
-    """Bring characters into cells: neighbours in a line are one cell, cells that stand over each other one column.
+def table_of(characters: Sequence[Character], degrees: float = 0.0, page: np.ndarray | None = None) -> Table:
+    """Bring characters into cells: those between the rules of a table, if there is one; otherwise by where they stand.
 
     Args:
-        characters: the text, the box and the line of each, in reading order.
+        characters: in reading order.
+        degrees: by how much their lines fall to the right.
+        page: on which they stand, uint8 ``(H, W)``; without it, rules are not looked for.
     """
     if not characters:
         return Table(())
+    if page is not None:
+        height = float(np.median([bottom - top for _, (_, top, _, bottom), _ in characters]))
+        grid = find_grid(page, height)
+        if grid is not None and (table := _ruled(characters, *grid)) is not None:
+            return table
+    return _by_place(_levelled(characters, degrees))
+
+
+def _ruled(characters: Sequence[Character], lying: list[Rule], standing: list[Rule]) -> Table | None:
+    """The cells between rules; ``None`` if the characters do not stand in them."""
+    cells: dict[tuple[int, int], list[tuple[str, float, float, float]]] = {}
+    for text, (left, top, right, bottom), _ in characters:
+        x, y = (left + right) / 2, (top + bottom) / 2
+        beside, above = _MIDDLE * (right - left) / 2, _MIDDLE * (bottom - top) / 2
+        places = {_place(lying, standing, u, v) for u in (x - beside, x + beside) for v in (y - above, y + above)}
+        if len(places) == 1 and (place := places.pop()) is not None:
+            cells.setdefault(place, []).append((text, left, right, bottom - top))
+    if sum(map(len, cells.values())) < _WITHIN * len(characters):
+        return None
+    return Table(
+        tuple(
+            tuple(_cell(cells.get((row, column), [])) for column in range(len(standing) - 1))
+            for row in range(len(lying) - 1)
+        )
+    )
+
+
+def _place(lying: list[Rule], standing: list[Rule], x: float, y: float) -> tuple[int, int] | None:
+    """Row and column of a point; ``None`` outside the table."""
+    row, column = sum(rule.aside(x) < y for rule in lying) - 1, sum(rule.aside(y) < x for rule in standing) - 1
+    return (row, column) if 0 <= row < len(lying) - 1 and 0 <= column < len(standing) - 1 else None
+
+
+def _cell(characters: list[tuple[str, float, float, float]]) -> str:
+    text, end = "", math.inf
+    for character, left, right, height in characters:
+        text += f" {character}" if left - end > _APART * height else character
+        end = right
+    return text
+
+
+def _levelled(characters: Sequence[Character], degrees: float) -> list[Character]:
+    """Where they would be on a page that is not skewed."""
+    cosine, sine = math.cos(math.radians(degrees)), math.sin(math.radians(degrees))
+    level = []
+    for text, (left, top, right, bottom), line in characters:
+        x, y, wide, high = (left + right) / 2, (top + bottom) / 2, (right - left) / 2, (bottom - top) / 2
+        u, v = x * cosine + y * sine, y * cosine - x * sine
+        level.append((text, (u - wide, v - high, u + wide, v + high), line))
+    return level
+
+
+def _by_place(characters: Sequence[Character]) -> Table:
+    """Neighbours in a line are one cell, cells that stand over each other one column."""
     height = float(np.median([bottom - top for _, (_, top, _, bottom), _ in characters]))
     cells: list[tuple[str, float, float, int]] = []
     for text, (left, _, right, _), line in characters:

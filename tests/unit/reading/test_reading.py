@@ -18,7 +18,7 @@ from mnistkit import Classifier, Predictor, create_model
 from mnistkit.data import Preprocessing
 from mnistkit.errors import ConfigError, ImageError, MissingExtraError
 from mnistkit.reading import Prediction, ReadDigit, Reading, ReadSign
-from mnistkit.reading.ink import contrast
+from mnistkit.reading.ink import contrast, goes_on
 from mnistkit.reading.reading import numbers_in
 from mnistkit.synthetic.letter_styles import LETTERS
 
@@ -262,6 +262,37 @@ def test_digits_in_a_ruled_table_are_read_and_its_empty_cells_known(reader, mnis
         np.minimum(place, 230 - (0.75 * cv2.resize(digit, (56, 56))).astype(np.uint8), out=place)
     reading = reader.read(picture)
     assert reading.table.cells == (("7", "", "4"), ("", "2", ""), ("", "", "3"))
+
+
+@pytest.mark.parametrize("turned", [0, 90, 180, 270])
+def test_the_table_of_a_page_is_that_of_the_page_as_it_was_read(turned):
+    names = ("0", "1", "2")
+    label = [Prediction(n, names[n], 0.9, (0.1, 0.1, 0.8), np.zeros((28, 28), np.uint8), names) for n in range(3)]
+    upright = np.full((130, 220), 235, np.uint8)
+    upright[10:121:50, 10:211] = upright[10:111, 10:211:50] = 60
+    characters = []
+    # 0 and 1 in the first row's first and last cells, 2 in the second row's third.
+    for digit, (left, top) in zip(label, [(28, 22), (178, 22), (128, 72)], strict=True):
+        points = np.array([(left, top), (left + 14, top + 24)], float)
+        # By so many quarters clockwise the page lies, and the boxes are told as it lies.
+        sides = upright.shape[::-1]
+        for quarter in range(turned // 90):
+            points = np.stack([sides[1 - quarter % 2] - points[:, 1], points[:, 0]], axis=1)
+        (x0, y0), (x1, y1) = points.min(axis=0).tolist(), points.max(axis=0).tolist()
+        characters.append(ReadDigit(digit, (x0, y0, x1, y1), int(top > 50), 0))
+    reading = Reading(tuple(characters), np.ascontiguousarray(np.rot90(upright, -(turned // 90))), turned=turned)
+    assert reading.table.cells == (("0", "", "", "1"), ("", "", "2", ""))
+
+
+def test_a_digit_between_rules_is_no_part_of_them():
+    page = np.full((200, 200), 235, np.uint8)
+    cv2.polylines(page, [np.array([(90, 62), (102, 62), (93, 98)])], False, 60, 2)
+    page[:, 84:86] = page[:, 108:110] = 60
+    assert not goes_on(page, (89, 61, 104, 100))
+    # A rule that lies is above it and below it, and no stroke of it goes on there.
+    page[50:53] = page[108:111] = 60
+    assert not goes_on(page, (89, 61, 104, 100))
+    assert goes_on(page, (82, 61, 88, 100))
 
 
 def test_a_page_of_numbers_is_groups():
