@@ -134,10 +134,56 @@ def test_a_second_fit_averages_anew(data):
         assert torch.equal(value, fresh.model.state_dict()[name])
 
 
-def test_the_copy_asks_for_no_gradients(data):
-    ema = EMA()
-    fit(data, ema, epochs=1)
-    assert not any(parameter.requires_grad for parameter in ema.model.parameters())
+class Adapting(Trainer):
+    """Evaluates the network after one step of gradient descent on half of each batch (Finn et al. 2017, algorithm 1)."""
+
+    def evaluation_step(self, batch):
+        half, network = len(batch.images) // 2, self.inference_model
+        weights = dict(network.named_parameters())
+        with torch.enable_grad():
+            loss = self.loss(network(batch.images[:half]), batch.labels[:half])
+            slopes = torch.autograd.grad(loss, list(weights.values()))
+        adapted = {name: weight - 0.1 * slope for (name, weight), slope in zip(weights.items(), slopes, strict=True)}
+        return self.loss(torch.func.functional_call(network, adapted, (batch.images[half:],)), batch.labels[half:])
+
+
+def test_an_evaluation_that_adapts_the_weights_adapts_the_average_too(data):
+    seen = {}
+    for decay in (0.0, 0.9):
+        trainer = Adapting(normed(), callbacks=[EMA(decay)], batch_size=10, lr=0.01, progress=False)
+        seen[decay] = trainer.fit(*data, epochs=1).last["val_loss"]
+    plain = Adapting(normed(), batch_size=10, lr=0.01, progress=False).fit(*data, epochs=1).last["val_loss"]
+    assert seen[0.0] == pytest.approx(plain) != pytest.approx(seen[0.9])
+
+
+class MeanTeacher(Trainer):
+    """Has a slow copy of its own evaluated."""
+
+    def on_fit_start(self):
+        self.inference_model = normed().requires_grad_(False)
+
+
+def test_a_trainer_that_has_another_network_evaluated_is_told_that_one_of_the_two_would_be_in_vain(data):
+    trainer = MeanTeacher(normed(), callbacks=[EMA()], progress=False)
+    with pytest.raises(
+        ConfigError, match=r"so has the MeanTeacher or another callback a Sequential, as inference_model; on"
+    ):
+        trainer.fit(*data, epochs=1)
+    assert trainer.state.step == 0
+    assert len(MeanTeacher(normed(), progress=False).fit(*data, epochs=1)) == 1
+
+
+@pytest.mark.parametrize("hook", ["on_fit_start", "on_step_end", "on_epoch_end"])
+def test_a_callback_that_takes_the_place_of_the_average_is_not_mixed_into_it(data, at, hook):
+    other = normed().requires_grad_(False)
+    before = copy(other)
+
+    def take(trainer):
+        trainer.inference_model = other
+
+    with pytest.raises(ConfigError, match="Leave EMA out, or leave inference_model alone"):
+        fit(data, EMA(0.5), at(hook, take, "take"))
+    assert all(torch.equal(value, before[name]) for name, value in other.state_dict().items())
 
 
 def test_before_a_fit_there_is_nothing_to_save_or_to_end():
@@ -222,6 +268,44 @@ def test_a_layer_that_is_pruned_on_the_way_is_averaged_from_then_on(data, at):
         torch.testing.assert_close(average[name], before[name].lerp(trained[name], 9 / 15))
     trainer.evaluate(data[1])
     assert float((trainer.model[2].weight == 0).float().mean()) == 0.5
+
+
+class Changing(nn.Module):
+    """After each third batch a buffer is longer, after each fifth one is another tensor; the seventh brings a new one."""
+
+    def __init__(self):
+        super().__init__()
+        self.layer = nn.Sequential(nn.Flatten(), nn.Linear(784, 10))
+        self.batches = 0
+        self.register_buffer("longer", torch.zeros(1))
+        self.register_buffer("other", torch.zeros(()))
+
+    def forward(self, images):
+        self.batches += self.training
+        if self.training and self.batches % 3 == 0:
+            self.longer.resize_(len(self.longer) + 1).fill_(self.batches)
+        if self.training and self.batches % 5 == 0:
+            self.other = torch.tensor(float(self.batches))
+        if self.training and self.batches == 7:
+            self.register_buffer("late", torch.ones(2))
+        return self.layer(images)
+
+
+def test_what_the_model_gets_in_the_middle_of_an_epoch_is_in_the_average_too(data, at):
+    ema, others = EMA(0.5), []
+
+    def look(trainer):
+        assert torch.equal(ema.model.longer, trainer.model.longer)
+        others.append(float(ema.model.other))
+
+    def evaluated(trainer):
+        assert copy(ema.model).keys() == copy(trainer.model).keys()
+
+    trainer = fit(
+        data, ema, at("on_step_end", look, "look"), at("on_eval_end", evaluated, "evaluated"), model=Changing()
+    )
+    assert others == [0] * 4 + [5] * 5 + [10] * 3
+    assert torch.equal(trainer.model.late, torch.ones(2))
 
 
 def test_an_error_before_the_first_average_of_new_buffers_is_the_error_that_is_seen(data):
