@@ -11,9 +11,15 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from mnistkit.errors import ConfigError
+from mnistkit.errors import ConfigError, DataError
 
 __all__ = ["Augment", "PixelShift"]
+
+
+# So many images of a batch are looked at; each that is normalised has paper, which is then below 0.
+_LOOKED_AT = 8
+# So far beyond 0 and 1 is what rounding leaves, in half precision too.
+_ROUNDING = 0.01
 
 
 @dataclass(frozen=True)
@@ -67,7 +73,13 @@ class Augment:
             )
 
     def __call__(self, images: Tensor, generator: torch.Generator) -> Tensor:
-        """Distort float32 images ``(N, C, H, W)`` in ``[0, 1]``, drawing from a CPU generator."""
+        """Distort float32 images ``(N, C, H, W)`` in ``[0, 1]``, drawing from a CPU generator.
+
+        Raises:
+            DataError: for others, such as normalised ones. On a GPU, which would have to be waited for, only the form is
+                looked at.
+        """
+        _require_images(images)
         if self.mirror:
             images = self._mirror(images, generator)
         if self.ink:
@@ -160,11 +172,34 @@ class PixelShift:
             raise ConfigError(f"most is {self.most}, expected at least 1 pixel")
 
     def __call__(self, images: Tensor, generator: torch.Generator) -> Tensor:
-        """Move float32 images ``(N, C, H, W)``, drawing from a CPU generator; what comes in at an edge is black."""
+        """Move float32 images ``(N, C, H, W)`` in ``[0, 1]``, drawing from a CPU generator; what comes in at an edge is black.
+
+        Raises:
+            DataError: for others, as :class:`Augment` does.
+        """
+        _require_images(images)
         n, _, height, width = images.shape
         windows = F.pad(images, [self.most] * 4).unfold(2, height, 1).unfold(3, width, 1)
         rows, columns = torch.randint(2 * self.most + 1, (2, n), generator=generator).to(images.device)
         return windows[torch.arange(n, device=images.device), :, rows, columns]
+
+
+def _require_images(images: Tensor) -> None:
+    """Refuse what black is not 0 in: the edges that come in, and what is erased, would be of a grey that no image has."""
+    if images.ndim != 4 or not images.is_floating_point():
+        raise DataError(
+            f"got {images.dtype} images of shape {tuple(images.shape)} to augment, expected floats (N, C, H, W) from 0 to 1: "
+            "images of 8 bits divided by 255, and images[None] for a single one"
+        )
+    if images.device.type != "cpu" or not images.numel():
+        return
+    least, most = (float(value) for value in images[:_LOOKED_AT].detach().aminmax())
+    if least < -_ROUNDING or most > 1 + _ROUNDING:
+        raise DataError(
+            f"got images from {least:.3g} to {most:.3g} to augment, expected 0 to 1: these are normalised already, or noisy. "
+            "Augment first, with Trainer(..., augment=), or train on data.normalized(mean=0.0, std=1.0), whose images are "
+            "from 0 to 1 also in a step; noise is added after it, or cut off with clamp(0, 1)"
+        )
 
 
 @functools.lru_cache

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from mnistkit.data import Augment, PixelShift, TensorLoader
-from mnistkit.errors import ConfigError
+from mnistkit.errors import ConfigError, DataError
 
 EVERYTHING = Augment(rotate=10, scale=0.1, shear=5, shift=2, elastic=1, ink=0.5, erase=0.5, blur=0.5, gamma=0.5)
 # Each option by itself.
@@ -346,3 +346,30 @@ def test_pixel_shift_brings_black_in_at_the_edges(digits):
 def test_pixel_shift_by_nothing_is_refused():
     with pytest.raises(ConfigError, match="most is 0, expected at least 1 pixel"):
         PixelShift(0)
+
+
+@pytest.mark.parametrize("augment", [Augment(shift=2), Augment(mirror=0.5), PixelShift(1)])
+@pytest.mark.parametrize(
+    ("prepare", "message"),
+    [
+        (
+            lambda data: data.preprocessing.normalize(data.images),
+            r"from -0\.424 to 2\.\d+ to augment, .*normalized\(mean=0\.0",
+        ),
+        (lambda data: data.images.float(), "from 0 to 255 to augment, expected 0 to 1"),
+        (lambda data: data.images, r"got torch\.uint8 images of shape \(12, 1, 28, 28\) to augment, .*divided by 255"),
+        (lambda data: data.images[0] / 255, r"shape \(1, 28, 28\) to augment, .*images\[None\]"),
+    ],
+    ids=["normalised", "0 to 255", "8 bits", "one image"],
+)
+def test_images_whose_black_is_not_0_are_refused_with_what_to_do(small, augment, prepare, message):
+    with pytest.raises(DataError, match=message):
+        augment(prepare(small.train[:12]), torch.Generator())
+
+
+def test_a_step_may_augment_what_an_augmentation_gave_and_a_batch_of_nothing(small):
+    data = small.train[:12].normalized(mean=0.0, std=1.0)
+    images = data.preprocessing.normalize(data.images)
+    twice = Augment(rotate=10, elastic=1)(Augment(rotate=10, elastic=1)(images, torch.Generator()), torch.Generator())
+    assert twice.shape == images.shape
+    assert Augment(mirror=0.5)(images[:0], torch.Generator()).shape == (0, 1, 28, 28)
