@@ -26,7 +26,8 @@ class Checkpoint(Callback):
     replaced whole; a failed write (a full disk) raises and leaves the one before.
 
     A directory is for one run. While it trains, no other run may write there, in this or another process; afterwards only
-    the same one, resumed, may. Whether it can be written is tried before the first epoch.
+    the same one, resumed, may. Whether it can be written is tried before the first epoch. A second ``fit`` of one trainer (the
+    next of several tasks, say) is a run of its own, with a best figure of its own: set ``checkpoint.directory`` before it.
 
     Args:
         directory: where to; made if need be.
@@ -40,6 +41,7 @@ class Checkpoint(Callback):
 
     Attributes:
         best: the best figure so far.
+        directory: where the next ``fit`` writes.
 
     Raises:
         ConfigError: for numbers below 1; when training starts, if the directory is another run's.
@@ -61,7 +63,7 @@ class Checkpoint(Callback):
         for argument, value in (("every_epochs", every_epochs), ("every_steps", every_steps), ("keep", keep)):
             if value is not None and value < 1:
                 raise ConfigError(f"{argument} is {value}, expected at least 1 or None")
-        self.directory = user_path(directory)
+        self.directory = directory
         self.every_epochs = every_epochs
         self.every_steps = every_steps
         self.keep = keep
@@ -70,6 +72,15 @@ class Checkpoint(Callback):
         self._monitor = None if monitor is None else Monitor(monitor, mode)
         self.best = 0.0 if self._monitor is None else self._monitor.worst
         self._lock: FolderLock | None = None
+
+    @property
+    def directory(self) -> Path:
+        """Where the files are, or will be."""
+        return self._directory
+
+    @directory.setter
+    def directory(self, directory: PathLike) -> None:
+        self._directory = user_path(directory)
 
     @property
     def best_path(self) -> Path:
@@ -122,7 +133,8 @@ class Checkpoint(Callback):
         if earlier and not self.overwrite and not self._is_of_this_run(trainer):
             raise ConfigError(
                 f"{printable(self.directory)} holds a run already ({earlier[0].name}); go on with it by "
-                "fit(..., resume=...), give another directory, or replace it with Checkpoint(..., overwrite=True)"
+                "fit(..., resume=...), give another directory (for a second fit() of one Trainer, which is another run, "
+                "checkpoint.directory = ...), or replace it with Checkpoint(..., overwrite=True)"
             )
 
     def _is_of_this_run(self, trainer: Trainer) -> bool:

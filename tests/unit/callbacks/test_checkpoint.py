@@ -195,6 +195,63 @@ def test_a_new_run_with_the_same_callback_begins_without_a_best(tmp_path, train,
     assert read_checkpoint(checkpoint.best_path).metrics["val_figure"] == pytest.approx(0.2)
 
 
+class Remembering(Trainer):
+    """Keeps near the weights that it had after the tasks before."""
+
+    memory: tuple[torch.Tensor, ...] = ()
+
+    def training_step(self, batch):
+        pulls = [(w - old).square().sum() for old, w in zip(self.memory, self.model.parameters(), strict=False)]
+        return super().training_step(batch).loss + 0.1 * sum(pulls)
+
+    def state_dict(self):
+        return {"memory": list(self.memory)}
+
+    def load_state_dict(self, state):
+        self.memory = tuple(state["memory"])
+
+
+def test_tasks_one_after_the_other_have_a_folder_and_a_best_each_and_resume_in_the_middle_of_one(tmp_path, train, at):
+    def learn(folder, killed_at=None):
+        def kill(trainer):
+            if (checkpoint.directory.name, trainer.state.step) == killed_at:
+                raise LookupError
+
+        torch.manual_seed(0)
+        checkpoint, bests = Checkpoint(folder, monitor="train_loss", every_steps=1), []
+        trainer = Remembering(
+            create_model("softmax_regression"),
+            callbacks=[checkpoint, at("on_checkpoint", kill, "kill")],
+            batch_size=6,
+            progress=False,
+        )
+        for number in range(3):
+            checkpoint.directory = f"{folder}/{number}"
+            last = checkpoint.last_path
+            task = train.only(2 * number, 2 * number + 1)
+            trainer.fit(task, epochs=2, resume=last if last.exists() else None)
+            trainer.memory = tuple(weight.detach().clone() for weight in trainer.model.parameters())
+            bests.append(checkpoint.best)
+        return flat(trainer.model), bests
+
+    whole, bests = learn(tmp_path / "whole")
+    assert [names(tmp_path / "whole" / str(number)) for number in range(3)] == [
+        ["best.safetensors", "last.safetensors"]
+    ] * 3
+    with pytest.raises(LookupError):
+        learn(tmp_path / "killed", ("1", 3))
+    again, bests_again = learn(tmp_path / "killed")
+    assert torch.equal(again, whole)
+    assert bests_again == bests
+
+
+def test_a_second_fit_into_the_same_folder_is_told_how_to_have_another_one(tmp_path, train):
+    checkpoint = Checkpoint(tmp_path, monitor="train_loss")
+    trainer = run((train,), checkpoint, epochs=1)
+    with pytest.raises(ConfigError, match=r"for a second fit\(\) of one Trainer, .*checkpoint\.directory = "):
+        trainer.fit(train, epochs=1)
+
+
 def test_several_may_write_into_folders_of_their_own(tmp_path, train, validation):
     run(
         (train, validation),
