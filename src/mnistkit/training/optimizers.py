@@ -9,9 +9,16 @@ from typing import Any, Literal, TypeAlias
 import torch
 from torch import nn
 
-from mnistkit.errors import ConfigError, unknown_name
+from mnistkit.errors import ConfigError, MnistkitError, unknown_name
 
-__all__ = ["OptimizerFactory", "OptimizerName", "list_optimizers", "make_optimizer"]
+__all__ = [
+    "OptimizerFactory",
+    "OptimizerName",
+    "call_factory",
+    "list_optimizers",
+    "make_optimizer",
+    "require_optimizer",
+]
 
 OptimizerName: TypeAlias = Literal["adadelta", "adagrad", "adam", "adamw", "nadam", "radam", "rmsprop", "sgd"]
 
@@ -78,6 +85,41 @@ def list_optimizers() -> list[str]:
     return sorted(_OPTIMIZERS)
 
 
+def require_optimizer(optimizer: object, options: Mapping[str, object]) -> None:
+    """Refuse what will make no optimizer, as far as that can be known before the model is in place.
+
+    Raises:
+        ConfigError: for an unknown name, options or values that the optimizer of that name does not take, options without a
+            name, and for what is no function and no optimizer.
+    """
+    if isinstance(optimizer, str):
+        make_optimizer(optimizer, [nn.Parameter(torch.zeros(1))], options=options)
+    elif options:
+        raise ConfigError("optimizer_options= is for an optimizer by name; give the options to the optimizer itself")
+    elif not callable(optimizer) and not isinstance(optimizer, torch.optim.Optimizer):
+        raise ConfigError(
+            f"optimizer is {optimizer!r}, expected a name ({', '.join(_OPTIMIZERS)}), a function from the parameters to an "
+            "optimizer, such as torch.optim.SGD, or an optimizer"
+        )
+
+
+def call_factory(factory: OptimizerFactory, model: nn.Module) -> torch.optim.Optimizer:
+    """An optimizer of a model's parameters, from the user's own function or class.
+
+    Raises:
+        ConfigError: if that does not take these parameters, or has arguments that are none.
+    """
+    try:
+        return factory(model.parameters())
+    except MnistkitError:
+        raise
+    except (TypeError, ValueError) as error:
+        raise ConfigError(
+            f"optimizer= makes no optimizer of the parameters of this {type(model).__name__}: {error}. Is it one for some of "
+            "them only, as Muon is for matrices? Then override configure_optimizer, and give the others to a second optimizer"
+        ) from error
+
+
 def make_optimizer(
     name: str, parameters: Iterable[nn.Parameter], lr: float = 1e-3, options: Mapping[str, object] | None = None
 ) -> torch.optim.Optimizer:
@@ -94,7 +136,9 @@ def make_optimizer(
             without any parameter.
     """
     if name not in _OPTIMIZERS:
-        raise ConfigError(unknown_name("optimizer", name, _OPTIMIZERS))
+        torchs = [each for each in dir(torch.optim) if each.lower() == name.lower() and each[0].isupper()]
+        hint = f"; torch's own is given as a class, optimizer=torch.optim.{torchs[0]}" if torchs else ""
+        raise ConfigError(unknown_name("optimizer", name, _OPTIMIZERS) + hint)
     kind, parameters, options = _OPTIMIZERS[name], list(parameters), options or {}
     if not parameters:
         raise ConfigError("the model has no parameters, so there is nothing to train")

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from mnistkit.errors import ConfigError
 from mnistkit.seeding import derive_seed, seed_generators, set_generator_states
@@ -19,7 +19,7 @@ from mnistkit.training.interrupt import InterruptGuard
 from mnistkit.training.loading import Batches
 from mnistkit.training.saved_state import TrainingState
 from mnistkit.training.snapshot import require_held
-from mnistkit.training.steps import as_output
+from mnistkit.training.steps import as_output, require_forward
 from mnistkit.training.updates import Updates, parameters_of
 from mnistkit.types import Batch, StepOutput
 
@@ -53,14 +53,8 @@ class Run:
         self._group: list[Batch] = []
         # The row of an epoch whose updates are done, until the next one begins.
         self._row: dict[str, float] | None = None
-        # Parameters beside the model that no optimizer has: a teacher's, or such as were forgotten.
-        trained = {id(p) for optimizer in trainer.optimizers.values() for p in parameters_of(optimizer)}
-        self._untrained = {
-            f"{place}.{name}": parameter
-            for place, module in held_modules(trainer).items()
-            for name, parameter in module.named_parameters()
-            if parameter.grad is None and id(parameter) not in trained
-        }
+        # Parameters beside the model that no optimizer has, a teacher's, or such as were forgotten; each with its old gradient.
+        self._untrained: dict[str, tuple[nn.Parameter, Tensor | None]] = {}
         self._started = time.monotonic()
 
     @property
@@ -76,10 +70,13 @@ class Run:
 
         Raises:
             CheckpointMismatchError: if the trainer holds a module with other weights than it had there.
+            ConfigError: if the epochs could be trained but not evaluated.
         """
         with InterruptGuard() as interrupt, self._hooks.running():
+            # Not earlier: a hook may have made a layer, restored a teacher, or put another network in the model's place.
+            self._untrained = self._find_untrained()
+            self._require_evaluation()
             if saved is not None:
-                # Not earlier: a hook may have made a teacher, or have restored one.
                 require_held(self._trainer, saved)
             self._loop(None if saved is None else saved.generators, interrupt)
 
@@ -176,6 +173,26 @@ class Run:
         update.step()
         update.clear()
 
+    def _find_untrained(self) -> dict[str, tuple[nn.Parameter, Tensor | None]]:
+        trainer = self._trainer
+        own = [value for value in vars(trainer).values() if isinstance(value, torch.optim.Optimizer)]
+        trained = {id(p) for optimizer in (*trainer.optimizers.values(), *own) for p in parameters_of(optimizer)}
+        held = {name: value for name, value in vars(trainer).items() if isinstance(value, nn.Parameter)}
+        for place, module in held_modules(trainer).items():
+            held |= {f"{place}.{name}": parameter for name, parameter in module.named_parameters()}
+        return {
+            name: (parameter, None if parameter.grad is None else parameter.grad.clone())
+            for name, parameter in held.items()
+            if id(parameter) not in trained
+        }
+
+    def _require_evaluation(self) -> None:
+        """What the default evaluation cannot use is not to cost the epoch before it."""
+        from mnistkit.training.trainer import Trainer
+
+        if self._validation is not None and type(self._trainer).evaluation_step is Trainer.evaluation_step:
+            require_forward(self._trainer.inference_model)
+
     def _seed(self) -> None:
         trainer = self._trainer
         seed = derive_seed(trainer.seed, "epoch", trainer.state.epoch, trainer.world.rank)
@@ -223,7 +240,7 @@ class Run:
 
     def _refuse_gradients_in_vain(self) -> None:
         """What got gradients was to be trained, or else frozen."""
-        names = [name for name, parameter in self._untrained.items() if parameter.grad is not None]
+        names = [name for name, (parameter, old) in self._untrained.items() if not _same(parameter.grad, old)]
         if names:
             raise ConfigError(
                 f"{', '.join(names[:4])}{' and others' * (len(names) > 4)}: the loss depends on them, they are not the model's, "
@@ -266,6 +283,12 @@ class Run:
         state.history.rows.append(row)
         state.epoch += 1
         state.batch = 0
+
+
+def _same(gradient: Tensor | None, old: Tensor | None) -> bool:
+    if gradient is None or old is None:
+        return gradient is None
+    return torch.allclose(gradient, old, rtol=0, atol=0, equal_nan=True)
 
 
 def _require_gradient(loss: Tensor) -> None:

@@ -7,19 +7,20 @@ from torch import Tensor, nn
 from mnistkit.errors import ConfigError, DataError
 from mnistkit.types import StepOutput
 
-__all__ = ["as_output", "forward"]
+__all__ = ["as_output", "forward", "require_forward"]
 
 
 def forward(model: nn.Module, images: Tensor) -> Tensor:
     """The logits of a model.
 
     Raises:
-        ConfigError: for a model of other numbers than float32, or whose output is no tensor.
+        ConfigError: for a model without ``forward``, of other numbers than float32, or whose output is no tensor.
         DataError: for one image where batch norm needs two.
     """
     try:
         logits: object = model(images)
     except (RuntimeError, ValueError) as error:
+        require_forward(model)
         other = {p.dtype for p in model.parameters() if p.is_floating_point()} - {images.dtype}
         if other:
             raise ConfigError(
@@ -38,6 +39,19 @@ def forward(model: nn.Module, images: Tensor) -> Tensor:
             "form override training_step and evaluation_step"
         )
     return logits
+
+
+def require_forward(model: nn.Module) -> None:
+    """Refuse a model that computes nothing of an image itself, such as several networks in a ``ModuleDict``.
+
+    Raises:
+        ConfigError: with what to override.
+    """
+    if getattr(model.forward, "__func__", None) is nn.Module.forward:
+        raise ConfigError(
+            f"the {type(model).__name__} has no forward() from images to logits: override training_step, which calls its parts, "
+            "and evaluation_step, which does so under inference_model and returns a loss; or give fit() no validation data"
+        )
 
 
 def as_output(returned: object, step: str) -> StepOutput:

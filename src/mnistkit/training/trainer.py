@@ -38,7 +38,13 @@ from mnistkit.training.losses import (
     require_loss,
 )
 from mnistkit.training.normalisation import require_one_normalisation
-from mnistkit.training.optimizers import OptimizerFactory, OptimizerName, make_optimizer
+from mnistkit.training.optimizers import (
+    OptimizerFactory,
+    OptimizerName,
+    call_factory,
+    make_optimizer,
+    require_optimizer,
+)
 from mnistkit.training.own_hooks import OwnHooks
 from mnistkit.training.preconditions import (
     require_augmentation,
@@ -165,11 +171,8 @@ class Trainer(OwnHooks, Generic[M_co]):
             raise ConfigError(f"accumulate is {accumulate}, expected at least 1")
         if clip_norm is not None and not clip_norm > 0:
             raise ConfigError(f"clip_norm is {clip_norm}, expected a positive number or None")
-        if optimizer_options and not isinstance(optimizer, str):
-            raise ConfigError(
-                "optimizer_options= is for an optimizer by name; give the options to the optimizer itself"
-            )
         require_model(model)
+        require_optimizer(optimizer, optimizer_options or {})
         require_augmentation(augment)
         refuse_reserved(metrics or {})
         if loss is not None:
@@ -252,7 +255,7 @@ class Trainer(OwnHooks, Generic[M_co]):
             return self.__optimizer
         if isinstance(self.__optimizer, str):
             return make_optimizer(self.__optimizer, self.model.parameters(), options=self.__optimizer_options)
-        return self.__optimizer(self.model.parameters())
+        return call_factory(self.__optimizer, self.model)
 
     def learning_rate(self, step: int, total: int) -> float | Mapping[str, float] | None:
         """The learning rate of a step, or one for each optimizer; ``None`` leaves the optimizers their own."""

@@ -259,6 +259,47 @@ def test_a_layer_beside_the_model_that_gets_gradients_in_vain_is_refused(train):
     assert not torch.equal(before, trainer.head.weight)
 
 
+def test_what_is_left_of_an_old_gradient_does_not_hide_a_layer_that_was_forgotten(train):
+    trainer = softmax(Head)
+    trainer.head(torch.ones(2, 10)).sum().backward()
+    with pytest.raises(ConfigError, match=r"head\.weight, head\.bias: the loss depends on them"):
+        trainer.fit(train, epochs=1)
+
+    class Alone(Head):
+        def training_step(self, batch):
+            with torch.no_grad():
+                self.head(self.model(batch.images))
+            return super(Head, self).training_step(batch)
+
+    trainer = softmax(Alone)
+    trainer.head(torch.ones(2, 10)).sum().backward()
+    trainer.head.bias.grad.fill_(torch.nan)
+    before = trainer.head.weight.grad.clone()
+    trainer.fit(train, epochs=1)
+    assert torch.equal(trainer.head.weight.grad, before)
+
+
+def test_a_layer_or_a_parameter_that_is_made_when_training_starts_is_not_forgotten_in_silence(train):
+    class Late(Head):
+        def on_fit_start(self):
+            self.head = nn.Linear(10, 10)
+
+    with pytest.raises(ConfigError, match=r"head\.weight, head\.bias: the loss depends on them"):
+        softmax(Late).fit(train, epochs=1)
+
+    class Tempered(Trainer):
+        def training_step(self, batch):
+            return self.loss(self.model(batch.images) * self.temperature, batch.labels)
+
+    trainer = softmax(Tempered)
+    trainer.temperature = nn.Parameter(torch.ones(()))
+    with pytest.raises(ConfigError, match=r"^temperature: the loss depends on them"):
+        trainer.fit(train, epochs=1)
+    # One that the subclass steps itself is in an optimizer too.
+    trainer.own = torch.optim.SGD([trainer.temperature], lr=0.1)
+    trainer.fit(train, epochs=1)
+
+
 def test_a_teacher_that_is_asked_without_gradients_need_not_be_frozen(train):
     class Soft(Trainer):
         mentor = network(1)

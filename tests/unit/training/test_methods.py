@@ -163,6 +163,43 @@ def test_evaluating_draws_none_of_trainings_random_numbers(train, validation):
     assert torch.equal(run(), run(PeriodicEvaluation(every=1)))
 
 
+class Pair(Trainer):
+    """Two networks side by side."""
+
+    def training_step(self, batch):
+        return sum(network(batch.images.flatten(1)).square().mean() for network in self.model.values())
+
+
+def test_several_networks_without_an_evaluation_of_their_own_are_refused_before_the_first_step(train, validation):
+    def made(kind=Pair, **options):
+        networks = nn.ModuleDict({"one": nn.Linear(784, 2), "other": nn.Linear(784, 1)})
+        return kind(networks, batch_size=10, progress=False, **options)
+
+    refused = (
+        r"the ModuleDict has no forward\(\) .*override training_step.* and evaluation_step.* or give fit\(\) no val"
+    )
+    trainer = made()
+    with pytest.raises(ConfigError, match=refused):
+        trainer.fit(train, validation, epochs=1)
+    assert trainer.state.step == 0
+    with pytest.raises(ConfigError, match=refused):
+        made(Trainer).fit(train, epochs=1)
+    trainer.fit(train, epochs=1)
+    with pytest.raises(ConfigError, match=refused):
+        trainer.evaluate(validation)
+
+    class Judged(Pair):
+        def evaluation_step(self, batch):
+            return self.inference_model["one"](batch.images.flatten(1)).square().mean()
+
+    class Replaced(Pair):
+        def on_fit_start(self):
+            self.inference_model = create_model("softmax_regression")
+
+    for kind in (Judged, Replaced):
+        assert "val_loss" in made(kind).fit(train, validation, epochs=1).last
+
+
 def test_two_evaluations_draw_the_same_and_those_of_another_seed_others(validation):
     model = create_model("softmax_regression")
     first, second, other = (Noisy(model, seed=seed, progress=False).evaluate(validation).loss for seed in (0, 0, 1))

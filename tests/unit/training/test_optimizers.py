@@ -1,6 +1,7 @@
 """Optimizers by name, function and object; several in one run; their learning rates."""
 
 import copy
+import functools
 import pickle
 
 import pytest
@@ -104,11 +105,52 @@ def test_an_optimizer_on_another_kind_of_device_is_not_fused():
     assert not make_optimizer("adam", [parameter], 0.01).param_groups[0]["fused"]
 
 
-def test_an_unknown_name_is_refused_with_the_likeliest_meant_one(train):
+@pytest.mark.parametrize(
+    ("optimizer", "options", "message"),
+    [
+        ("adan", {}, r"unknown optimizer 'adan'; did you mean 'adam'\? Available: adadelta, .*sgd$"),
+        (
+            "adamax",
+            {},
+            r"unknown optimizer 'adamax'.*; torch's own is given as a class, optimizer=torch\.optim\.Adamax$",
+        ),
+        ("sgd", {"momentm": 0.9}, "unknown option of sgd 'momentm'; did you mean 'momentum'"),
+        ("sgd", {"momentum": -1}, "sgd cannot be made with {'momentum': -1}: Invalid momentum"),
+        (None, {}, r"optimizer is None, expected a name \(adam, .*a function from the parameters"),
+    ],
+)
+def test_what_can_be_no_optimizer_is_refused_where_the_trainer_is_made(optimizer, options, message):
+    with pytest.raises(ConfigError, match=message):
+        Trainer(mlp(), optimizer=optimizer, optimizer_options=options, progress=False)
+
+
+class OfMatrices(torch.optim.SGD):
+    """Takes what Muon takes."""
+
+    def __init__(self, parameters):
+        super().__init__(parameters, lr=0.1)
+        if any(parameter.ndim != 2 for group in self.param_groups for parameter in group["params"]):
+            raise ValueError("only supports 2D parameters")
+
+
+@pytest.mark.parametrize(
+    ("optimizer", "reason"),
+    [(OfMatrices, "only supports 2D parameters"), (functools.partial(torch.optim.SGD, momentm=0.9), ".*'momentm'")],
+)
+def test_an_optimizer_that_does_not_take_the_models_parameters_is_refused_with_what_to_do(train, optimizer, reason):
+    trainer = Trainer(mlp(), optimizer=optimizer, progress=False)
     with pytest.raises(
-        ConfigError, match=r"unknown optimizer 'adan'; did you mean 'adam'\? Available: adadelta, .*sgd"
+        ConfigError, match=f"no optimizer of the parameters of this MLP: {reason}.*override configure_opt"
     ):
-        Trainer(mlp(), optimizer="adan", progress=False).fit(train, epochs=1)
+        trainer.fit(train, epochs=1)
+
+
+def test_an_error_of_the_librarys_own_in_a_function_for_the_optimizer_goes_through(train):
+    def refused(parameters):
+        raise ConfigError("mine")
+
+    with pytest.raises(ConfigError, match=r"^mine$"):
+        Trainer(mlp(), optimizer=refused, progress=False).fit(train, epochs=1)
 
 
 def test_a_name_a_function_and_an_object_give_the_same_weights(train):
