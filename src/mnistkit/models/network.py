@@ -82,8 +82,9 @@ def lay_out(images: Tensor) -> Tensor:
     """
     if images.device.type != "cpu":
         return images
-    # With one channel torch takes either layout for the other, so only a copy has the strides that say it.
-    return images.clone(memory_format=torch.channels_last)
+    # With one channel torch takes either layout for the other, so only a copy has the strides that say it. A clone in
+    # torch.channels_last would be the same, but not for gradients of each image (torch.func.vmap).
+    return images.permute(0, 2, 3, 1).clone(memory_format=torch.contiguous_format).permute(0, 3, 1, 2)
 
 
 def forward(model: nn.Module, batches: Iterable[Tensor], keep: Callable[[Tensor], Tensor] | None = None) -> Tensor:

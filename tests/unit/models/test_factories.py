@@ -342,3 +342,20 @@ def test_convolutions_see_the_channels_innermost_and_keep_their_weights(channels
     assert torch.equal(inputs[0], images)
     torch.testing.assert_close(logits, model.fc(model.conv(images).flatten(1)))
     assert all(parameter.is_contiguous() for parameter in model.parameters())
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_the_gradient_of_each_image_can_be_had_at_once(channels):
+    torch.manual_seed(0)
+    model, images, labels = create_model("lenet5", channels=channels), torch.randn(3, channels, 28, 28), torch.arange(3)
+    weights = {name: weight.detach() for name, weight in model.named_parameters()}
+
+    def loss(weights, image, label):
+        return F.cross_entropy(torch.func.functional_call(model, weights, (image[None],)), label[None])
+
+    slopes = torch.func.vmap(torch.func.grad(loss), (None, 0, 0))(weights, images, labels)
+    for number, (image, label) in enumerate(zip(images, labels, strict=True)):
+        model.zero_grad()
+        F.cross_entropy(model(image[None]), label[None]).backward()
+        for name, weight in model.named_parameters():
+            torch.testing.assert_close(slopes[name][number], weight.grad)
