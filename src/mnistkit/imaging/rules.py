@@ -12,8 +12,10 @@ __all__ = ["Rule", "find_grid"]
 
 # In units of a character's height: a rule is thinner and longer than the first two, and what is closer than the third is one.
 _THICKEST, _SHORTEST, _SAME = 0.3, 1.5, 0.3
+# The rises that are looked for: photos are taken from the side.
+_RISES = (-0.12, -0.06, 0.0, 0.06, 0.12)
 # Ink of a rule has this share of the strongest rule's contrast, and at least so many grey levels.
-_STRONG, _FAINTEST = 0.25, 10
+_STRONG, _FAINTEST = 0.12, 10
 # A rule of a grid crosses this share of those that go the other way; a grid has so many each way.
 _CROSSED, _FEWEST = 0.6, 3
 
@@ -69,7 +71,8 @@ def _rules(page: np.ndarray, height: float) -> list[Rule]:
     """Those that lie, from the top; pieces of one are joined."""
     rules: list[Rule] = []
     middle = page.shape[1] / 2
-    for piece in sorted(_pieces(page, height), key=lambda rule: rule.aside(middle)):
+    pieces = [piece for rise in _RISES for piece in _pieces(page, height, rise)]
+    for piece in sorted(pieces, key=lambda rule: rule.aside(middle)):
         if rules and piece.aside(middle) - rules[-1].aside(middle) < _SAME * height:
             rules[-1] = _joined(rules[-1], piece)
         else:
@@ -82,15 +85,17 @@ def _joined(first: Rule, second: Rule) -> Rule:
     return Rule(longer.at, longer.rise, min(first.start, second.start), max(first.end, second.end))
 
 
-def _pieces(page: np.ndarray, height: float) -> Iterator[Rule]:
+def _pieces(page: np.ndarray, height: float, rise: float) -> Iterator[Rule]:
+    """Those of about this rise."""
     thick, length = max(3, round(_THICKEST * height)), max(12, round(_SHORTEST * height))
+    level = _sheared(page, rise)
     across, along = np.ones((thick, 1), np.uint8), np.ones((1, length), np.uint8)
     # Where a standing rule crosses it, a lying one has a gap of that one's thickness.
     reliefs = (
-        cv2.morphologyEx(cv2.morphologyEx(page, way, across), cv2.MORPH_CLOSE, np.ones((1, thick), np.uint8))
+        cv2.morphologyEx(cv2.morphologyEx(level, way, across), cv2.MORPH_CLOSE, np.ones((1, thick), np.uint8))
         for way in (cv2.MORPH_BLACKHAT, cv2.MORPH_TOPHAT)
     )
-    # One that rises a little is made thicker before what is short is left out.
+    # One that rises a little more is made thicker before what is short is left out.
     long = [cv2.morphologyEx(cv2.dilate(relief, np.ones((3, 1))), cv2.MORPH_OPEN, along) for relief in reliefs]
     strength = max(long, key=lambda one: int(one.sum(dtype=np.int64)))
     ink = (strength > max(_FAINTEST, _STRONG * float(np.percentile(strength, 99.5)))).astype(np.uint8)
@@ -100,6 +105,15 @@ def _pieces(page: np.ndarray, height: float) -> Iterator[Rule]:
         if wide < 2 * length:
             continue
         rows, columns = np.nonzero(labels[top : top + high, left : left + wide] == number)
-        rise, at = np.polyfit(columns + left, rows + top, 1)
-        if np.abs(rows + top - at - rise * (columns + left)).mean() < thick:
-            yield Rule(float(at), float(rise), float(left), float(left + wide))
+        more, at = np.polyfit(columns + left, rows + top, 1)
+        if np.abs(rows + top - at - more * (columns + left)).mean() < thick:
+            yield Rule(float(at), float(more + rise), float(left), float(left + wide))
+
+
+def _sheared(page: np.ndarray, rise: float) -> np.ndarray:
+    """A page on which lines of this rise are level; they meet its left edge where they did."""
+    if not rise:
+        return page
+    way = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+    matrix = np.array([[1.0, 0.0, 0.0], [rise, 1.0, 0.0]])
+    return cv2.warpAffine(page, matrix, page.shape[::-1], flags=way, borderMode=cv2.BORDER_REPLICATE)

@@ -32,6 +32,16 @@ def test_rules_of_a_page_that_is_a_little_askew():
     assert abs(lying[0].rise) == pytest.approx(np.tan(np.radians(2.0)), abs=0.01)
 
 
+def test_rules_of_a_page_that_was_photographed_from_the_side():
+    page = ruled(9, 9)
+    corners = np.float32([(0, 0), (419, 0), (419, 419), (0, 419)])
+    seen = np.float32([(70, 20), (360, 0), (415, 400), (5, 419)])
+    page = cv2.warpPerspective(page, cv2.getPerspectiveTransform(corners, seen), (420, 420), borderValue=235)
+    lying, standing = find_grid(page, 20.0)
+    assert (len(lying), len(standing)) == (10, 10)
+    assert standing[0].rise < -0.08 < 0.08 < standing[-1].rise
+
+
 def test_lines_under_text_and_a_frame_are_no_table():
     page = np.full((260, 260), 235, np.uint8)
     for row in range(1, 6):
