@@ -27,6 +27,7 @@ from mnistkit.imaging.load import load_image as load_image
 from mnistkit.imaging.pages import Pages as Pages
 from mnistkit.imaging.pages import load_pages as load_pages
 from mnistkit.imaging.pieces import Piece as Piece
+from mnistkit.imaging.pieces import find_frames as find_frames
 from mnistkit.imaging.pieces import find_lines as find_lines
 from mnistkit.imaging.pieces import join as join
 from mnistkit.imaging.pixels import to_numpy as to_numpy

@@ -7,16 +7,17 @@ candidate (LeCun et al. 1998, section IV.A: heuristic over-segmentation).
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+import cv2
 import numpy as np
 
 from mnistkit.errors import BlankImageError
 from mnistkit.imaging.box import Box
 from mnistkit.imaging.digit import Part, find_parts, is_frame
 
-__all__ = ["Piece", "find_lines", "join"]
+__all__ = ["Piece", "find_frames", "find_lines", "join"]
 
 # In units of a typical digit's height: what is smaller is dust; what is narrower is no digit cut off from another.
 _DUST, _NARROWEST = 0.18, 0.15
@@ -34,6 +35,12 @@ _MOST_PARTS = 500
 _LARGE = 0.25
 # A table has at most this share of its box inked, and so many other parts inside, each with this share of its ink or more.
 _HOLLOW, _ENCLOSED, _DUST_IN_TABLE = 0.35, 4, 0.002
+# What is drawn round something has at most that share of its box inked, too, and is no more than so many times as high as that,
+# nor has so many times its ink.
+_ROUND, _HEAVY = 2.8, 10.0
+# A straight line of these is so long, in shares of the shorter side of a box or table, and of a ruled line itself; and no thicker
+# than this share of that.
+_STRAIGHT, _THICKEST = 0.6, 0.15
 # A ruled line is no thicker than this share of its length, and lies in a box no higher than that.
 _THIN, _FLAT = 0.04, 0.12
 
@@ -72,21 +79,67 @@ def find_lines(ink: np.ndarray) -> list[list[Piece]]:
         BlankImageError: if there is none.
     """
     labels, parts = find_parts(ink)
-    written = _without_dust(_without_frames(parts, labels), ink.shape)
+    frames = _frames(parts, labels)
+    written = _without_dust([part for part in parts if part.number not in frames] or parts, ink.shape)
     if not written:
         raise BlankImageError("the image is blank: there is nothing in it of the size of a digit")
     lines = _group_into_lines(written)
     return [_pieces(line, labels) for line in sorted(lines, key=lambda line: _middle(line))]
 
 
-def _without_frames(parts: list[Part], labels: np.ndarray) -> list[Part]:
-    """What is no border, box, table or ruled line: such a thing is large, and mostly empty or very long."""
-    kept = [
-        part
+def find_frames(ink: np.ndarray) -> np.ndarray:
+    """The straight lines of borders, boxes, tables and ruled paper, bool ``(H, W)``.
+
+    Args:
+        ink: uint8 ``(H, W)``, as :func:`find_ink` gives it.
+    """
+    lines = np.zeros(ink.shape, np.bool_)
+    try:
+        labels, parts = find_parts(ink)
+    except BlankImageError:
+        return lines
+    frames = _frames(parts, labels)
+    for part in parts:
+        if part.number not in frames:
+            continue
+        pixels = (labels[part.pixels] == part.number).astype(np.uint8)
+        longer, shorter = max(part.width, part.height), min(part.width, part.height)
+        # Longer than the strokes of what touches it, and thin.
+        long = max(3, round(_STRAIGHT * (longer if _is_rule(part, labels) else shorter)))
+        square = np.ones((max(3, round(_THICKEST * long)),) * 2, np.uint8)
+        for shape in ((1, long), (long, 1)):
+            straight = cv2.morphologyEx(pixels, cv2.MORPH_OPEN, np.ones(shape, np.uint8))
+            lines[part.pixels] |= straight > cv2.morphologyEx(straight, cv2.MORPH_OPEN, square)
+    return lines
+
+
+def _frames(parts: list[Part], labels: np.ndarray) -> set[int]:
+    """The numbers of borders, boxes, tables and ruled lines: such a thing is large, and mostly empty or very long."""
+    found = {part.number for part in _round_others(parts, labels)}
+    return found | {
+        part.number
         for part in parts
-        if not (is_frame(part, labels) or _is_table(part, parts, labels) or _is_rule(part, labels))
-    ]
-    return kept or parts
+        if is_frame(part, labels) or _is_table(part, parts, labels) or _is_rule(part, labels)
+    }
+
+
+def _round_others(parts: list[Part], labels: np.ndarray) -> Iterator[Part]:
+    """Boxes and rings with something as large as a digit in them."""
+    edges = np.array([part.edges for part in parts])
+    height, mass = edges[:, 3] - edges[:, 1], np.array([part.mass for part in parts])
+    hollow = [part for part in parts if part.area <= _HOLLOW * part.width * part.height]
+    for part in sorted(hollow, key=lambda part: -part.width * part.height)[:_MOST_PARTS]:
+        left, top, right, bottom = part.edges
+        inside = (edges >= (left, top, 0, 0)).all(axis=1) & (edges <= (right, bottom, right, bottom)).all(axis=1)
+        inside &= (part.height <= _ROUND * height) & (part.mass <= _HEAVY * mass)
+        own = labels[part.pixels] == part.number
+        for number in np.flatnonzero(inside).tolist():
+            x0, y0, x1, y1 = edges[number].tolist()
+            column, row = (x0 + x1) // 2 - left, (y0 + y1) // 2 - top
+            ways = own[:row, column], own[row:, column], own[row, :column], own[row, column:]
+            if parts[number] is not part and all(way.any() for way in ways):
+                yield part
+                break
 
 
 def _is_table(part: Part, parts: list[Part], labels: np.ndarray) -> bool:

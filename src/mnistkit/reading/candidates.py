@@ -13,7 +13,7 @@ from dataclasses import dataclass, fields, replace
 import numpy as np
 
 from mnistkit.errors import BlankImageError
-from mnistkit.imaging import SIGNS, Finds, find_ink, frame_boxes
+from mnistkit.imaging import SIGNS, Finds, find_frames, find_ink, frame_boxes
 from mnistkit.imaging.sheet import find_sheet
 from mnistkit.reading.display import read_displays
 from mnistkit.reading.single import FrameClassifier
@@ -38,6 +38,8 @@ _STROKES, _FIT = 2.0, 1.2
 _UNSEEN = -3.0
 # How much the finder's opinion of which digit it is counts beside the classifier's, and a floor for its probabilities.
 _FINDER, _FLOOR = 1.0, 0.01
+# What has this share of its ink in lines is part of one.
+_LINED = 0.6
 # A minus is no higher than this share of its width: no drawn page reads otherwise for it, but a 7 before a 1 was one.
 _MINUS, _HIGHEST_MINUS = SIGNS.index("-") + 1, 0.75
 
@@ -81,9 +83,11 @@ def candidates_of(
         classifier: tells what they are.
         touching: whether digits may touch others that the finder does not see; parts of a single one are no digits.
     """
-    finds = _no_high_minus(finds)
+    finds, inks = _no_high_minus(finds), list(_inks(picture))
+    for ink, corner in inks:
+        finds = finds[_lined(ink, finds.boxes - np.tile(corner, 2)) < _LINED]
     parts = [_from_finds(page, finds, classifier)]
-    for ink, corner in _inks(picture):
+    for ink, corner in inks:
         parts += [_strokes(ink, corner, finds, classifier, touching), _displays(ink, corner, classifier)]
     return Candidates(*(np.concatenate([getattr(part, field.name) for part in parts]) for field in fields(Candidates)))
 
@@ -106,6 +110,21 @@ def _no_high_minus(finds: Finds) -> Finds:
     scores = finds.scores.copy()
     scores[bottom - top > _HIGHEST_MINUS * (right - left), _MINUS] = 0
     return replace(finds, scores=scores)
+
+
+def _lined(ink: np.ndarray, boxes: np.ndarray) -> np.ndarray:
+    """Which share of the ink in each box is that of lines: of borders, boxes, tables and ruled paper, float ``(N,)``."""
+    lines = find_frames(ink)
+    if not lines.any():
+        return np.zeros(len(boxes))
+    corners = boxes.round().astype(int).clip(0, np.tile(ink.shape[::-1], 2))
+    sums = [
+        [float(ink[top:bottom, left:right][which].sum()) for which in (lines[top:bottom, left:right], ...)]
+        for left, top, right, bottom in corners.tolist()
+    ]
+    of_lines, all_of_it = np.array(sums).reshape(-1, 2).T
+    share: np.ndarray = of_lines / all_of_it.clip(min=1)
+    return share
 
 
 def _inks(picture: np.ndarray) -> Iterator[tuple[np.ndarray, tuple[int, int]]]:

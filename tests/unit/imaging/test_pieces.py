@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from mnistkit.errors import BlankImageError
-from mnistkit.imaging import Piece, find_lines, join
+from mnistkit.imaging import Piece, find_frames, find_lines, join
 
 
 def page(*boxes, shape=(200, 300), strength=200):
@@ -132,3 +132,35 @@ def test_joining_keeps_every_pixel_in_its_place():
     alone = join([first])
     assert box(alone) == box(first)
     assert np.array_equal(alone.mask, first.mask)
+
+
+def test_lines_of_boxes_and_tables_are_told_from_what_stands_in_them():
+    ink = np.zeros((200, 300), np.uint8)
+    cv2.rectangle(ink, (20, 20), (100, 120), 255, 2)
+    cv2.rectangle(ink, (50, 40), (70, 100), 200, 4)
+    for edge in (140, 200, 260):
+        ink[20:143, edge : edge + 3] = 255
+    for edge in (20, 80, 140):
+        ink[edge : edge + 3, 140:263] = 255
+    for left, top in ((160, 35), (220, 35), (160, 95), (220, 95)):
+        cv2.circle(ink, (left + 10, top + 15), 13, 200, 3)
+    # A stroke that touches a rule is shorter than that.
+    ink[120:141, 190:193] = 255
+    lines = find_frames(ink)
+    assert lines[20, 60]
+    assert lines[60, 20]
+    assert lines[60, 141]
+    assert lines[81, 200]
+    assert not lines[ink == 200].any()
+    assert not lines[125:135, 191].any()
+    assert len({piece.stroke for line in find_lines(ink) for piece in line}) == 5
+
+
+def test_a_ring_is_no_line_and_no_piece():
+    ink = np.zeros((200, 200), np.uint8)
+    cv2.circle(ink, (100, 100), 80, 255, 3)
+    assert not find_frames(ink).any()
+    (alone,) = {piece.stroke for line in find_lines(ink) for piece in line}
+    cv2.rectangle(ink, (85, 70), (115, 130), 255, cv2.FILLED)
+    (inside,) = {piece.stroke for line in find_lines(ink) for piece in line}
+    assert inside != alone

@@ -295,6 +295,20 @@ def test_a_digit_between_rules_is_no_part_of_them():
     assert goes_on(page, (82, 61, 88, 100))
 
 
+@pytest.mark.parametrize("apart", [0, 14])
+def test_the_boxes_of_a_form_are_no_digits_and_no_letters(apart, reader, mnist):
+    label = [6, 1, 0, 5, 7, 8, 3]
+    page = np.full((160, 60 + 7 * (80 + apart)), 255, np.uint8)
+    for place, digit in enumerate(label):
+        left = 30 + place * (80 + apart)
+        cv2.rectangle(page, (left, 40), (left + 80, 120), 20, 2)
+        # The digit alone, 56 pixels high.
+        ink = cv2.resize(mnist.validation.only(digit).images[3, 0].numpy(), (78, 78), interpolation=cv2.INTER_CUBIC)
+        part = page[42:118, left + 2 : left + 78]
+        np.minimum(part, 255 - ink[1:77, 1:77], out=part)
+    assert reader.read(page).text == "".join(map(str, label))
+
+
 def test_a_page_of_numbers_is_groups():
     prediction = Prediction(1, "1", 0.9, (0.1, 0.9), np.zeros((28, 28), np.uint8), ("0", "1"))
     box = (0.0, 0.0, 1.0, 1.0)
