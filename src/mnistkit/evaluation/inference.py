@@ -46,7 +46,7 @@ def evaluate(
         name: what to call the model; by default what its factory is called.
 
     Raises:
-        ConfigError: for another kind of model or data.
+        ConfigError: for another kind of model or data, or several networks without a ``forward`` of their own.
         DataError: for a data set without images, or with labels that the model does not know; for a network that puts out
             something else than logits.
         NonFiniteLossError: if the model's output is not a number somewhere.

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from mnistkit.classifier import Classifier
 from mnistkit.errors import ConfigError, DataError
+from mnistkit.models.network import require_forward
 from mnistkit.reading import Predictor
 
 __all__ = ["Subject", "network_of", "prepared"]
@@ -21,7 +22,7 @@ def network_of(model: Subject) -> nn.Module:
     """The network itself.
 
     Raises:
-        ConfigError: for anything else.
+        ConfigError: for anything else, and for a network without ``forward``.
     """
     model = model.classifier if isinstance(model, Predictor) else model
     network = model.network if isinstance(model, Classifier) else model
@@ -29,6 +30,7 @@ def network_of(model: Subject) -> nn.Module:
         raise ConfigError(
             f"got a {type(network).__name__} as the model, expected a torch module, a Classifier or a Predictor"
         )
+    require_forward(network)
     return network
 
 

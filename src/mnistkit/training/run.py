@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from mnistkit.errors import ConfigError
+from mnistkit.models.network import require_forward
 from mnistkit.seeding import derive_seed, seed_generators, set_generator_states
 from mnistkit.training.batches import labels_of, size_of
 from mnistkit.training.description import held_modules
@@ -19,7 +20,7 @@ from mnistkit.training.interrupt import InterruptGuard
 from mnistkit.training.loading import Batches
 from mnistkit.training.saved_state import TrainingState
 from mnistkit.training.snapshot import require_held
-from mnistkit.training.steps import as_output, require_forward
+from mnistkit.training.steps import as_output
 from mnistkit.training.updates import Updates, parameters_of
 from mnistkit.types import Batch, StepOutput
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 from torch import Tensor, nn
 
 from mnistkit.errors import ConfigError, DataError
+from mnistkit.models.network import require_forward
 from mnistkit.types import StepOutput
 
-__all__ = ["as_output", "forward", "require_forward"]
+__all__ = ["as_output", "forward"]
 
 
 def forward(model: nn.Module, images: Tensor) -> Tensor:
@@ -39,19 +40,6 @@ def forward(model: nn.Module, images: Tensor) -> Tensor:
             "form override training_step and evaluation_step"
         )
     return logits
-
-
-def require_forward(model: nn.Module) -> None:
-    """Refuse a model that computes nothing of an image itself, such as several networks in a ``ModuleDict``.
-
-    Raises:
-        ConfigError: with what to override.
-    """
-    if getattr(model.forward, "__func__", None) is nn.Module.forward:
-        raise ConfigError(
-            f"the {type(model).__name__} has no forward() from images to logits: override training_step, which calls its parts, "
-            "and evaluation_step, which does so under inference_model and returns a loss; or give fit() no validation data"
-        )
 
 
 def as_output(returned: object, step: str) -> StepOutput:

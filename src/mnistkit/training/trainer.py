@@ -366,8 +366,9 @@ class Trainer(OwnHooks, Generic[M_co]):
             hooks = Hooks(self)
             sums = MetricSums(self.device, self.metrics, soft=is_cross_entropy(self.__loss))
             hooks.call("on_eval_start")
-            # Not inference mode: a subclass may want gradients of the images, to attack or to explain.
-            with evaluating(model), keeping_buffers(model), torch.no_grad(), keeping_generators(self.device):
+            # Not inference mode: a subclass may want gradients of the images, to attack or to explain. All buffers are kept,
+            # batch norm's too, for those of rank 0 take their place.
+            with evaluating(model), keeping_buffers(model.modules()), torch.no_grad(), keeping_generators(self.device):
                 seed_generators(derive_seed(self.seed, "evaluation", self.world.rank), self.device)
                 self.world.broadcast(model.buffers())
                 for batch in loader.batches():

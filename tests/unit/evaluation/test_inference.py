@@ -1,12 +1,18 @@
+import copy
+import dataclasses
+
 import numpy as np
 import pytest
 import torch
 from torch import nn
+from torch.ao import quantization
 
 from mnistkit import Classifier, Predictor, Trainer, create_model, evaluate
 from mnistkit.data import Preprocessing
 from mnistkit.errors import ConfigError, DataError, NonFiniteLossError
 from mnistkit.evaluation import robustness
+from mnistkit.interpret import saliency, smallest_edit
+from mnistkit.models import summary
 
 
 def test_a_report_has_the_trainers_accuracy_and_loss(model, mnist):
@@ -149,3 +155,64 @@ def test_a_network_that_returns_several_outputs_is_told_what_to_do(mnist):
 
     with pytest.raises(DataError, match=r"returned a dict, expected a tensor of logits.*returns the logits alone"):
         evaluate(Exits(), mnist.test[:5])
+
+
+class Observed(nn.Module):
+    """Between two stubs of quantisation, whose observers take in every image that passes."""
+
+    def __init__(self):
+        super().__init__()
+        layers = [
+            quantization.QuantStub(),
+            nn.Flatten(),
+            nn.Linear(784, 10),
+            nn.BatchNorm1d(10),
+            quantization.DeQuantStub(),
+        ]
+        self.layers = nn.Sequential(*layers)
+        self.qconfig = quantization.get_default_qat_qconfig("x86")
+
+    def forward(self, images):
+        return self.layers(images)
+
+
+def bright_and_dark(test):
+    return dataclasses.replace(test[:100], images=255 - test.images[:100])
+
+
+@pytest.mark.filterwarnings("ignore:.*torch.ao.quantization is deprecated", "ignore:.*reduce_range")
+@pytest.mark.parametrize(
+    "look",
+    [
+        lambda network, data: evaluate(network, data),
+        lambda network, data: Classifier(network, data.preprocessing).probabilities(data),
+        lambda network, data: saliency(network, data[0][0][None]),
+        lambda network, data: smallest_edit(network, data.images[0], 3, data.preprocessing, steps=2),
+        lambda network, data: summary(network, (1, 28, 28)),
+    ],
+    ids=["evaluate", "probabilities", "saliency", "smallest_edit", "summary"],
+)
+def test_looking_at_a_network_moves_no_observer_in_it(look, mnist):
+    prepared = quantization.prepare_qat(Observed().train())
+    prepared(mnist.train.preprocessing.normalize(mnist.train.images[:20]))
+    before = copy.deepcopy(prepared.state_dict())
+    look(prepared, bright_and_dark(mnist.test))
+    after = prepared.state_dict()
+    assert [name for name, value in before.items() if not torch.equal(value, after[name])] == []
+
+
+@pytest.mark.parametrize(
+    "look",
+    [
+        lambda networks, data: evaluate(networks, data),
+        lambda networks, data: Trainer(networks, progress=False).evaluate(data),
+        lambda networks, data: saliency(networks, data[0][0][None]),
+    ],
+    ids=["evaluate", "trainer", "saliency"],
+)
+def test_several_networks_that_are_no_function_are_told_what_to_do(look, mnist):
+    networks = nn.ModuleDict({"one": create_model("softmax_regression")})
+    with pytest.raises(
+        ConfigError, match=r"the ModuleDict has no forward\(\).*override training_step.*the one network of it"
+    ):
+        look(networks, mnist.test[:5])
