@@ -13,7 +13,7 @@ from torch import Tensor
 
 from mnistkit._core.statistics import Proportion as Proportion
 from mnistkit.distributed import World
-from mnistkit.errors import ConfigError
+from mnistkit.errors import ConfigError, DataError
 from mnistkit.types import JsonValue, StepOutput
 
 __all__ = ["Evaluation", "Metric", "MetricSums", "Proportion"]
@@ -74,13 +74,15 @@ Sums: TypeAlias = dict[str, Tensor | float]
 class MetricSums:
     """Running sums of loss, correct answers, images and further metrics, kept on the device.
 
-    ``update`` adds a batch without waiting for the device; ``merge`` adds up the processes; ``compute`` reads.
+    ``update`` adds a batch without waiting for the device, but for the first where ``highest`` is not known; ``merge`` adds
+    up the processes; ``compute`` reads.
 
     Args:
         device: where the sums are.
         metrics: computed from the logits and labels of each batch that has both.
         soft: whether labels of the logits' shape may be probabilities, of which the largest is the class. What they are is told
             by the loss, not by a batch: the rows of several classes an image may happen to add up to 1.
+        highest: the highest label of the batches, where the data says it; else the first batch is looked at, on a CPU each.
     """
 
     def __init__(
@@ -89,17 +91,19 @@ class MetricSums:
         metrics: Mapping[str, Metric] | None = None,
         *,
         soft: bool = True,
+        highest: int | None = None,
     ) -> None:
         self._device = torch.device(device)
         # Apple's GPUs have no float64.
         self._dtype = torch.float32 if self._device.type == "mps" else torch.float64
         self._metrics = dict(metrics or {})
         self._soft = soft
+        self._highest = highest
         self._sums: Sums = {}
 
     def empty(self) -> MetricSums:
         """New ones of the same figures, with nothing in them."""
-        return MetricSums(self._device, self._metrics, soft=self._soft)
+        return MetricSums(self._device, self._metrics, soft=self._soft, highest=self._highest)
 
     def update(self, output: StepOutput, labels: Tensor | None, count: int | None = None) -> None:
         """Add one batch.
@@ -108,6 +112,9 @@ class MetricSums:
             output: of the step; its own labels, if it has some, are counted instead.
             labels: of the images; ``None`` for a batch without.
             count: of images; by default, one for each label.
+
+        Raises:
+            DataError: for labels that are no class of the logits.
         """
         if output.labels is not None:
             labels, count = output.labels, None
@@ -116,6 +123,8 @@ class MetricSums:
         self._add("count", n)
         self._add("loss", self._wide(output.loss) * n)
         truth = None if logits is None or labels is None else true_classes(logits, labels, soft=self._soft)
+        if logits is not None and truth is not None:
+            self._require_classes(logits, truth, self._highest if truth is labels and output.labels is None else None)
         if logits is None or truth is None:
             self._add("unclassified", n)
         else:
@@ -134,6 +143,19 @@ class MetricSums:
         for name, value in figures.items():
             self._add(f"metrics/{name}", self._wide(value) * count)
             self._add(f"images/{name}", count)
+
+    def _require_classes(self, logits: Tensor, truth: Tensor, highest: int | None) -> None:
+        if highest is None:
+            if not len(truth) or ("correct" in self._sums and self._device.type != "cpu"):
+                return
+            highest = int(truth.max())
+        if highest >= logits.shape[1]:
+            raise DataError(
+                f"got labels up to {highest} with logits of {logits.shape[1]} classes, 0 to {logits.shape[1] - 1}, of which no "
+                "accuracy makes sense. Does the step answer another question than the batch's labels do? Return the labels of "
+                "its own, StepOutput(loss, logits, labels=labels), or no logits. Else create the model with "
+                f"classes={highest + 1}"
+            )
 
     def _wide(self, value: Tensor | float) -> Tensor | float:
         """Before it is multiplied: float16 ends at 65,504. On a CPU, where no one waits, numbers are quicker to add."""

@@ -147,13 +147,33 @@ def test_sums_keep_no_graph_alive():
 
 
 def test_on_another_device_sums_stay_there_and_nothing_waits_for_them():
-    sums, weight = MetricSums("meta"), torch.ones((), device="meta", requires_grad=True)
+    sums, weight = MetricSums("meta", highest=3), torch.ones((), device="meta", requires_grad=True)
     logits, labels = torch.zeros(3, 4, device="meta") * weight, torch.zeros(3, dtype=torch.int64, device="meta")
     for _ in range(2):
         # A meta tensor has no value: whatever waited for one would raise.
         sums.update(StepOutput(weight * 2, logits, {"m": weight * 3}), labels)
     with pytest.raises(RuntimeError, match="meta tensors"):
         sums.compute()
+
+
+@pytest.mark.parametrize(
+    ("highest", "batches", "own"),
+    [(9, [[0, 1]], False), (None, [[0, 9]], False), (None, [[0, 1], [2, 0]], False), (1, [[0, 2]], True)],
+    ids=["the data says it", "the first batch", "a later batch", "the step's own"],
+)
+def test_labels_that_are_no_class_of_the_logits_are_refused(highest, batches, own):
+    sums, logits = MetricSums(highest=highest), _logits([0, 1])[:, :2]
+    *right, wrong = map(torch.tensor, batches)
+    for labels in right:
+        sums.update(StepOutput(torch.tensor(1.0), logits), labels)
+    with pytest.raises(DataError, match=r"labels up to \d with logits of 2 classes.*StepOutput\(loss, logits, labels="):
+        sums.update(StepOutput(torch.tensor(1.0), logits, labels=wrong if own else None), wrong)
+
+
+def test_the_labels_of_a_step_are_those_of_its_logits_whatever_the_data_has():
+    sums, logits = MetricSums(highest=9), _logits([0, 1])[:, :2]
+    sums.update(StepOutput(torch.tensor(1.0), logits, labels=torch.tensor([0, 1])), torch.tensor([7, 9]))
+    assert sums.compute().accuracy == 1
 
 
 def test_figures_of_several_numbers_are_added_up_wide_and_without_a_graph():

@@ -27,6 +27,7 @@ __all__ = [
     "Data",
     "as_data",
     "classes_of",
+    "highest_label",
     "make_loader",
     "refuse_unused",
 ]
@@ -163,6 +164,12 @@ def refuse_unused(data: Data, batch_size: int | None, augment: Augmentation | No
 def classes_of(data: object) -> tuple[str, ...] | None:
     """The names of a data set's classes; ``None`` for data that does not say them."""
     return data.classes if isinstance(data, DigitDataset) else None
+
+
+def highest_label(data: object) -> int | None:
+    """The highest label of a data set; ``None`` for data that does not say its labels."""
+    dataset = data.dataset if isinstance(data, TensorLoader) else data
+    return int(dataset.labels.max()) if isinstance(dataset, DigitDataset) and len(dataset) else None
 
 
 def make_loader(

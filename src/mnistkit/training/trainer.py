@@ -27,7 +27,16 @@ from mnistkit.training.batches import images_and_labels, labels_of, size_of
 from mnistkit.training.callback import Callback
 from mnistkit.training.description import describe
 from mnistkit.training.hooks import Hooks
-from mnistkit.training.loading import DEFAULT_BATCH, Batches, Data, as_data, classes_of, make_loader, refuse_unused
+from mnistkit.training.loading import (
+    DEFAULT_BATCH,
+    Batches,
+    Data,
+    as_data,
+    classes_of,
+    highest_label,
+    make_loader,
+    refuse_unused,
+)
 from mnistkit.training.losses import (
     Loss,
     classification_loss,
@@ -304,7 +313,7 @@ class Trainer(OwnHooks, Generic[M_co]):
         with keeping_generators(self.device), World.joined(self.device, self.timeout) as self.world:
             loader, validation_loader = self.__place(train, validation)
             in_epoch = math.ceil(self.world.min(len(loader)) / self.accumulate)
-            sums = MetricSums(self.device, self.metrics, soft=is_cross_entropy(self.__loss))
+            sums = self.__sums(self.train_data)
             self.state = TrainState(count_steps(epochs, steps, in_epoch), in_epoch, sums)
             configured = self.configure_optimizer()
             self.optimizers = dict(configured) if isinstance(configured, Mapping) else {"optimizer": configured}
@@ -345,6 +354,10 @@ class Trainer(OwnHooks, Generic[M_co]):
         )
         return loader, None if validation is None else make_loader(validation, device=self.device, world=self.world)
 
+    def __sums(self, data: object) -> MetricSums:
+        soft, highest = is_cross_entropy(self.__loss), highest_label(data)
+        return MetricSums(self.device, self.metrics, soft=soft, highest=highest)
+
     @final
     def evaluate(self, data: Data) -> Evaluation:
         """The loss and accuracy of ``inference_model``, with every module's mode and torch's generators left as they were.
@@ -364,7 +377,7 @@ class Trainer(OwnHooks, Generic[M_co]):
                 require_one_normalisation(self.train_data, data)
             loader = make_loader(data, device=self.device, world=self.world)
             hooks = Hooks(self)
-            sums = MetricSums(self.device, self.metrics, soft=is_cross_entropy(self.__loss))
+            sums = self.__sums(data)
             hooks.call("on_eval_start")
             # Not inference mode: a subclass may want gradients of the images, to attack or to explain. All buffers are kept,
             # batch norm's too, for those of rank 0 take their place.

@@ -347,6 +347,39 @@ def test_rows_of_several_classes_reach_a_metric_as_they_are_whatever_they_add_up
     assert "train_accuracy" not in history.columns
 
 
+class SameDigit(Trainer):
+    """Is an image's digit that of the one before? Two logits, beside labels from 0 to 9."""
+
+    own = False
+
+    def training_step(self, batch):
+        return self.judge(self.model, batch)
+
+    def evaluation_step(self, batch):
+        return self.judge(self.inference_model, batch)
+
+    def judge(self, model, batch):
+        images, labels = batch
+        same = (labels == labels.roll(1)).long()
+        logits = model(images)[:, :2]
+        return StepOutput(F.cross_entropy(logits, same), logits, labels=same if self.own else None)
+
+
+@pytest.mark.parametrize(
+    "form", [lambda data: data, lambda data: TensorDataset(data.images.float() / 255, data.labels)]
+)
+def test_labels_of_another_question_than_the_logits_answer_are_refused_at_once(train, validation, form):
+    trainer = softmax(SameDigit)
+    data, other = form(train), form(validation)
+    with pytest.raises(DataError, match=r"labels up to \d with logits of 2 classes.*StepOutput\(loss, logits, labels="):
+        trainer.fit(data, epochs=1)
+    assert trainer.state.step == 0
+    with pytest.raises(DataError, match=r"labels up to \d with logits of 2 classes"):
+        trainer.evaluate(other)
+    trainer.own = True
+    assert trainer.fit(data, other, epochs=1).last["val_accuracy"] == trainer.evaluate(other).accuracy
+
+
 def test_no_gradients_are_shown_where_the_step_has_used_them_all(train):
     class Own(Trainer):
         shown = 0
