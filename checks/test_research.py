@@ -37,6 +37,14 @@ def test_a_study_prints_its_figures_and_writes_its_picture(name, research, tmp_p
     assert picture.read_bytes().startswith(b"\x89PNG")
 
 
+def test_replay_has_its_training_accuracy_also_from_its_second_pair_on(research, mnist):
+    split = importlib.import_module("split_mnist")
+    trainer = split.Replay(split.create_model("mlp", hidden=(8,)), progress=False)
+    for pair in [(0, 1), (2, 3)]:
+        trainer.learn(mnist.train.only(*pair)[:320], 1)
+        assert trainer.state.history.last.keys() >= {"train_loss", "train_accuracy"}
+
+
 @pytest.mark.parametrize("name", STUDIES)
 def test_a_study_is_short_and_says_where_its_method_is_from(name, research):
     source = (FOLDER / f"{name}.py").read_text()

@@ -6,6 +6,8 @@ earlier digit; and nothing at all: the comparison of van de Ven and Tolias 2019,
 python examples/research/split_mnist.py --seed 0
 """
 
+from dataclasses import replace
+
 import torch
 from matplotlib.figure import Figure
 from study import Outcome, main
@@ -79,7 +81,7 @@ class Replay(Continual):
     def training_step(self, batch: Batch | tuple[Batch, Batch]) -> StepOutput:
         if not isinstance(batch, Batch):
             batch = Batch(*map(torch.cat, zip(*batch, strict=True)))
-        return super().training_step(batch)
+        return replace(super().training_step(batch), labels=batch.labels)
 
 
 def study(data: Splits, seed: int, epochs: int) -> Outcome:

@@ -130,6 +130,7 @@ def test_data_that_every_rank_gets_alike_is_refused(ranks):
             kind, message = results[f"not_shared_{name}"]
             assert kind == "DataError"
             assert "every one of 2 processes got the same data from DataLoader" in message
+            assert "loader of your own that asks World.current()" in message
         assert results["shared_by_a_sampler"] == 3
 
 

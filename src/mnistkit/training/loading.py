@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, IterableDataset, Subset, TensorDataset, default_collate
 
-from mnistkit.data import Augmentation, DigitDataset, LoaderAdapter, TensorLoader
+from mnistkit.data import Augmentation, CombinedLoader, DigitDataset, LoaderAdapter, TensorLoader
 from mnistkit.data.datasets import DIGITS
 from mnistkit.data.order import EpochOrder
 from mnistkit.data.split_guard import datasets_in
@@ -193,20 +193,33 @@ def make_loader(
     if isinstance(data, Dataset):
         own = DatasetLoader(data, batch_size, shuffle=shuffle, seed=seed, world=world)
         return LoaderAdapter(own, device)
+    for loader in _tensor_loaders(data):
+        if loader.world != world:
+            raise ConfigError(
+                f"the loader is for process {loader.world.rank} of {loader.world.size}, this is {world.rank} of {world.size}: "
+                "give it world=World.current() (from mnistkit.distributed), TensorLoader(data, batch_size, shuffle=True, "
+                "world=World.current()), or give the trainer the data set itself"
+            )
     if not isinstance(data, TensorLoader | LoaderAdapter):
         adapted = LoaderAdapter(cast("Loader", data), device)
         _require_shared(adapted, world)
         return adapted
     if data.device != device:
         raise ConfigError(f"the loader is on {data.device}, the trainer on {device}; give both one device=")
-    if isinstance(data, TensorLoader) and data.world != world:
-        raise ConfigError(
-            f"the loader is for process {data.world.rank} of {data.world.size}, this is {world.rank} of {world.size}: "
-            "give it world=World.current(), or give the trainer the data set itself"
-        )
     if isinstance(data, LoaderAdapter):
         _require_shared(data, world)
     return data
+
+
+def _tensor_loaders(data: object) -> Iterator[TensorLoader]:
+    """A loader of ours, or those in a ``CombinedLoader``."""
+    if isinstance(data, TensorLoader):
+        yield data
+    parts = (
+        [data.loader] if isinstance(data, LoaderAdapter) else data.loaders if isinstance(data, CombinedLoader) else []
+    )
+    for part in parts:
+        yield from _tensor_loaders(part)
 
 
 def _require_shared(loader: LoaderAdapter, world: World) -> None:
@@ -223,8 +236,9 @@ def _require_shared(loader: LoaderAdapter, world: World) -> None:
     if min(len(world.union([first])), len(world.union([whole]))) < world.size:
         raise DataError(
             f"every one of {world.size} processes got the same data from {type(loader.loader).__name__}, so that each image "
-            "would count several times. Give the trainer the data set itself, which it shares out, or a DataLoader with a "
-            "torch.utils.data.DistributedSampler(data, num_replicas, rank)"
+            "would count several times. Give the trainer the data set itself, which it shares out, a DataLoader with a "
+            "torch.utils.data.DistributedSampler(data, num_replicas, rank), or a loader of your own that asks World.current() "
+            "(from mnistkit.distributed) for its rank and size"
         )
 
 

@@ -12,6 +12,7 @@ from torch.utils.data import DataLoader, Dataset, TensorDataset
 
 from mnistkit import Augment, Checkpoint, DigitDataset, Predictor, TensorLoader, Trainer, create_model, load_model
 from mnistkit.callbacks import EMA, ProgressBar
+from mnistkit.data import CombinedLoader, LoaderAdapter
 from mnistkit.distributed import World
 from mnistkit.errors import ConfigError, DataError, NonFiniteLossError
 from mnistkit.training import Cosine
@@ -514,8 +515,9 @@ def test_a_loader_on_another_device_is_refused(train):
 
 def test_a_loader_of_another_process_is_refused(train):
     loader = TensorLoader(train, shuffle=True, world=World(rank=1, size=2))
-    with pytest.raises(ConfigError, match=r"the loader is for process 1 of 2, this is 0 of 1: give it world=World"):
-        softmax(batch_size=None).fit(loader)
+    for data in (loader, CombinedLoader(TensorLoader(train), loader), LoaderAdapter(CombinedLoader(loader))):
+        with pytest.raises(ConfigError, match=r"for process 1 of 2, this is 0 of 1: give it world=World\.current\(\)"):
+            softmax(batch_size=None).fit(data)
 
 
 def test_images_of_another_shape_than_the_models_are_refused(train):
