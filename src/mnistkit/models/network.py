@@ -189,9 +189,10 @@ def require_logits(outputs: Tensor, count: int, classes: int) -> np.ndarray:
 @contextlib.contextmanager
 def evaluating(model: nn.Module) -> Iterator[None]:
     """With a model in eval mode; afterwards every module is in the mode that it was in, with the buffers that it had."""
-    training = [module for module in model.modules() if module.training]
+    modules = list(model.modules())
+    training = [module for module in modules if module.training]
     # Torch's own batch norm keeps its statistics in eval mode; to copy them would cost a single image a tenth of its time.
-    moving = [module for module in model.modules() if type(module).__module__ != nn.BatchNorm2d.__module__]
+    moving = [module for module in modules if type(module).__module__ != nn.BatchNorm2d.__module__]
     try:
         if training:
             model.eval()
