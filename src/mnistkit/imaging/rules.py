@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
@@ -16,6 +16,8 @@ _THICKEST, _SHORTEST, _SAME = 0.3, 1.5, 0.3
 _RISES = (-0.12, -0.06, 0.0, 0.06, 0.12)
 # Ink of a rule has this share of the strongest rule's contrast, and at least so many grey levels.
 _STRONG, _FAINTEST = 0.12, 10
+# A rule may end so far before the one that it meets, as where they cross neither is thin.
+_REACH = 0.6
 # A rule of a grid crosses this share of those that go the other way; a grid has so many each way.
 _CROSSED, _FEWEST = 0.6, 3
 
@@ -49,7 +51,7 @@ def find_grid(page: np.ndarray, height: float) -> tuple[list[Rule], list[Rule]] 
         height: of a character, in pixels: what is shorter than a few of them may be part of one.
     """
     lying, standing = _rules(page, height), _rules(np.ascontiguousarray(page.T), height)
-    near = _SAME * height
+    near = _REACH * height
     while True:
         crossing = np.array([[_cross(one, other, near) for other in standing] for one in lying])
         if len(lying) < _FEWEST or len(standing) < _FEWEST:
@@ -68,21 +70,22 @@ def _cross(lying: Rule, standing: Rule, near: float) -> bool:
 
 
 def _rules(page: np.ndarray, height: float) -> list[Rule]:
-    """Those that lie, from the top; pieces of one are joined."""
-    rules: list[Rule] = []
-    middle = page.shape[1] / 2
+    """Those that lie, from the top; pieces of one are joined to the longest."""
     pieces = [piece for rise in _RISES for piece in _pieces(page, height, rise)]
-    for piece in sorted(pieces, key=lambda rule: rule.aside(middle)):
-        if rules and piece.aside(middle) - rules[-1].aside(middle) < _SAME * height:
-            rules[-1] = _joined(rules[-1], piece)
+    rules: list[Rule] = []
+    for piece in sorted(pieces, key=lambda piece: piece.start - piece.end):
+        along = (piece.start + piece.end) / 2
+        off = [abs(rule.aside(along) - piece.aside(along)) for rule in rules]
+        if off and min(off) < _SAME * height:
+            nearest = off.index(min(off))
+            rules[nearest] = _joined(rules[nearest], piece)
         else:
             rules.append(piece)
-    return rules
+    return sorted(rules, key=lambda rule: rule.aside(page.shape[1] / 2))
 
 
-def _joined(first: Rule, second: Rule) -> Rule:
-    longer = max(first, second, key=lambda rule: rule.end - rule.start)
-    return Rule(longer.at, longer.rise, min(first.start, second.start), max(first.end, second.end))
+def _joined(rule: Rule, piece: Rule) -> Rule:
+    return replace(rule, start=min(rule.start, piece.start), end=max(rule.end, piece.end))
 
 
 def _pieces(page: np.ndarray, height: float, rise: float) -> Iterator[Rule]:

@@ -42,6 +42,15 @@ def test_rules_of_a_page_that_was_photographed_from_the_side():
     assert standing[0].rise < -0.08 < 0.08 < standing[-1].rise
 
 
+@pytest.mark.parametrize("height", [10.0, 12.0, 15.0, 18.0])
+def test_thick_rules_among_thin_ones_are_found_whatever_the_digits_size(height):
+    page = ruled(9, 9, 57)
+    for edge in range(0, 10, 3):
+        page[29 + 57 * edge : 32 + 57 * edge, 29:546] = page[29:546, 29 + 57 * edge : 32 + 57 * edge] = 20
+    lying, standing = find_grid(page, height)
+    assert (len(lying), len(standing)) == (10, 10)
+
+
 def test_lines_under_text_and_a_frame_are_no_table():
     page = np.full((260, 260), 235, np.uint8)
     for row in range(1, 6):
