@@ -111,9 +111,10 @@ class Cases:
         shown.off, shown.thickness = 0, float(draw.uniform(0.08, 0.16))
         line = np.zeros((120, 40), np.uint8)
         for digit in text:
-            glyph = shown.glyph(digit, draw).pixels
+            glyph = shown.glyph(digit, draw)
+            (high, wide), top = glyph.pixels.shape, round(glyph.top * 120)
             cell = np.zeros((120, round(shown.width * 120) + 22), np.uint8)
-            cell[: glyph.shape[0], cell.shape[1] - 22 - glyph.shape[1] : cell.shape[1] - 22] = glyph
+            cell[top : top + high, cell.shape[1] - 22 - wide : cell.shape[1] - 22] = glyph.pixels
             line = np.hstack([line, cell])
         line = np.pad(line, 40)
         lean = np.array([[1, -draw.choice([0.0, 0.1]), 8], [0, 1, 0]])
