@@ -18,6 +18,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
+import torch
+
 import kept as keeping
 from kept import ROOT
 from mnistkit import evaluate
@@ -146,7 +148,7 @@ def write_pages(kept: dict[str, Any]) -> None:
         "run, after it. Where nothing is chosen (T1, T2a), all training images train. The figure is the mean over the seeds; "
         "its interval (Wilson) is that of one model with this accuracy on this many test images.\n\n"
         f"{table(kept)}\n\n"
-        f"Measured on {kept['machine']} by `python benchmarks/accuracy.py`, which also writes this page. Its `--check` runs a "
+        f"Measured on {kept['machine']}, in one thread each, by `python benchmarks/accuracy.py`, which also writes this page. Its `--check` runs a "
         f"recipe again and compares to the image. Figures from before {REPEATABLE_SINCE} can't be had again to the image: random "
         "numbers of training and evaluation are drawn apart since then, so that a seed gives other ones.\n"
     )
@@ -165,6 +167,8 @@ def main() -> None:
     parser.add_argument("--check", action="store_true", help="run again what is kept, and compare to the image")
     parser.add_argument("--table", action="store_true")
     options = parser.parse_args()
+    # Sums of more threads differ in their last digits, and a training goes its own way from there.
+    torch.set_num_threads(1)
     kept = keeping.read("accuracy.json")
     if options.check:
         raise SystemExit(check(kept, options.only, options.seeds, options.fashion_root))

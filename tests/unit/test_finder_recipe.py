@@ -174,6 +174,24 @@ def test_a_run_that_was_stopped_goes_on_to_the_same_weights(pages, tmp_path, mon
         assert torch.equal(value, resumed.network.state_dict()[name])
 
 
+def test_a_run_that_is_killed_in_its_only_epoch_has_a_file_to_resume_from(mnist, tmp_path):
+    class Killed(Exception):
+        """Late in the epoch."""
+
+    class Pages(DrawnPages):
+        def __getitem__(self, number):
+            drawn.append(number)
+            if len(drawn) > 204:
+                raise Killed
+            return super().__getitem__(number)
+
+    drawn = []
+    pages = Pages(mnist.train, (), 220, seed=1, side=32)
+    with pytest.raises(Killed):
+        dataclasses.replace(QUICK, batch_size=2).run(folder=tmp_path, data=(pages, pages), device="cpu", progress=False)
+    assert (tmp_path / "last.safetensors").exists()
+
+
 def test_a_run_begins_with_the_weights_it_is_given(pages, tmp_path):
     start = Finder.pretrained()
     recipe = dataclasses.replace(QUICK, lr=1e-9)

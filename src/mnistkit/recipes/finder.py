@@ -216,6 +216,7 @@ class FinderRecipe:
         start: Finder | None = None,
         device: str | torch.device = "auto",
         resume: bool = False,
+        save_every: int = 100,
         progress: bool = True,
     ) -> Finder:
         """Train a finder.
@@ -227,6 +228,7 @@ class FinderRecipe:
             start: a finder with whose weights the training begins.
             device: see :func:`mnistkit.resolve_device`.
             resume: go on with the run in the folder, if there is one.
+            save_every: so many steps, as an epoch may be the whole run: no more of them are lost when it is killed.
             progress: whether to show progress on standard error.
 
         Raises:
@@ -245,7 +247,7 @@ class FinderRecipe:
         """
         pages, judge = self.draw(seed) if data is None else data
         place = user_path(folder)
-        checkpoint = Checkpoint(place, monitor=None)
+        checkpoint = Checkpoint(place, monitor=None, every_steps=save_every)
         with keeping_generators(torch.device("cpu")):
             torch.default_generator.manual_seed(seed)
             network = FinderNet().to(memory_format=torch.channels_last)
