@@ -26,9 +26,6 @@ from mnistkit import evaluate
 from mnistkit.metrics import Proportion
 from mnistkit.recipes import Recipe, Result, get_recipe
 
-# Since this day random numbers of training and evaluation are drawn apart: a seed gives other figures than before.
-REPEATABLE_SINCE = "2026-11-26"
-
 PAGE = ROOT / "docs" / "results.md"
 READMES = [ROOT / "README.md", ROOT / "README.zh-CN.md"]
 
@@ -70,15 +67,7 @@ def measured(wanted: Iterable[tuple[int, str]], fashion: str) -> Iterator[tuple[
 
 def check(kept: dict[str, Any], names: list[str], seeds: int, fashion: str) -> int:
     """Say of each figure whether the same recipe with the same seed gives it again; returns how many it does not."""
-    older = [name for name in names if kept["dates"].get(name, REPEATABLE_SINCE) < REPEATABLE_SINCE]
-    for name in older:
-        print(f"{name}: measured on {kept['dates'][name]}, when the same seed drew other random numbers; not compared")
-    wanted = [
-        (seed, name)
-        for seed in range(seeds)
-        for name in names
-        if name not in older and seed < len(kept["results"].get(name, []))
-    ]
+    wanted = [(seed, name) for seed in range(seeds) for name in names if seed < len(kept["results"].get(name, []))]
     others = 0
     for seed, name, found in measured(wanted, fashion):
         there = kept["results"][name][seed]
@@ -148,9 +137,8 @@ def write_pages(kept: dict[str, Any]) -> None:
         "run, after it. Where nothing is chosen (T1, T2a), all training images train. The figure is the mean over the seeds; "
         "its interval (Wilson) is that of one model with this accuracy on this many test images.\n\n"
         f"{table(kept)}\n\n"
-        f"Measured on {kept['machine']}, in one thread each, by `python benchmarks/accuracy.py`, which also writes this page. Its `--check` runs a "
-        f"recipe again and compares to the image. Figures from before {REPEATABLE_SINCE} can't be had again to the image: random "
-        "numbers of training and evaluation are drawn apart since then, so that a seed gives other ones.\n"
+        f"Measured on {kept['machine']}, in one thread each, by `python benchmarks/accuracy.py`, which also writes this page. "
+        "Its `--check` runs a recipe again and compares to the image: the same machine and versions give the same figures.\n"
     )
     begin = "<!-- results: begin, written by benchmarks/accuracy.py -->\n"
     for readme in READMES:

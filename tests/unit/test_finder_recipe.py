@@ -181,14 +181,16 @@ def test_a_run_that_is_killed_in_its_only_epoch_has_a_file_to_resume_from(mnist,
     class Pages(DrawnPages):
         def __getitem__(self, number):
             drawn.append(number)
-            if len(drawn) > 204:
+            if len(drawn) > 8:
                 raise Killed
             return super().__getitem__(number)
 
     drawn = []
-    pages = Pages(mnist.train, (), 220, seed=1, side=32)
+    pages = Pages(mnist.train, (), 12, seed=1, side=32)
     with pytest.raises(Killed):
-        dataclasses.replace(QUICK, batch_size=2).run(folder=tmp_path, data=(pages, pages), device="cpu", progress=False)
+        dataclasses.replace(QUICK, batch_size=2).run(
+            folder=tmp_path, data=(pages, pages), device="cpu", save_every=2, progress=False
+        )
     assert (tmp_path / "last.safetensors").exists()
 
 
