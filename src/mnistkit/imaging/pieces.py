@@ -41,6 +41,8 @@ _ROUND, _HEAVY = 2.8, 10.0
 # A straight line of these is so long, in shares of the shorter side of a box or table, and of a ruled line itself; and no thicker
 # than this share of that.
 _STRAIGHT, _THICKEST = 0.6, 0.15
+# Boxes in boxes are looked at from the smallest, until they have so many times the picture's pixels.
+_MOST_LOOKED_AT = 10
 # A ruled line is no thicker than this share of its length, and lies in a box no higher than that.
 _THIN, _FLAT = 0.04, 0.12
 
@@ -99,9 +101,11 @@ def find_frames(ink: np.ndarray) -> np.ndarray:
     except BlankImageError:
         return lines
     frames = _frames(parts, labels)
-    for part in parts:
-        if part.number not in frames:
-            continue
+    left = _MOST_LOOKED_AT * ink.size
+    for part in sorted((part for part in parts if part.number in frames), key=lambda part: part.width * part.height):
+        left -= part.width * part.height
+        if left < 0:
+            break
         pixels = (labels[part.pixels] == part.number).astype(np.uint8)
         longer, shorter = max(part.width, part.height), min(part.width, part.height)
         # Longer than the strokes of what touches it, and thin.
@@ -132,12 +136,11 @@ def _round_others(parts: list[Part], labels: np.ndarray) -> Iterator[Part]:
         left, top, right, bottom = part.edges
         inside = (edges >= (left, top, 0, 0)).all(axis=1) & (edges <= (right, bottom, right, bottom)).all(axis=1)
         inside &= (part.height <= _ROUND * height) & (part.mass <= _HEAVY * mass)
-        own = labels[part.pixels] == part.number
         for number in np.flatnonzero(inside).tolist():
             x0, y0, x1, y1 = edges[number].tolist()
-            column, row = (x0 + x1) // 2 - left, (y0 + y1) // 2 - top
-            ways = own[:row, column], own[row:, column], own[row, :column], own[row, column:]
-            if parts[number] is not part and all(way.any() for way in ways):
+            x, y = (x0 + x1) // 2, (y0 + y1) // 2
+            ways = labels[top:y, x], labels[y:bottom, x], labels[y, left:x], labels[y, x:right]
+            if parts[number] is not part and all((way == part.number).any() for way in ways):
                 yield part
                 break
 
