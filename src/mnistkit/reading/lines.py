@@ -5,10 +5,11 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Sequence
+from typing import TypeAlias
 
 import numpy as np
 
-__all__ = ["order", "slope"]
+__all__ = ["Edges", "levelled", "order", "slope"]
 
 # Pages may be skewed by so many degrees; the steps in which the slope is tried.
 _STEEPEST, _STEP = 25, 1.0
@@ -18,6 +19,10 @@ _FEWEST = 4
 _SHARED = 0.5
 # A gap begins a new group if it is wider than this: in units of a digit's height, and of the line's usual gap.
 _WIDE, _UNUSUAL = 0.6, 2.2
+
+
+#: Left, top, right and bottom edge of a box.
+Edges: TypeAlias = tuple[float, float, float, float]
 
 
 def slope(boxes: np.ndarray) -> float:
@@ -57,12 +62,7 @@ def order(boxes: np.ndarray, anchors: np.ndarray, degrees: float) -> list[list[l
     Returns:
         The numbers of the boxes: for each line from top to bottom, for each group from left to right.
     """
-    cosine, sine = math.cos(math.radians(degrees)), math.sin(math.radians(degrees))
-    spans = []
-    for left, top, right, bottom in boxes.tolist():
-        x, y = (left + right) / 2, (top + bottom) / 2
-        u, v = x * cosine + y * sine, y * cosine - x * sine
-        spans.append((u - (right - left) / 2, v - (bottom - top) / 2, u + (right - left) / 2, v + (bottom - top) / 2))
+    spans = levelled(boxes.tolist(), degrees)
     lines: list[list[int]] = []
     for number in sorted((n for n, anchor in enumerate(anchors) if anchor), key=lambda n: spans[n][0]):
         beside = [line for line in lines if _shared(spans[line[-1]], spans[number]) >= _SHARED]
@@ -77,7 +77,18 @@ def order(boxes: np.ndarray, anchors: np.ndarray, degrees: float) -> list[list[l
     return [_groups(sorted(line, key=lambda n: spans[n][0] + spans[n][2]), spans, anchors) for line in lines]
 
 
-def _join_sign(number: int, lines: list[list[int]], spans: Sequence[tuple[float, float, float, float]]) -> None:
+def levelled(boxes: Sequence[Edges], degrees: float) -> list[Edges]:
+    """Where boxes would be on a page whose lines do not fall by so many degrees to the right."""
+    cosine, sine = math.cos(math.radians(degrees)), math.sin(math.radians(degrees))
+    level = []
+    for left, top, right, bottom in boxes:
+        x, y = (left + right) / 2, (top + bottom) / 2
+        u, v = x * cosine + y * sine, y * cosine - x * sine
+        level.append((u - (right - left) / 2, v - (bottom - top) / 2, u + (right - left) / 2, v + (bottom - top) / 2))
+    return level
+
+
+def _join_sign(number: int, lines: list[list[int]], spans: Sequence[Edges]) -> None:
     """To the line of the digit next to it; a sign far from every digit is none."""
     left, top, right, bottom = spans[number]
     nearest: tuple[float, list[int]] | None = None
@@ -93,19 +104,17 @@ def _join_sign(number: int, lines: list[list[int]], spans: Sequence[tuple[float,
         nearest[1].append(number)
 
 
-def _middle(span: tuple[float, float, float, float]) -> float:
+def _middle(span: Edges) -> float:
     return (span[1] + span[3]) / 2
 
 
-def _shared(first: tuple[float, float, float, float], second: tuple[float, float, float, float]) -> float:
+def _shared(first: Edges, second: Edges) -> float:
     """How much of the lower one's height two spans share."""
     common = min(first[3], second[3]) - max(first[1], second[1])
     return common / max(min(first[3] - first[1], second[3] - second[1]), 1e-6)
 
 
-def _groups(
-    line: list[int], spans: Sequence[tuple[float, float, float, float]], anchors: np.ndarray
-) -> list[list[int]]:
+def _groups(line: list[int], spans: Sequence[Edges], anchors: np.ndarray) -> list[list[int]]:
     digits = [number for number in line if anchors[number]]
     height = float(np.median([spans[number][3] - spans[number][1] for number in digits]))
     gaps = [spans[after][0] - spans[before][2] for before, after in itertools.pairwise(line)]

@@ -12,6 +12,7 @@ import numpy as np
 
 from mnistkit.errors import MissingExtraError
 from mnistkit.imaging import Rule, find_grid
+from mnistkit.reading.lines import Edges, levelled
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -32,7 +33,7 @@ _APART = 0.8
 
 
 #: Its text, its box - left, top, right and bottom edge, in pixels of the page as it is read - and the number of its line.
-Character: TypeAlias = tuple[str, tuple[float, float, float, float], int]
+Character: TypeAlias = tuple[str, Edges, int]
 
 
 @dataclass(frozen=True)
@@ -87,7 +88,8 @@ def table_of(characters: Sequence[Character], degrees: float = 0.0, page: np.nda
         grid = find_grid(page, height)
         if grid is not None and (table := _ruled(characters, *grid)) is not None:
             return table
-    return _by_place(_levelled(characters, degrees))
+    texts, boxes, lines = zip(*characters, strict=True)
+    return _by_place(list(zip(texts, levelled(boxes, degrees), lines, strict=True)))
 
 
 def _ruled(characters: Sequence[Character], lying: list[Rule], standing: list[Rule]) -> Table | None:
@@ -121,17 +123,6 @@ def _cell(characters: list[tuple[str, float, float, float]]) -> str:
         text += f" {character}" if left - end > _APART * height else character
         end = right
     return text
-
-
-def _levelled(characters: Sequence[Character], degrees: float) -> list[Character]:
-    """Where they would be on a page that is not skewed."""
-    cosine, sine = math.cos(math.radians(degrees)), math.sin(math.radians(degrees))
-    level = []
-    for text, (left, top, right, bottom), line in characters:
-        x, y, wide, high = (left + right) / 2, (top + bottom) / 2, (right - left) / 2, (bottom - top) / 2
-        u, v = x * cosine + y * sine, y * cosine - x * sine
-        level.append((text, (u - wide, v - high, u + wide, v + high), line))
-    return level
 
 
 def _by_place(characters: Sequence[Character]) -> Table:
