@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 from torch import nn
+from torch.ao import quantization
 
 from mnistkit.checkpoint import CheckpointFile, load_model, load_weights, read_checkpoint, write_checkpoint
 from mnistkit.errors import CheckpointFormatError, CheckpointMismatchError, ConfigError
@@ -106,6 +107,18 @@ def test_weights_that_are_no_numbers_are_neither_written_nor_read(path, model, n
         read_checkpoint(path)
     with pytest.raises(CheckpointFormatError, match="NaN or infinity"):
         load_weights(model, spoilt)
+
+
+@pytest.mark.filterwarnings(
+    "ignore:.*torch.ao.quantization is deprecated", "ignore:.*are deprecated and will be removed"
+)
+def test_a_network_of_8_bits_is_not_written(path):
+    converted = quantization.quantize_dynamic(nn.Sequential(nn.Flatten(), nn.Linear(784, 10)), {nn.Linear})
+    with pytest.raises(
+        CheckpointFormatError, match=r"^the model has a .*, expected dense tensors, such as .* before it is conv"
+    ):
+        write_checkpoint(path, CheckpointFile(converted.state_dict()))
+    assert not path.exists()
 
 
 # ---- memory -----------------------------------------------------------------------------------------------------------

@@ -108,7 +108,8 @@ def require_sound(weights: Mapping[str, Tensor], source: object) -> None:
     for name, tensor in weights.items():
         if not isinstance(tensor, Tensor) or not is_dense(tensor):
             raise CheckpointFormatError(
-                f"{source} has {_kind(tensor)} as {name!r}, expected dense tensors; save model.state_dict() of a plain model"
+                f"{source} has {_kind(tensor)} as {name!r}, expected dense tensors, such as a model has before it is "
+                "converted to 8 bits; torch.export can save what comes after that"
             )
     spoilt = [name for name, tensor in weights.items() if not _is_finite(tensor)]
     if spoilt:

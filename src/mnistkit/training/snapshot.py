@@ -28,7 +28,7 @@ from mnistkit.errors import (
     WriteError,
 )
 from mnistkit.models import model_spec
-from mnistkit.models.network import copy_of
+from mnistkit.models.network import copy_of, require_forward
 from mnistkit.precision import PrecisionName
 from mnistkit.training import ranks
 from mnistkit.training.callback import Callback
@@ -45,6 +45,7 @@ __all__ = ["classifier", "require_held", "restore", "save_model", "save_training
 
 def classifier(trainer: Trainer) -> Classifier:
     """What was trained, as a value of its own."""
+    require_forward(trainer.inference_model)
     _require_finite(trainer)
     return Classifier.from_file(_content(trainer), copy_of(trainer.inference_model).eval())
 

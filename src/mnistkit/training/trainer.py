@@ -462,7 +462,7 @@ class Trainer(OwnHooks, Generic[M_co]):
         """What was trained, as a value that further training does not change: a copy, with data, figures and settings.
 
         Raises:
-            ConfigError: after training on a loader, which does not say how images are prepared.
+            ConfigError: after training on a loader, which does not say how images are prepared, and for several networks.
             NonFiniteLossError: for weights that are not finite.
         """
         return snapshot.classifier(self)

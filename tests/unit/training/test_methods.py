@@ -187,6 +187,8 @@ def test_several_networks_without_an_evaluation_of_their_own_are_refused_before_
     trainer.fit(train, epochs=1)
     with pytest.raises(ConfigError, match=refused):
         trainer.evaluate(validation)
+    with pytest.raises(ConfigError, match=refused):
+        trainer.classifier()
 
     class Judged(Pair):
         def evaluation_step(self, batch):
