@@ -13,6 +13,8 @@ __all__ = ["Bar", "find_bars"]
 _LIT = 0.5
 # More parts than this are a texture; a part has at least so many pixels, and at most this share of the picture's.
 _MOST_PARTS, _LEAST_AREA, _LARGEST = 400, 6, 0.25
+# Frames in frames are looked at from the smallest, until their boxes have so many times the picture's pixels.
+_MOST_LOOKED_AT = 2
 # A bar is at least so long, in units of its thickness, alone and in a part with others. A part that is one bar fills so much of
 # its box, which is so many times as wide as the bar is thick; of another part so much is bars.
 _SHORTEST, _SHORTEST_IN_PART, _FULL, _WIDE, _STRAIGHT = 1.25, 1.5, 0.6, 1.5, 0.85
@@ -64,10 +66,14 @@ def _parts(lit: np.ndarray) -> tuple[list[Bar], list[Bar]]:
         return [], []
     bars: list[Bar] = []
     dots: list[Bar] = []
-    for number in range(1, count):
+    room = _MOST_LOOKED_AT * lit.size
+    for number in sorted(range(1, count), key=lambda number: int(boxes[number, 2]) * int(boxes[number, 3])):
         left, top, width, height, area = (int(value) for value in boxes[number])
         if area < _LEAST_AREA or area > _LARGEST * lit.size:
             continue
+        room -= width * height
+        if room < 0:
+            break
         part = np.pad((labels[top : top + height, left : left + width] == number).astype(np.uint8), 1)
         thick = 2 * float(cv2.distanceTransform(part, cv2.DIST_L2, 5).max()) - 1
         if max(width, height) <= _SHORTEST * thick + 1:
@@ -112,11 +118,12 @@ def _bars(
     count, labels, boxes, _ = cv2.connectedComponentsWithStats(opened, connectivity=8)
     bars = []
     for number in range(1, count):
-        wide, high = (int(side) for side in boxes[number, 2:4])
+        left, top, wide, high = (int(edge) for edge in boxes[number, :4])
         along, across = (high, wide) if upright else (wide, high)
         # What is wider is the corner of other bars, part of one that lies the other way, or round.
         if along > across and across <= _WIDE * thick:
-            rows, columns = np.nonzero(labels == number)
+            rows, columns = np.nonzero(labels[top : top + high, left : left + wide] == number)
+            rows, columns = rows + top, columns + left
             covered[rows, columns] = 1
             bars.append(_bar(rows, columns, thick, corner, upright=upright))
     return bars
