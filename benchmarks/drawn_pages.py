@@ -31,12 +31,15 @@ class Kinds:
 
     Args:
         digits: that are written; MNIST's validation digits if not given.
+        fonts: that are printed, by family; those that are installed and held out if not given.
     """
 
-    def __init__(self, digits: DigitDataset | None = None) -> None:
+    def __init__(self, digits: DigitDataset | None = None, fonts: dict[str, list[Font]] | None = None) -> None:
         self.digits = load_mnist().validation if digits is None else digits
         self.images = Images(self.digits)
-        self.fonts = [font for family, fonts in families().items() if held_out(family) for font in fonts]
+        if fonts is None:
+            fonts = {name: family for name, family in families().items() if held_out(name)}
+        self.fonts = [font for family in fonts.values() for font in family]
         self.painter = PagePainter(self.digits, self.fonts)
         self.kinds: dict[str, Callable[[np.random.Generator], DrawnPage]] = {
             **{kind: functools.partial(self.layout, kind=kind) for kind in self.painter.kinds},

@@ -2,8 +2,9 @@
 
     python benchmarks/page_targets.py --count 200
 
-The digits are MNIST's test digits and fonts that the finder was not trained on; the figures are kept in
-benchmarks/results/page_targets.json. Nothing is chosen by them.
+The digits are MNIST's test digits and fonts that the finder was not trained on: those that are installed and held out, or
+those in the folders of --fonts, such as npm's packages @fontsource/..., of families that are not installed. The figures are kept
+in benchmarks/results/page_targets.json. Nothing is chosen by them.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from __future__ import annotations
 import argparse
 import datetime
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -21,6 +23,7 @@ from mnistkit import Predictor, load_mnist
 from mnistkit.evaluation.readings import edit_distance
 from mnistkit.metrics import Proportion
 from mnistkit.reading.reading import numbers_in
+from mnistkit.synthetic.fonts import Font, families
 
 FILE = "page_targets.json"
 SEED = 91
@@ -30,9 +33,9 @@ SIDE = 9
 class Targets:
     """What is counted of each kind of page."""
 
-    def __init__(self) -> None:
+    def __init__(self, fonts: dict[str, list[Font]] | None = None) -> None:
         self.reader = Predictor()
-        self.kinds = Kinds(load_mnist().test)
+        self.kinds = Kinds(load_mnist().test, fonts)
         self._tables: dict[int, tuple[Proportion, Proportion]] = {}
         self.rows: dict[str, tuple[str, Callable[[int], Proportion]]] = {
             "five digits touching, whole": ("96 %", lambda count: self.whole("touching", count)),
@@ -135,12 +138,18 @@ class Targets:
 
 def main() -> None:
     """Measure, print, keep."""
-    targets = Targets()
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--count", type=int, default=50, help="pages of each kind (default: %(default)s)")
-    parser.add_argument("--only", nargs="+", choices=list(targets.rows), default=list(targets.rows))
+    parser.add_argument("--only", nargs="+", help="these rows")
+    parser.add_argument("--fonts", type=Path, nargs="+", help="folders with the fonts that are printed")
     options = parser.parse_args()
-    for name in options.only:
+    # A family that is installed may have been trained on.
+    known = families()
+    fonts = options.fonts and {name: own for name, own in families(options.fonts).items() if name not in known}
+    targets = Targets(fonts)
+    if unknown := set(options.only or ()) - targets.rows.keys():
+        parser.error(f"no row {', '.join(sorted(unknown))}; there are: {', '.join(targets.rows)}")
+    for name in options.only or targets.rows:
         aim, measure = targets.rows[name]
         found = measure(options.count)
         low, high = found.interval
@@ -152,6 +161,7 @@ def main() -> None:
                 "right": [found.correct, found.count],
                 "pages": options.count,
                 "date": day,
+                **({} if not fonts else {"families": len(fonts)}),
             }
 
 
