@@ -2,7 +2,9 @@
 
 import dataclasses
 import json
+from pathlib import Path
 
+import matplotlib
 import numpy as np
 import pytest
 import torch
@@ -10,12 +12,14 @@ import torch
 from mnistkit.errors import ConfigError
 from mnistkit.finder import Finder
 from mnistkit.recipes import DrawnPages, FinderRecipe
-from mnistkit.recipes.detection import NOTHING, detection_losses
+from mnistkit.recipes.detection import LETTER, NOTHING, detection_losses
 from mnistkit.recipes.finder import on_its_side
 from mnistkit.synthetic import Mark
 from mnistkit.synthetic.canvas import IGNORED
 from mnistkit.synthetic.fonts import families
 
+# matplotlib's own fonts are there wherever the tests run.
+FONTS = families([Path(matplotlib.get_data_path())])
 QUICK = FinderRecipe(batch_size=4, warmup=2)
 
 
@@ -38,7 +42,7 @@ def test_a_number_is_always_the_same_page(pages, mnist):
 
 
 def test_pages_are_as_the_finder_takes_them(mnist):
-    fonts = [font for family in families(()).values() for font in family]
+    fonts = [font for family in FONTS.values() for font in family]
     pages = DrawnPages(mnist.train, fonts, 24, seed=0)
     found = set()
     for image, marks in (pages[number] for number in range(24)):
@@ -48,7 +52,7 @@ def test_pages_are_as_the_finder_takes_them(mnist):
         found |= set(there[:, 0].int().tolist())
         middle, size = there[:, 1:3], there[:, 3:]
         assert ((middle - size / 2 > -1) & (middle + size / 2 < 257)).all()
-    assert {IGNORED, *range(10)} <= found <= {IGNORED, *range(14)}
+    assert {IGNORED, *range(10), LETTER} <= found <= {IGNORED, *range(14), LETTER}
 
 
 @pytest.mark.parametrize(("quarters", "stay"), [(1, (0, 8)), (2, (0, 6, 8)), (3, (0, 8))])
@@ -58,6 +62,8 @@ def test_a_page_on_its_side_has_digits_that_stay_digits_only_and_these_do_not_ma
     for place, digit in enumerate((0, 2, 6, 8)):
         picture[10:20, 5 + 14 * place : 11 + 14 * place] = 100 + digit
         marks.append(Mark(digit, (5 + 14 * place, 10, 11 + 14 * place, 20)))
+    # Letters there are none.
+    marks.append(Mark(LETTER, (5, 30, 11, 40)))
     turned, kept = on_its_side(picture, marks, quarters)
     seen = set()
     for mark in kept:
@@ -73,15 +79,15 @@ def test_a_page_on_its_side_has_digits_that_stay_digits_only_and_these_do_not_ma
 
 def maps_of(label, middle, size):
     """What a finder that knows all says of one character on a page of 64 pixels."""
-    maps = torch.zeros(1, 19, 16, 16)
-    maps[:, :5] = -12
+    maps = torch.zeros(1, 20, 16, 16)
+    maps[:, :6] = -12
     column, row = (int(place // 4) for place in middle)
     maps[0, max(label - 9, 0), row, column] = 12
-    maps[0, 5 + label % 10] = 12
+    maps[0, 6 + label % 10] = 12
     for rows, columns in ((0, 0), (0, 1), (0, -1), (1, 0), (-1, 0)):
         offset = torch.tensor([middle[0] / 4 - (column + columns) - 0.5, middle[1] / 4 - (row + rows) - 0.5])
-        maps[0, 15:17, row + rows, column + columns] = offset
-    maps[0, 17:] = (torch.tensor(size) / 16).log()[:, None, None]
+        maps[0, 16:18, row + rows, column + columns] = offset
+    maps[0, 18:] = (torch.tensor(size) / 16).log()[:, None, None]
     return maps
 
 
@@ -92,7 +98,7 @@ def marks_of(*rows):
     return marks
 
 
-@pytest.mark.parametrize("label", [3, 9, 10, 13])
+@pytest.mark.parametrize("label", [3, 9, 10, 13, LETTER])
 def test_maps_that_are_right_cost_nothing(label):
     maps = maps_of(label, (30.0, 21.0), (14.0, 22.0))
     losses = detection_losses(maps, marks_of((label, 30.0, 21.0, 14.0, 22.0)))
@@ -116,13 +122,23 @@ def test_each_mistake_costs_in_its_own_loss():
     "mark", [(IGNORED, 30.0, 21.0, 14.0, 22.0), (3, 30.0, 21.0, 5.0, 8.0), (3, 30.0, 21.0, 90.0, 160.0)]
 )
 def test_what_is_cut_off_tiny_or_a_little_too_large_may_be_found_or_not(mark):
-    right, none = maps_of(3, (30.0, 21.0), (14.0, 22.0)), torch.zeros(1, 19, 16, 16)
-    none[:, :5] = -12
+    right, none = maps_of(3, (30.0, 21.0), (14.0, 22.0)), torch.zeros(1, 20, 16, 16)
+    none[:, :6] = -12
     for maps in (right, none):
         losses = detection_losses(maps, marks_of(mark))
         assert losses["told"] == losses["placed"] == 0
         if mark[0] == IGNORED:
             assert losses["found"] < 1e-3
+
+
+@pytest.mark.parametrize("size", [(5.0, 8.0), (90.0, 160.0)])
+def test_a_letter_that_is_tiny_or_large_may_be_found_or_not_and_is_no_digit(size):
+    mark = (LETTER, 30.0, 21.0, *size)
+    seen, none, taken = (maps_of(label, (30.0, 21.0), (14.0, 22.0)) for label in (LETTER, LETTER, 3))
+    none[:, :6] = -12
+    assert detection_losses(seen, marks_of(mark))["found"] < 1e-3
+    assert detection_losses(none, marks_of(mark))["found"] < 1e-3
+    assert detection_losses(taken, marks_of(mark))["found"] > 10
 
 
 # ---- the run --------------------------------------------------------------------------------------------------------------
@@ -210,7 +226,10 @@ def test_the_recipe_is_described_as_json():
 
 
 def test_families_that_are_held_out_are_for_validation_only(mnist):
-    train, validation = dataclasses.replace(FinderRecipe(), pages=5, validation=3).draw(fonts=families(()))
+    train, validation = dataclasses.replace(FinderRecipe(), pages=5, validation=3).draw(fonts=FONTS, hands=FONTS)
     assert (len(train), len(validation)) == (5, 3)
-    shared = {font.path for font in train.painter.fonts} & {font.path for font in validation.painter.fonts}
-    assert not shared
+    for fonts in ("fonts", "hands"):
+        known, others = ({font.path for font in getattr(pages.painter, fonts)} for pages in (train, validation))
+        assert known
+        assert not known & others
+    assert dataclasses.replace(FinderRecipe(), pages=1).draw(fonts=FONTS)[0].painter.hands == ()

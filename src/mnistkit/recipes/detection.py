@@ -6,14 +6,16 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from mnistkit.synthetic.canvas import IGNORED
+from mnistkit.synthetic.canvas import CHARACTERS, IGNORED
 
-__all__ = ["NOTHING", "detection_losses"]
+__all__ = ["LETTER", "NOTHING", "detection_losses"]
 
 #: The label in a row of marks in which there is none.
 NOTHING = -2
-# Pixels to a place of the maps; a digit and four signs; ten digits.
-_STRIDE, _KINDS, _DIGITS = 4, 5, 10
+#: The label of a letter, after those of ``CHARACTERS``.
+LETTER = len(CHARACTERS)
+# Pixels to a place of the maps; a digit, four signs and a letter; ten digits.
+_STRIDE, _KINDS, _DIGITS = 4, 6, 10
 # A character smaller than this, in pixels, is not read by anyone; one larger than the second is found in a smaller copy of the
 # page, and one between the second and the third in either.
 _SMALLEST, _LARGEST, _TOO_LARGE = 10, 150, 190
@@ -27,9 +29,9 @@ def detection_losses(maps: Tensor, marks: Tensor) -> dict[str, Tensor]:
     """How far maps are from what stands on the pages (Zhou et al. 2019, *Objects as Points*, equations 1 to 4).
 
     Args:
-        maps: of a :class:`~mnistkit.models.FinderNet`, ``(N, 19, H, W)``.
-        marks: of the pages, float ``(N, M, 5)``: a place in ``0123456789-.,%``, ``IGNORED`` or ``NOTHING``; the middle, to
-            the right and down; width and height, in pixels.
+        maps: of a :class:`~mnistkit.models.FinderNet`, ``(N, 20, H, W)``.
+        marks: of the pages, float ``(N, M, 5)``: a place in ``0123456789-.,%``, ``LETTER``, ``IGNORED`` or ``NOTHING``; the
+            middle, to the right and down; width and height, in pixels.
 
     Returns:
         ``found``, a focal loss on the middles; ``told``, the cross-entropy of the digits there; ``placed``, the mean absolute
@@ -63,16 +65,18 @@ def _targets(marks: Tensor, shape: torch.Size) -> tuple[Tensor, Tensor, Tensor]:
     label, middle, size = marks[..., 0], marks[..., 1:3], marks[..., 3:5]
     longer = size.amax(-1)
     # Signs are small.
-    tiny = (longer < _SMALLEST) & (label < _DIGITS) | (longer < 2)
+    tiny = (longer < _SMALLEST) & ((label < _DIGITS) | (label == LETTER)) | (longer < 2)
     wanted = (label >= 0) & ~tiny & (longer <= _LARGEST)
     ignored = (label == IGNORED) | ((label >= 0) & ~wanted & (longer < _TOO_LARGE))
 
-    weights = torch.ones(count, 1, height, width)
+    weights = torch.ones(count, _KINDS, height, width)
     edges = torch.cat([middle - size / 2, middle + size / 2], dim=-1)[ignored] / _STRIDE
-    for page, (left, top, right, bottom) in zip(
-        pages[ignored].tolist(), edges.long().clamp(min=0).tolist(), strict=True
+    # A letter is no digit at any size.
+    first = torch.where(label == LETTER, _KINDS - 1, 0)[ignored]
+    for page, kind, (left, top, right, bottom) in zip(
+        pages[ignored].tolist(), first.tolist(), edges.long().clamp(min=0).tolist(), strict=True
     ):
-        weights[page, :, top : bottom + 1, left : right + 1] = 0
+        weights[page, kind:, top : bottom + 1, left : right + 1] = 0
 
     page, kept, middle, size = pages[wanted], label[wanted].long(), middle[wanted] / _STRIDE, size[wanted]
     last = torch.tensor([width - 1, height - 1])

@@ -18,7 +18,7 @@ from mnistkit.card import Card
 from mnistkit.data import DigitDataset, load_dataset
 from mnistkit.finder import Finder
 from mnistkit.models import FinderNet
-from mnistkit.recipes.detection import NOTHING, detection_losses
+from mnistkit.recipes.detection import LETTER, NOTHING, detection_losses
 from mnistkit.seeding import derive_seed, keeping_generators
 from mnistkit.synthetic import Mark, Page, PagePainter
 from mnistkit.synthetic.canvas import CHARACTERS, IGNORED
@@ -30,14 +30,16 @@ from mnistkit.types import Batch, JsonValue, PathLike, StepOutput
 __all__ = ["DrawnPages", "FinderRecipe", "FinderTrainer"]
 
 # The most characters of a page that are learned.
-_MOST = 160
+_MOST = 300
 # The least and the greatest height of a digit, in pixels: on crowded pages, and on others.
 _CROWDED, _SPARSE = (10.0, 60.0), (14.0, 115.0)
 # So many pages have characters so high that they are found in smaller copies of a page only: here, they are nothing.
 _HUGE, _HUGE_HEIGHTS, _HUGE_KINDS = 0.04, (230.0, 700.0), ("lines", "string", "single", "display", "form", "prose")
 # So many pages are small pictures, shown enlarged by so much; what stands on them; the heights in shares of the side.
-_SMALL, _ENLARGED = 0.15, (1.4, 6.0)
-_SMALL_KINDS, _SMALL_HEIGHTS = ("string", "string", "single", "lines", "scattered"), (0.15, 0.9)
+_SMALL, _ENLARGED = 0.22, (1.4, 6.0)
+_SMALL_KINDS, _SMALL_HEIGHTS = ("string", "string", "string", "single", "lines", "scattered"), (0.15, 0.9)
+# So many pages have other tones: the darkest, the lightest, and what is between them.
+_FADED, _DARKEST, _LIGHTEST, _CURVE = 0.3, (0, 60), (150, 255), 0.4
 # So many pages lie on their side or upside down: they have no digits but those that stay digits, which do not matter.
 _TURNED = 0.12
 _LASTING = {1: "018", 2: "01689", 3: "018"}
@@ -51,16 +53,26 @@ class DrawnPages(Dataset[tuple[Tensor, Tensor]]):
     Args:
         digits: those that are written by hand, of one split only.
         fonts: those that are printed.
+        hands: fonts of handwriting.
         count: how many pages there are.
         seed: other pages for another seed.
         side: of the pages, in pixels; a multiple of 32.
 
-    A page is an image, float ``(1, side, side)``, -1 black to 1 white, and its marks, float ``(160, 5)``, as the losses of
+    A page is an image, float ``(1, side, side)``, -1 black to 1 white, and its marks, float ``(300, 5)``, as the losses of
     :class:`~mnistkit.recipes.finder.FinderTrainer` want them.
     """
 
-    def __init__(self, digits: DigitDataset, fonts: Sequence[Font], count: int, *, seed: int, side: int = 256) -> None:
-        self.painter = PagePainter(digits, fonts)
+    def __init__(
+        self,
+        digits: DigitDataset,
+        fonts: Sequence[Font],
+        count: int,
+        *,
+        seed: int,
+        side: int = 256,
+        hands: Sequence[Font] = (),
+    ) -> None:
+        self.painter = PagePainter(digits, fonts, hands)
         self.count, self.seed, self.side = count, seed, side
 
     def __len__(self) -> int:
@@ -71,6 +83,8 @@ class DrawnPages(Dataset[tuple[Tensor, Tensor]]):
             raise IndexError(number)
         draw = np.random.default_rng(derive_seed(self.seed, "page", number))
         picture, marks = self._small(draw) if draw.random() < _SMALL else self._large(draw)
+        if draw.random() < _FADED:
+            picture = faded(picture, draw)
         if draw.random() < _TURNED:
             picture, marks = on_its_side(picture, marks, int(draw.integers(1, 4)))
         rows = np.full((_MOST, 5), NOTHING, np.float32)
@@ -86,7 +100,7 @@ class DrawnPages(Dataset[tuple[Tensor, Tensor]]):
             return self.painter.draw(draw, (self.side, self.side), heights=_HUGE_HEIGHTS, kind=kind).picture, ()
         heights = _CROWDED if draw.random() < 0.6 else _SPARSE
         page = self.painter.draw(draw, (self.side, self.side), heights=heights)
-        return page.picture, page.marks
+        return page.picture, _with_letters(page)
 
     def _small(self, draw: np.random.Generator) -> tuple[np.ndarray, Sequence[Mark]]:
         side = round(self.side / math.exp(draw.uniform(*np.log(_ENLARGED))))
@@ -95,10 +109,21 @@ class DrawnPages(Dataset[tuple[Tensor, Tensor]]):
         return _enlarged(page, self.side)
 
 
+def _with_letters(page: Page) -> list[Mark]:
+    return [*page.marks, *(Mark(LETTER, box) for box in page.others)]
+
+
 def _enlarged(page: Page, side: int) -> tuple[np.ndarray, list[Mark]]:
     scale = side / page.picture.shape[0]
-    marks = [replace(mark, box=tuple(edge * scale for edge in mark.box)) for mark in page.marks]
+    marks = [replace(mark, box=tuple(edge * scale for edge in mark.box)) for mark in _with_letters(page)]
     return cv2.resize(page.picture, (side, side), interpolation=cv2.INTER_CUBIC), marks
+
+
+def faded(picture: np.ndarray, draw: np.random.Generator) -> np.ndarray:
+    """A page, uint8 ``(H, W)``, as a poor camera or scanner shows it."""
+    low, high = draw.uniform(*_DARKEST), draw.uniform(*_LIGHTEST)
+    curve = low + (high - low) * np.linspace(0, 1, 256) ** math.exp(draw.normal(0, _CURVE))
+    return cv2.LUT(picture, curve.astype(np.uint8))
 
 
 def on_its_side(picture: np.ndarray, marks: Sequence[Mark], quarters: int) -> tuple[np.ndarray, list[Mark]]:
@@ -110,6 +135,8 @@ def on_its_side(picture: np.ndarray, marks: Sequence[Mark], quarters: int) -> tu
         quarters: 1 to 3.
     """
     side = picture.shape[0]
+    # Letters on their side are none.
+    marks = [mark for mark in marks if mark.label != LETTER]
     few = sum(mark.label >= 0 for mark in marks) < _FEWEST
     kept = []
     for mark in marks:
@@ -144,6 +171,14 @@ def _summed(model: nn.Module, batch: Batch) -> StepOutput:
     figures = detection_losses(model(batch.images).float(), batch.labels)
     loss = figures["found"] + figures["told"] + figures["placed"]
     return StepOutput(loss, None, {name: value.detach() for name, value in figures.items()})
+
+
+def _parted(known: dict[str, list[Font]]) -> tuple[list[Font], list[Font]]:
+    """The fonts to train and to validate with."""
+    train, validation = (
+        [font for name, family in known.items() if held_out(name) == held for font in family] for held in (False, True)
+    )
+    return train, validation
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -187,24 +222,27 @@ class FinderRecipe:
         return {setting.name: as_json(getattr(self, setting.name)) for setting in fields(self)}
 
     def draw(
-        self, seed: int = 0, *, root: PathLike | None = None, fonts: dict[str, list[Font]] | None = None
+        self,
+        seed: int = 0,
+        *,
+        root: PathLike | None = None,
+        fonts: dict[str, list[Font]] | None = None,
+        hands: dict[str, list[Font]] | None = None,
     ) -> tuple[DrawnPages, DrawnPages]:
-        """The pages to train and to validate on.
+        """The pages to train and to validate on. Of fonts, one family in six is for validation.
 
         Args:
             seed: of the run.
             root: the folder with the data set's files.
-            fonts: by family, those that are printed; the installed ones if not given. One family in six is for validation.
+            fonts: by family, those that are printed; the installed ones if not given.
+            hands: by family, fonts of handwriting; none if not given, and letters are a pen's then.
         """
         train, validation, _ = load_dataset(self.dataset, root=root)
-        known = families() if fonts is None else fonts
-        sides = [
-            [font for name, family in known.items() if held_out(name) == held for font in family]
-            for held in (False, True)
-        ]
+        printed = _parted(families() if fonts is None else fonts)
+        written = _parted(hands or {})
         return (
-            DrawnPages(train, sides[0], self.pages, seed=derive_seed(seed, "train")),
-            DrawnPages(validation, sides[1], self.validation, seed=derive_seed(seed, "validation")),
+            DrawnPages(train, printed[0], self.pages, seed=derive_seed(seed, "train"), hands=written[0]),
+            DrawnPages(validation, printed[1], self.validation, seed=derive_seed(seed, "validation"), hands=written[1]),
         )
 
     def run(

@@ -1,12 +1,14 @@
-"""Printed characters: the fonts that are installed, by family."""
+"""Printed characters, and those of many hands: fonts by family."""
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import hashlib
 from collections.abc import Iterable
 from pathlib import Path
 
+import cv2
 import numpy as np
 import PIL.Image
 import PIL.ImageDraw
@@ -15,7 +17,7 @@ import PIL.ImageFont
 from mnistkit.errors import ConfigError
 from mnistkit.synthetic.glyphs import Glyph
 
-__all__ = ["Font", "families", "held_out"]
+__all__ = ["Font", "HandFont", "families", "held_out"]
 
 # Fonts whose "digits" are something else, or that show a box for a sign that they lack.
 _NO_WRITING = (
@@ -31,10 +33,13 @@ _NO_WRITING = (
     "STIXSiz",
     "STIXNon",
 )
+_ENDINGS = ("ttf", "otf", "woff")
 # Of each family no more than so many: a large one is no commoner than a small one.
 _MOST = 4
 # Glyphs are drawn once, at this size in pixels, and scaled.
 _SIZE = 80
+# A hand's waves bend a character by no more than this share of its height, and make it wider or narrower by so much.
+_BENT, _STRETCHED = 0.035, 0.12
 
 
 class Font:
@@ -56,7 +61,7 @@ class Font:
         """Whether it has all that a page needs, each digit in another shape."""
         try:
             font = _font(self.path)
-            shapes = [_render(font, character) for character in "0123456789-.,%aAzZ"]
+            shapes = [_render(font, character) for character in "0123456789-.,%$#+=/:aAzZ"]
         except (OSError, ValueError):
             return False
         digits = {shape.tobytes() for shape in shapes[:10] if shape is not None}
@@ -65,6 +70,46 @@ class Font:
     def glyph(self, character: str, generator: np.random.Generator) -> Glyph:  # noqa: ARG002  (every hand takes one)
         """One character."""
         return _printed(self.path, character)
+
+
+class HandFont:
+    """Somebody whose handwriting was made a font: no two characters are alike, as with a pen.
+
+    Args:
+        font: of handwriting.
+        stroke: how many hundredths of a digit's height the strokes are made wider, or narrower below 0.
+    """
+
+    def __init__(self, font: Font, stroke: int = 0) -> None:
+        self.font, self.stroke = font, stroke
+
+    def glyph(self, character: str, generator: np.random.Generator) -> Glyph:
+        """One character."""
+        glyph = self.font.glyph(character, generator)
+        height, width = glyph.pixels.shape
+        tall = height / max(glyph.height, 0.05)
+        side = max(1, round(abs(self.stroke) * tall / 100)) | 1
+        pad = side + round(2 * _BENT * tall) + 1
+        drawn = cv2.copyMakeBorder(glyph.pixels, pad, pad, pad, pad, cv2.BORDER_CONSTANT)
+        rows, columns = np.mgrid[: height + 2 * pad, : width + 2 * pad].astype(np.float32)
+        bend = generator.uniform(-_BENT, _BENT, 2) * tall
+        phase, waves = generator.uniform(0, 2 * np.pi, 2), 2 * np.pi * generator.uniform(0.4, 1.0, 2) / tall
+        across = columns + np.float32(bend[0]) * np.sin(np.float32(waves[0]) * rows + np.float32(phase[0]))
+        down = rows + np.float32(bend[1]) * np.sin(np.float32(waves[1]) * columns + np.float32(phase[1]))
+        drawn = cv2.remap(drawn, across, down, cv2.INTER_LINEAR)
+        if side > 1 and self.stroke:
+            disk = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (side, side))
+            if self.stroke > 0:
+                drawn = cv2.dilate(drawn, disk)
+            elif (thinner := cv2.erode(drawn, disk)).mean() > 0.35 * drawn.mean():
+                drawn = thinner
+        left, top, wide, high = cv2.boundingRect((drawn > 100).astype(np.uint8))
+        if not wide or not high:
+            return glyph
+        stretched = max(1, round(wide * float(np.exp(generator.normal(0, _STRETCHED)))))
+        ink = drawn[top : top + high, left : left + wide]
+        pixels = cv2.resize(ink, (stretched, high), interpolation=cv2.INTER_AREA)
+        return Glyph(pixels, glyph.top + (top - pad) / tall, high / tall)
 
 
 @functools.lru_cache(maxsize=20_000)
@@ -94,30 +139,34 @@ def _render(font: PIL.ImageFont.FreeTypeFont, character: str) -> np.ndarray | No
     return pixels if pixels.max() > 127 else None
 
 
-def families(folders: Iterable[str | Path] = ("/usr/share/fonts",)) -> dict[str, list[Font]]:
-    """The fonts in some folders, and those of matplotlib if it is installed, that have digits, signs and letters.
+def families(folders: Iterable[str | Path] | None = None) -> dict[str, list[Font]]:
+    """The fonts in some folders that have digits, signs and letters.
 
     Args:
-        folders: where to look, with all that is below them.
+        folders: where to look for ``.ttf``, ``.otf`` and ``.woff`` files, with all that is below them. If not given,
+            ``/usr/share/fonts`` and the folder of matplotlib's fonts, if it is installed.
 
     Returns:
         By the name of the family, at most four fonts of each.
     """
-    places = [Path(folder) for folder in folders]
-    try:
-        import matplotlib
-    except ImportError:
-        pass
-    else:
-        places.append(Path(matplotlib.get_data_path()) / "fonts" / "ttf")
+    places = _installed() if folders is None else [Path(folder) for folder in folders]
     found: dict[str, list[Font]] = {}
-    for path in sorted(path for place in places for path in place.rglob("*.[ot]tf")):
+    for path in sorted(path for place in places for ending in _ENDINGS for path in place.rglob(f"*.{ending}")):
         font = Font(path)
         if font.is_complete() and not any(word in font.family for word in _NO_WRITING):
             same = found.setdefault(font.family, [])
             if len(same) < _MOST:
                 same.append(font)
     return found
+
+
+def _installed() -> list[Path]:
+    places = [Path("/usr/share/fonts")]
+    with contextlib.suppress(ImportError):
+        import matplotlib
+
+        places.append(Path(matplotlib.get_data_path()) / "fonts" / "ttf")
+    return places
 
 
 def held_out(family: str) -> bool:

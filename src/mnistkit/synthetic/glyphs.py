@@ -25,6 +25,18 @@ _SIGN_STROKES: dict[str, tuple[Style, float, float]] = {
     ",": ((curve((60, 4), (62, 50), (30, 98)),), 0.8, 0.4),
     "%": (SIGNS["percent"], 0.0, 1.0),
 }
+# Other signs that stand beside numbers, and what a pen draws for a character that it does not know.
+_BESIDE_NUMBERS: dict[str, Style] = {
+    "+": SIGNS["plus"],
+    "=": SIGNS["equals"],
+    "#": SIGNS["hash"],
+    "&": SIGNS["ampersand"],
+    "@": SIGNS["at"],
+    "/": (line((84, 2), (16, 98)),),
+    "$": (*STYLES[5]["like an s"], line((52, 0), (48, 100))),
+    ":": (line((48, 24), (52, 28)), line((48, 74), (52, 78))),
+}
+_UNKNOWN = tuple(style for name, style in SIGNS.items() if name != "percent")
 _WIDTHS_OF_SIGN = {"-": 0.55, ".": 0.14}
 _TALL = set("bdfhklt")
 # The segments of a display as (x, y) from and to, in a box of 1 x 2, in the order a to g; and which ones a digit lights.
@@ -77,8 +89,10 @@ class Pen:
         digit = int(character) if character.isdigit() else _LIKE_DIGITS.get(character)
         if digit is not None:
             styles = tuple(STYLES[digit].values())
+        elif character in _BESIDE_NUMBERS:
+            styles = (_BESIDE_NUMBERS[character],)
         else:
-            styles = tuple(style for name, style in LETTERS.items() if name[0] == character) or tuple(SIGNS.values())
+            styles = tuple(style for name, style in LETTERS.items() if name[0] == character) or _UNKNOWN
         style = styles[generator.integers(len(styles))]
         widths = (0.35, 0.9) if digit == 1 else (0.55, 1.0)
         pixels = _cut_out(draw_strokes(style, generator, widths, self.width))
@@ -107,21 +121,23 @@ class Pen:
 
 
 class Handwriting:
-    """Digits of a data set, at another size of stroke; what it has not, a pen writes.
+    """Digits of a data set, at another size of stroke; what it has not, another hand writes.
 
     Args:
         digits: of one channel, with labels 0 to 9.
         stroke: how many pixels of 112 the strokes are made wider, or narrower below 0.
+        other: writes what is no digit; a pen if not given.
+        by_other: the share of the digits that it writes, too. Where there are none, a letter is told by its strokes alone.
     """
 
-    def __init__(self, digits: Images, stroke: int) -> None:
-        self.digits, self.stroke = digits, stroke
-        self.pen = Pen(float(np.clip(7 + stroke, 2, 16)))
+    def __init__(self, digits: Images, stroke: int, other: Hand | None = None, by_other: float = 0.0) -> None:
+        self.digits, self.stroke, self.by_other = digits, stroke, by_other
+        self.other = other or Pen(float(np.clip(7 + stroke, 2, 16)))
 
     def glyph(self, character: str, generator: np.random.Generator) -> Glyph:
         """One character."""
-        if not character.isdigit():
-            return self.pen.glyph(character, generator)
+        if not character.isdigit() or generator.random() < self.by_other:
+            return self.other.glyph(character, generator)
         image = self.digits.pick(int(character), generator)
         large = cv2.resize(image, (112, 112), interpolation=cv2.INTER_CUBIC)
         if self.stroke:

@@ -10,7 +10,7 @@ import numpy as np
 from mnistkit.synthetic.canvas import Canvas
 from mnistkit.synthetic.clutter import box, ring, rules, scribble, strike
 from mnistkit.synthetic.glyphs import Display
-from mnistkit.synthetic.writer import Writer, amount, number, phrase, word
+from mnistkit.synthetic.writer import Writer, figure, number, phrase, word
 
 __all__ = ["LAYOUTS"]
 
@@ -40,7 +40,7 @@ def lines(canvas: Canvas, writer: Writer) -> None:
 def string(canvas: Canvas, writer: Writer) -> None:
     """One number, as large as the page allows."""
     draw = writer.generator
-    text = amount(draw) if draw.random() < 0.25 else number(draw)
+    text = figure(draw) if draw.random() < 0.25 else number(draw)
     if draw.random() < 0.1:
         text = f"{word(draw)} {text}"
     width = writer.measure(text)
@@ -196,12 +196,12 @@ def empty(canvas: Canvas, writer: Writer) -> None:
 #: By name: what fills the page, and how often it is drawn.
 LAYOUTS: dict[str, tuple[Callable[[Canvas, Writer], None], float]] = {
     "lines": (lines, 0.28),
-    "string": (string, 0.2),
+    "string": (string, 0.22),
     "single": (single, 0.09),
     "scattered": (scattered, 0.08),
     "table": (table, 0.13),
     "form": (form, 0.07),
-    "display": (display, 0.06),
-    "prose": (prose, 0.14),
+    "display": (display, 0.08),
+    "prose": (prose, 0.15),
     "empty": (empty, 0.03),
 }

@@ -13,13 +13,21 @@ from mnistkit.data.datasets import DigitDataset
 from mnistkit.errors import ConfigError, unknown_name
 from mnistkit.synthetic.canvas import Canvas, Mark
 from mnistkit.synthetic.clutter import cross_out, scribble
-from mnistkit.synthetic.fonts import Font
+from mnistkit.synthetic.fonts import Font, HandFont
 from mnistkit.synthetic.glyphs import Hand, Handwriting, Images, Pen
 from mnistkit.synthetic.layouts import LAYOUTS
 from mnistkit.synthetic.paper import draw_ground, draw_light, photograph
 from mnistkit.synthetic.writer import Writer, word
 
 __all__ = ["Page", "PagePainter"]
+
+
+# How much wider or narrower than they are the strokes of a hand are made; the share of the digits that the other hand of a page
+# writes.
+_STROKES = (-7, -5, -3, 0, 0, 0, 3, 5, 9, 15)
+_BY_OTHER = (0.0, 0.0, 0.3, 0.6)
+# So much of a letter stands on the sheet, or it was cut off with what is beside it.
+_ON_SHEET = 0.7
 
 
 @dataclass(frozen=True)
@@ -54,6 +62,7 @@ class PagePainter:
     Args:
         digits: images of handwritten digits, one channel of 28x28, with labels 0 to 9; those of one split only.
         fonts: for printed pages; without any, all is written by hand.
+        hands: fonts of handwriting. Without any, a pen alone writes letters, and so that they are told by its strokes.
 
     Attributes:
         kinds: the names of the layouts.
@@ -64,9 +73,9 @@ class PagePainter:
 
     kinds = tuple(LAYOUTS)
 
-    def __init__(self, digits: DigitDataset, fonts: Sequence[Font] = ()) -> None:
+    def __init__(self, digits: DigitDataset, fonts: Sequence[Font] = (), hands: Sequence[Font] = ()) -> None:
         self.digits = Images(digits)
-        self.fonts = tuple(fonts)
+        self.fonts, self.hands = tuple(fonts), tuple(hands)
 
     def draw(
         self,
@@ -102,7 +111,8 @@ class PagePainter:
         writer = self._writer(draw, kind, heights, min(size))
         LAYOUTS[kind][0](canvas, writer)
         self._clutter(canvas, writer)
-        return Page(self._compose(canvas, writer), tuple(canvas.marks), kind, tuple(canvas.others))
+        picture = self._compose(canvas, writer)
+        return Page(picture, tuple(canvas.marks), kind, tuple(canvas.others))
 
     def _writer(self, draw: np.random.Generator, kind: str, heights: tuple[float, float], side: int) -> Writer:
         low, high = heights
@@ -114,13 +124,14 @@ class PagePainter:
         tall = math.exp(draw.uniform(math.log(low), math.log(max(high, low + 1))))
         hand, printed = self._hand(draw)
         spacing = draw.uniform(0.02, 0.3) if draw.random() < 0.7 else draw.uniform(0.3, 1.5)
-        close = not printed and draw.random() < 0.35
-        pushed = close and draw.random() < 0.6
+        # Numbers by hand are written closer than forms and tables are filled in.
+        close = not printed and draw.random() < (0.75 if kind == "string" else 0.3)
+        pushed = close and draw.random() < 0.7
         if printed:
             spacing = draw.uniform(0.08, 0.3) if draw.random() < 0.8 else draw.uniform(0.3, 1.5)
         elif close:
             # Neighbours that touch or overlap: their inks, or the boxes around them.
-            spacing = draw.uniform(-0.08, 0.03) if pushed else draw.uniform(-0.12, 0.03)
+            spacing = draw.uniform(-0.12, 0.03)
         return Writer(
             hand,
             draw,
@@ -137,10 +148,16 @@ class PagePainter:
         way = draw.random()
         if way < 0.32 and self.fonts:
             return self.fonts[draw.integers(len(self.fonts))], True
-        if way < 0.8:
-            strokes = (-7, -5, -3, 0, 0, 0, 3, 5, 9, 15)
-            return Handwriting(self.digits, int(draw.choice(strokes))), False
+        if way < 0.72:
+            stroke = int(draw.choice(_STROKES))
+            other = self._hand_font(draw, stroke) if self.hands and draw.random() < 0.7 else None
+            return Handwriting(self.digits, stroke, other, float(draw.choice(_BY_OTHER))), False
+        if self.hands and way < 0.92:
+            return self._hand_font(draw, int(draw.choice(_STROKES))), False
         return Pen(math.exp(draw.uniform(math.log(1.5), math.log(17)))), False
+
+    def _hand_font(self, draw: np.random.Generator, stroke: int) -> Hand:
+        return HandFont(self.hands[draw.integers(len(self.hands))], stroke)
 
     def _clutter(self, canvas: Canvas, writer: Writer) -> None:
         draw = writer.generator
@@ -183,6 +200,7 @@ class PagePainter:
         if sheet is not None:
             canvas.ink[sheet == 0] = 0
             canvas.print[sheet == 0] = 0
+            canvas.others = [box for box in canvas.others if _covered(sheet, box) > _ON_SHEET]
         contrast = (
             draw.uniform(0.35, 1) if draw.random() < 0.75 else math.exp(draw.uniform(math.log(0.12), math.log(0.4)))
         )
@@ -257,6 +275,12 @@ class PagePainter:
                 thick,
                 cv2.LINE_AA,
             )
+
+
+def _covered(mask: np.ndarray, box: tuple[float, float, float, float]) -> float:
+    """The share of a box that a mask, uint8 ``(H, W)``, covers."""
+    left, top, right, bottom = (int(edge) for edge in box)
+    return float(mask[top : bottom + 1, left : right + 1].mean()) / 255
 
 
 def _inked(picture: np.ndarray, ink: np.ndarray, tone: float) -> np.ndarray:

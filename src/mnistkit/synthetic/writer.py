@@ -10,10 +10,12 @@ import numpy as np
 from mnistkit.synthetic.canvas import CHARACTERS, Canvas
 from mnistkit.synthetic.glyphs import Display, Glyph, Hand
 
-__all__ = ["Writer", "amount", "number", "phrase", "word"]
+__all__ = ["Writer", "amount", "figure", "number", "phrase", "word"]
 
 _LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 _VOWELS = "aeiouy"
+# Letters that are taken for digits.
+_LIKE_DIGITS = "lIOoSBZzgqb"
 # In how many rows of a digit's height neighbours are pushed together, and what counts as ink there.
 _ROWS, _INK = 56, 100
 
@@ -136,12 +138,23 @@ def amount(draw: np.random.Generator) -> str:
     return f"{number(draw, 3)},{draw.integers(0, 100):02d}"
 
 
+def figure(draw: np.random.Generator) -> str:
+    """An amount, or numbers with signs beside them that are no part of them."""
+    way = draw.integers(8)
+    if way == 0:
+        return str(draw.choice(list("$$$#+="))) + (amount(draw) if draw.random() < 0.5 else number(draw, 4))
+    return number(draw, 3) + str(draw.choice(list("/:+="))) + number(draw, 3) if way == 1 else amount(draw)
+
+
 def word(draw: np.random.Generator) -> str:
     """Letters without a sense."""
     count = int(draw.integers(2, 10))
     letters = draw.choice(list(_LETTERS), count).tolist()
     if draw.random() < 0.6:
         letters = [letter if draw.random() < 0.6 else draw.choice(list(_VOWELS)) for letter in letters]
+    elif draw.random() < 0.25:
+        letters = [letter if draw.random() < 0.6 else draw.choice(list(_LIKE_DIGITS)) for letter in letters]
+        return "".join(letters)
     text = "".join(letters)
     way = draw.random()
     return text.upper() if way < 0.2 else text.capitalize() if way < 0.5 else text.lower() if way < 0.9 else text
@@ -152,5 +165,5 @@ def phrase(draw: np.random.Generator, words: float, amounts: float) -> str:
     parts = []
     for _ in range(int(draw.integers(1, 5))):
         way = draw.random()
-        parts.append(word(draw) if way < words else amount(draw) if way < words + amounts else number(draw))
+        parts.append(word(draw) if way < words else figure(draw) if way < words + amounts else number(draw))
     return " ".join(parts)

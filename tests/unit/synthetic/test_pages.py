@@ -1,18 +1,23 @@
+from pathlib import Path
+
+import matplotlib
 import numpy as np
 import pytest
+from fontTools.ttLib import TTFont
 
 from mnistkit.errors import ConfigError
 from mnistkit.synthetic import PagePainter, draw_distractors
 from mnistkit.synthetic.canvas import CHARACTERS, IGNORED, Canvas
-from mnistkit.synthetic.fonts import families, held_out
+from mnistkit.synthetic.fonts import HandFont, families, held_out
 from mnistkit.synthetic.glyphs import Display, Glyph, Handwriting, Images, Pen
+
+# matplotlib's own fonts are there wherever the tests run.
+FONTS = [font for family in families([Path(matplotlib.get_data_path())]).values() for font in family]
 
 
 @pytest.fixture(scope="module")
 def painter(mnist):
-    # matplotlib's own fonts are there wherever the tests run.
-    fonts = [font for family in families(()).values() for font in family]
-    return PagePainter(mnist.validation, fonts[:6])
+    return PagePainter(mnist.validation, FONTS[:6], FONTS[:3])
 
 
 @pytest.mark.parametrize("kind", PagePainter.kinds)
@@ -70,15 +75,30 @@ def test_letters_are_no_marks():
     assert len(canvas.others) == 1
 
 
-@pytest.mark.parametrize("character", "07-.,%Ag")
+def test_letters_that_a_sheet_cuts_off_are_not_there(mnist):
+    painter = PagePainter(mnist.validation, FONTS)
+    letters = 0
+    for seed in range(60):
+        page = painter.draw(np.random.default_rng(seed), (256, 256), heights=(20, 40), kind="lines")
+        for left, top, right, bottom in np.array(page.others).reshape(-1, 4).astype(int):
+            ink = page.picture[top:bottom, left:right].astype(float)
+            letters += 1
+            assert ink.std() > 1.2, f"seed {seed}: nothing at {left, top}"
+    assert letters > 200
+
+
+@pytest.mark.parametrize("character", "07-.,%AgOx#$=/:&@+?")
 def test_every_hand_forms_every_character(character, mnist):
     generator = np.random.default_rng(0)
-    font = next(iter(families(()).values()))[0]
+    digits, font = Images(mnist.validation), FONTS[0]
     for hand in (
         Pen(2),
         Pen(15),
-        Handwriting(Images(mnist.validation), 9),
-        Handwriting(Images(mnist.validation), -3),
+        Handwriting(digits, 9),
+        Handwriting(digits, -3),
+        Handwriting(digits, 0, HandFont(font)),
+        HandFont(font, 9),
+        HandFont(font, -7),
         font,
     ):
         glyph = hand.glyph(character, generator)
@@ -88,10 +108,56 @@ def test_every_hand_forms_every_character(character, mnist):
         assert Display(generator).glyph(character, generator).pixels.max() > 200
 
 
+def test_a_hand_writes_no_character_twice_in_the_same_way():
+    hand, generator = HandFont(FONTS[0]), np.random.default_rng(0)
+    fives = [hand.glyph("5", generator) for _ in range(20)]
+    assert len({five.pixels.tobytes() for five in fives}) == 20
+    printed = FONTS[0].glyph("5", generator)
+    assert np.mean([five.height for five in fives]) == pytest.approx(printed.height, rel=0.05)
+    ink = [
+        np.mean([(HandFont(FONTS[0], stroke).glyph("5", generator).pixels > 100).mean() for _ in range(20)])
+        for stroke in (-5, 0, 9)
+    ]
+    assert ink[0] < ink[1] < ink[2]
+
+
+def test_another_hand_writes_some_of_the_digits(mnist):
+    digits, generator = Images(mnist.validation), np.random.default_rng(0)
+
+    class Dash:
+        def glyph(self, character, generator):
+            return Glyph(np.full((2, 9), 255, np.uint8))
+
+    def dashes(share):
+        hand = Handwriting(digits, 0, Dash(), share)
+        return sum(hand.glyph("4", generator).pixels.shape == (2, 9) for _ in range(200))
+
+    assert dashes(0.0) == 0
+    assert 60 < dashes(0.5) < 140
+    assert Handwriting(digits, 0, Dash()).glyph("A", generator).pixels.shape == (2, 9)
+
+
 def test_each_digit_of_a_display_is_another_pattern():
     display = Display(np.random.default_rng(3))
     shown = {display.glyph(digit, np.random.default_rng(0)).pixels.tobytes() for digit in "0123456789"}
     assert len(shown) == 10
+
+
+def test_fonts_are_found_by_family_in_folders_and_below_them(tmp_path):
+    (tmp_path / "below").mkdir()
+    serif = next(Path(font.path) for font in FONTS if font.family == "DejaVu Serif")
+    (tmp_path / "below" / "one.ttf").write_bytes(serif.read_bytes())
+    with TTFont(serif) as font:
+        font.flavor = "woff"
+        font.save(tmp_path / "two.woff")
+    (tmp_path / "broken.otf").write_bytes(b"no font")
+    (tmp_path / "text.txt").write_text("no font either")
+    found = families([tmp_path])
+    assert {name: sorted(Path(font.path).name for font in fonts) for name, fonts in found.items()} == {
+        "DejaVu Serif": ["one.ttf", "two.woff"]
+    }
+    assert families([]) == {}
+    assert "DejaVu Serif" in families()
 
 
 def test_fonts_are_held_out_by_family():
