@@ -22,7 +22,7 @@ __all__ = ["Finder"]
 
 @dataclass(frozen=True, eq=False)
 class Finder:
-    """A trained :class:`~mnistkit.models.FinderNet` with its card: tells where on a page digits and signs stand.
+    """A trained :class:`~mnistkit.models.FinderNet` with its card: tells where on a page digits, signs and letters stand.
 
     :meth:`mnistkit.Predictor.read` looks for characters with it, whichever classifier tells what they are.
 
@@ -32,7 +32,7 @@ class Finder:
 
     >>> pages = np.full((1, 64, 96), 255, np.uint8)
     >>> Finder.pretrained().maps(pages).shape
-    (1, 19, 16, 24)
+    (1, 20, 16, 24)
     """
 
     network: nn.Module = field(repr=False)
@@ -74,7 +74,7 @@ class Finder:
             pages: uint8 ``(N, H, W)``, grey, with sides that are multiples of 32.
 
         Returns:
-            float32 ``(N, 19, H / 4, W / 4)``: see :class:`~mnistkit.models.FinderNet`.
+            float32 ``(N, 20, H / 4, W / 4)``: see :class:`~mnistkit.models.FinderNet`.
         """
         images = torch.from_numpy(pages)[:, None].float().div_(127.5).sub_(1)
         maps: np.ndarray = forward(self.network, [images.contiguous(memory_format=torch.channels_last)]).numpy(

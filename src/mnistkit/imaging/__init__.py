@@ -11,6 +11,7 @@ from mnistkit.imaging.canonical import propose as propose
 from mnistkit.imaging.crops import frame_boxes as frame_boxes
 from mnistkit.imaging.digit import find_digit as find_digit
 from mnistkit.imaging.documents import MAX_PAGES as MAX_PAGES
+from mnistkit.imaging.finds import LETTER as LETTER
 from mnistkit.imaging.finds import SIGNS as SIGNS
 from mnistkit.imaging.finds import Finds as Finds
 from mnistkit.imaging.finds import Maps as Maps

@@ -1,4 +1,4 @@
-"""Where digits and the signs of numbers stand on a page: copies of it at several sizes through the finder, and their peaks."""
+"""Where digits, signs and letters stand on a page: copies of it at several sizes through the finder, and their peaks."""
 
 from __future__ import annotations
 
@@ -9,14 +9,16 @@ from typing import TypeAlias
 import cv2
 import numpy as np
 
-__all__ = ["SIGNS", "Finds", "Maps", "find_characters"]
+__all__ = ["LETTER", "SIGNS", "Finds", "Maps", "find_characters"]
 
 #: From pages, uint8 ``(N, H, W)`` with sides that are multiples of 32, to maps of logits and boxes, float32
-#: ``(N, 19, H / 4, W / 4)``: see :meth:`mnistkit.Finder.maps`.
+#: ``(N, 20, H / 4, W / 4)``: see :meth:`mnistkit.Finder.maps`.
 Maps: TypeAlias = Callable[[np.ndarray], np.ndarray]
 
 #: The signs that the finder tells apart, in their order.
 SIGNS = "-.,%"
+#: The number of a letter among the kinds of characters: 0 is a digit, then the signs.
+LETTER = len(SIGNS) + 1
 # The longer sides of the copies: the finder knows characters of 8 to 150 pixels, so that each of 1/120 to 9/10 of the page is
 # well inside that in one of them; and how much larger than the page a copy is at most: more has nothing to show that the next
 # smaller one has not.
@@ -24,8 +26,8 @@ _COPIES = ((112, np.inf), (256, 4.0), (560, 1.3), (1200, 1.3))
 # A strip of paper is enlarged by up to the first as long as its copy is no higher than the second, in pixels: its characters are
 # low for its length.
 _STRIP, _LOW = 4.0, 100
-# A digit, or one of four signs; ten digits.
-_KINDS, _DIGITS = 5, 10
+# A digit, one of four signs, a letter; ten digits.
+_KINDS, _DIGITS = LETTER + 1, 10
 # The finder takes sides that are multiples of this many pixels, and one place of its maps stands for so many.
 _GRID, _STRIDE = 32, 4
 # The least score of what is looked at more closely, and the most finds of one copy: more is a texture.
@@ -40,7 +42,8 @@ class Finds:
 
     Attributes:
         boxes: left, top, right and bottom edges, in pixels of the page, float ``(N, 4)``.
-        scores: the probability of a digit, and of each of :data:`SIGNS`, to have its middle there, float ``(N, 5)``.
+        scores: the probability of a digit, of each of :data:`SIGNS`, and of a letter, to have its middle there, float
+            ``(N, 6)``.
         digits: the probability of each of the ten, if it is a digit, float ``(N, 10)``.
     """
 

@@ -8,8 +8,8 @@ from torch import Tensor, nn
 
 __all__ = ["FinderNet"]
 
-# A digit, and each sign.
-_KINDS, _DIGITS = 5, 10
+# A digit, each sign, a letter; ten digits.
+_KINDS, _DIGITS = 6, 10
 # Few places are the middle of a character: to begin with this, none is likely (Lin et al. 2017, section 4.1).
 _PRIOR = -5.0
 
@@ -22,9 +22,9 @@ class FinderNet(nn.Module):
 
     Shape:
         input: float ``(N, 1, H, W)``, -1 black to 1 white; height and width are multiples of 32.
-        output: ``(N, 19, H / 4, W / 4)``: the logits of a digit, and of each of ``-.,%``, having its middle in a place; the
-        logits of the ten digits, if it is one; the distance of the middle from that of the place, to the right and down,
-        in places; the logarithms of the character's width and height in units of 16 pixels.
+        output: ``(N, 20, H / 4, W / 4)``: the logits of a digit, of each of ``-.,%``, and of a letter, having its middle in a
+        place; the logits of the ten digits, if it is one; the distance of the middle from that of the place, to the right and
+        down, in places; the logarithms of the character's width and height in units of 16 pixels.
 
     Args:
         width: sets the number of features: as many at 1/4 of the size, up to four times as many at 1/32.

@@ -13,7 +13,7 @@ from dataclasses import dataclass, fields, replace
 import numpy as np
 
 from mnistkit.errors import BlankImageError
-from mnistkit.imaging import SIGNS, Finds, find_frames, find_ink, frame_boxes
+from mnistkit.imaging import LETTER, SIGNS, Finds, find_frames, find_ink, frame_boxes
 from mnistkit.imaging.sheet import find_sheet
 from mnistkit.reading.display import read_displays
 from mnistkit.reading.single import FrameClassifier
@@ -30,8 +30,9 @@ _LEAST = 0.2
 _FOUND, _MEMBER, _MOST, _BIAS = 2.9, 0.5, 4.0, -1.5
 # What is read from a display's bars, of which all fit.
 _SHOWN = 12.0
-# What is left for a sign, of which only the finder has an opinion.
-_SIGN = 0.5
+# What is left for a sign, of which only the finder has an opinion, and for a letter, which alone is rarer than a digit: in words
+# they tell of each other.
+_SIGN, _LETTER = 0.5, -1.0
 # Strokes that fit a find are cleaner than a cut through its box, the worse they fit the less.
 _STROKES, _FIT = 2.0, 1.2
 # Strokes in which the finder saw no digit, but beside which it did; no ones, which an upright stroke of any letter may be.
@@ -40,8 +41,8 @@ _UNSEEN = -3.0
 _FINDER, _FLOOR = 1.0, 0.01
 # What has this share of its ink in lines is part of one.
 _LINED = 0.6
-# A minus is no higher than this share of its width: no drawn page reads otherwise for it, but a 7 before a 1 was one.
-_MINUS, _HIGHEST_MINUS = SIGNS.index("-") + 1, 0.75
+# A minus is no higher than it is wide, though finds of it are higher than its stroke: a 7 before a 1 was one.
+_MINUS, _HIGHEST_MINUS = SIGNS.index("-") + 1, 1.0
 
 
 @dataclass(frozen=True)
@@ -50,10 +51,10 @@ class Candidates:
 
     Attributes:
         boxes: float ``(N, 4)``: left, top, right and bottom edge, in pixels of the page.
-        kinds: 0 for a digit, 1 to 4 for a sign, int ``(N,)``.
+        kinds: 0 for a digit, 1 to 4 for a sign, 5 for a letter, int ``(N,)``.
         odds: the log-odds that it is one, float ``(N,)``.
         logits: of the classes, as the classifier's calibration reads them, from both opinions, float ``(N, classes)``.
-        members: the classifier's log-odds that it is any digit, float ``(N,)``; 0 without a background class.
+        letters: how much speaks for a letter rather than a digit, log-odds, float ``(N,)``; 0 where the finder has no opinion.
         frames: what the classifier saw, uint8 ``(N, C, H, W)``.
     """
 
@@ -61,7 +62,7 @@ class Candidates:
     kinds: np.ndarray
     odds: np.ndarray
     logits: np.ndarray
-    members: np.ndarray
+    letters: np.ndarray
     frames: np.ndarray
 
     def __len__(self) -> int:
@@ -93,15 +94,23 @@ def candidates_of(
 
 
 def _from_finds(page: np.ndarray, finds: Finds, classifier: FrameClassifier) -> Candidates:
+    """A candidate of each kind that a find may be: neighbours tell digits from letters."""
     finds = finds[finds.scores.max(axis=1, initial=0) >= _LEAST]
-    preprocessing = classifier.preprocessing
-    frames = preprocessing.reshape(frame_boxes(page, finds.boxes, size=preprocessing.size))
-    logits = _logits(frames, classifier)
-    kinds = finds.scores.argmax(axis=1)
-    members = _members(logits, classifier)
-    odds = _FOUND * _log_odds(finds.scores.max(axis=1, initial=0))
-    odds = odds + np.where(kinds == 0, _BIAS + _MEMBER * members.clip(-_MOST, _MOST), _SIGN)
-    return Candidates(finds.boxes, kinds, odds, _joined(logits, finds.digits, odds, classifier), members, frames)
+    preprocessing, digit = classifier.preprocessing, finds.scores[:, 0] >= _LEAST
+    seen = preprocessing.reshape(frame_boxes(page, finds.boxes[digit], size=preprocessing.size))
+    told = _logits(seen, classifier)
+    # What is surely no digit needs no classifier.
+    frames = np.zeros((len(finds), *seen.shape[1:]), np.uint8)
+    logits, members = np.zeros((len(finds), told.shape[1])), np.zeros(len(finds))
+    frames[digit], logits[digit] = seen, told
+    members[digit] = _MEMBER * _members(told, classifier).clip(-_MOST, _MOST)
+    # That the classifier takes it for a digit says nothing: letters look like digits.
+    letters = _log_odds(finds.scores[:, LETTER]) - _log_odds(finds.scores[:, 0]) - members.clip(max=0)
+    number, kinds = np.nonzero(finds.scores >= _LEAST)
+    rest = np.select([kinds == 0, kinds == LETTER], [_BIAS + members[number], _LETTER - members[number]], _SIGN)
+    odds = _FOUND * _log_odds(finds.scores[number, kinds]) + rest
+    joined = _joined(logits[number], finds.digits[number], odds, classifier)
+    return Candidates(finds.boxes[number], kinds, odds, joined, letters[number], frames[number])
 
 
 def _no_high_minus(finds: Finds) -> Finds:
@@ -146,15 +155,19 @@ def _displays(ink: np.ndarray, corner: tuple[int, int], classifier: FrameClassif
     told = np.zeros((len(shown), len(classifier.classes)))
     told[kinds == 0, [int(one.text) for one in shown if one.text.isdigit()]] = _SHOWN
     odds = np.full(len(shown), _SHOWN)
-    return Candidates(boxes + np.tile(corner, 2), kinds, odds, told * classifier.calibration.temperature, odds, frames)
+    logits = told * classifier.calibration.temperature
+    return Candidates(boxes + np.tile(corner, 2), kinds, odds, logits, -odds, frames)
 
 
 def _strokes(
     ink: np.ndarray, corner: tuple[int, int], finds: Finds, classifier: FrameClassifier, touching: bool
 ) -> Candidates:
-    preprocessing, finds = classifier.preprocessing, finds[finds.scores.argmax(axis=1) == 0]
+    likely = (finds.scores.argmax(axis=1) == 0) | (finds.scores[:, 0] >= _LEAST)
+    preprocessing, finds = classifier.preprocessing, finds[likely]
     boxes = finds.boxes - np.tile(corner, 2)
-    strokes = find_strokes(ink, boxes, size=preprocessing.size, touching=touching) if len(finds) else []
+    # What is hardly a digit tells nothing of what it touches.
+    touched = (finds.scores[:, 0] >= _LEAST) & touching
+    strokes = find_strokes(ink, boxes, size=preprocessing.size, touching=touched) if len(finds) else []
     if not strokes:
         return _from_finds(ink, finds[:0], classifier)
     boxes = np.array([one.box for one in strokes]) + np.tile(corner, 2)
@@ -162,13 +175,13 @@ def _strokes(
     number = np.array([one.find for one in strokes])
     seen, matched = number != UNSEEN, finds[np.maximum(number, 0)]
     logits = classifier.logits(frames)
-    members = _members(logits, classifier)
     fit = np.log(np.maximum([one.fit for one in strokes], 1e-3))
     odds = np.where(seen, _BIAS + _FOUND * _log_odds(matched.scores[:, 0]) + _STROKES + _FIT * fit, _UNSEEN)
-    odds += _MEMBER * members.clip(-_MOST, _MOST)
+    odds += _MEMBER * _members(logits, classifier).clip(-_MOST, _MOST)
     digits = np.where(seen[:, None], matched.digits, 1 / matched.digits.shape[1])
     kinds = np.zeros(len(boxes), int)
-    both = Candidates(boxes, kinds, odds, _joined(logits, digits, odds, classifier), members, frames)
+    letters = np.where(seen, _log_odds(matched.scores[:, LETTER]) - _log_odds(matched.scores[:, 0]), 0)
+    both = Candidates(boxes, kinds, odds, _joined(logits, digits, odds, classifier), letters, frames)
     ones = logits.argmax(axis=1) == classifier.classes.index("1") if "1" in classifier.classes else False
     return both[seen | np.logical_not(ones)]
 

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from mnistkit.imaging import SIGNS
+from mnistkit.imaging import LETTER, SIGNS
 from mnistkit.reading.candidates import Candidates
 from mnistkit.reading.ink import contrast, goes_on
 from mnistkit.reading.strokes import shared
@@ -16,8 +16,9 @@ __all__ = ["choose_apart"]
 
 # What a digit of the same line speaks for another: one of about its height, at about its place, a few heights away.
 _BESIDE, _TALLER, _OFF, _FAR = 3.0, 1.33, 0.3, 4.0
-# What a word is worth whose characters are letters, for each nat of their mean; no letter, and no digit, says more than so many.
-_WORD, _SUREST_LETTER, _SUREST_DIGIT = 3.0, 8.0, 2.0
+# What a word is worth, for each nat of what speaks for letters in it, in the mean, above the second; no character says more than
+# the third.
+_WORD, _A_WORD, _SUREST = 4.0, 0.3, 4.0
 # So much of the smaller one is shared with what stands in the same place.
 _PART = 0.3
 # What has less contrast than this share of the strongest on the page shows through from its other side.
@@ -40,11 +41,12 @@ def choose_apart(candidates: Candidates, page: np.ndarray) -> Candidates:
         page: uint8 ``(H, W)``, grey.
     """
     first = candidates[_apart(candidates)]
-    beside = _beside(candidates, first[first.kinds == 0])
+    beside = _beside(candidates, first)
     weighed = replace(candidates, odds=candidates.odds + _BESIDE * beside)
-    among = _among_letters(candidates, candidates[_apart(weighed)], page)
+    among = _among_letters(candidates, candidates[_apart(weighed)])
     weighed = replace(weighed, odds=weighed.odds + _WORD * among)
     chosen = weighed[_apart(weighed)]
+    chosen = chosen[chosen.kinds != LETTER]
     if not len(chosen):
         return chosen
     strength = _strength(chosen, page)
@@ -67,7 +69,7 @@ def _apart(candidates: Candidates) -> np.ndarray:
     order = np.argsort(-candidates.odds, kind="stable")
     order = order[candidates.odds[order] > 0][:_MOST_CHOSEN]
     boxes, kinds = candidates.boxes[order].copy(), candidates.kinds[order]
-    signs, percent = kinds > 0, kinds == _PERCENT
+    signs, percent = (kinds > 0) & (kinds != LETTER), kinds == _PERCENT
     boxes[percent] += _WIDER * (boxes[percent, 2:3] - boxes[percent, :1]) * (-1, 0, 1, 0)
     same, inside = shared(boxes, boxes)
     return order[_first_of_each((same > _SAME) | (inside > _INSIDE) | (_touching(boxes) & signs & signs[:, None]))]
@@ -92,23 +94,21 @@ def _touching(boxes: np.ndarray) -> np.ndarray:
     return touching
 
 
-def _among_letters(candidates: Candidates, chosen: Candidates, page: np.ndarray) -> np.ndarray:
+def _among_letters(candidates: Candidates, chosen: Candidates) -> np.ndarray:
     """What speaks against each candidate for a digit because it stands in a word, float ``(N,)``, 0 or less.
 
-    The mean of what all characters of the word tell of themselves: chosen digits by their odds, letters by the classifier's.
+    The mean of what speaks for letters in all places of the word, those that were chosen and others.
     """
-    digits, letters = chosen[chosen.kinds == 0], _letters(candidates, chosen)
+    chosen = chosen[(chosen.kinds == 0) | (chosen.kinds == LETTER)]
+    others = _letters(candidates, chosen)
+    boxes = np.concatenate([chosen.boxes, others.boxes])
     against = np.zeros(len(candidates))
-    if len(letters):
-        letters = letters[_strength(letters, page) >= _least_strength(_strength(chosen, page))]
-    if not len(letters):
+    if not len(boxes):
         return against
-    boxes = np.concatenate([digits.boxes, letters.boxes])
-    worth = np.concatenate([digits.odds, letters.members]).clip(-_SUREST_LETTER, _SUREST_DIGIT)
     word = words(boxes)
-    mean = np.bincount(word, worth) / np.bincount(word).clip(min=1)
-    lettered = np.isin(word, word[len(digits) :])
-    evidence = np.where(lettered, mean[word].clip(max=0), 0)
+    letters = np.concatenate([chosen.letters, others.letters]).clip(-_SUREST, _SUREST)
+    mean = np.bincount(word, letters) / np.bincount(word).clip(min=1)
+    evidence = (_A_WORD - mean[word]).clip(max=0)
     _, inside = shared(candidates.boxes, boxes)
     within = (inside.max(axis=1) > _PART) & (candidates.kinds == 0)
     against[within] = evidence[inside.argmax(axis=1)[within]]
@@ -116,24 +116,24 @@ def _among_letters(candidates: Candidates, chosen: Candidates, page: np.ndarray)
 
 
 def _letters(candidates: Candidates, chosen: Candidates) -> Candidates:
-    """The candidates that the classifier takes for no digit, where none was chosen, no two of one place."""
-    places = np.flatnonzero((candidates.kinds == 0) & (candidates.members < 0))
+    """The candidates that are rather letters, where none was chosen, no two of one place."""
+    places = np.flatnonzero(((candidates.kinds == 0) | (candidates.kinds == LETTER)) & (candidates.letters > 0))
     _, inside = shared(candidates.boxes[places], chosen.boxes)
     places = places[inside.max(axis=1, initial=0) < _PART]
-    left, top, right, bottom = candidates.boxes[places].T
-    places = places[np.argsort(-(right - left) * (bottom - top), kind="stable")][:_MOST_CHOSEN]
+    places = places[np.argsort(-candidates.letters[places], kind="stable")][:_MOST_CHOSEN]
     _, inside = shared(candidates.boxes[places], candidates.boxes[places])
     return candidates[places[_first_of_each(inside > _INSIDE)]]
 
 
-def _beside(candidates: Candidates, digits: Candidates) -> np.ndarray:
-    """Which candidates for a digit stand beside a digit of the same line, bool ``(N,)``."""
-    (x, y, height), (others_x, others_y, tall) = (_places(boxes) for boxes in (candidates.boxes, digits.boxes))
+def _beside(candidates: Candidates, others: Candidates) -> np.ndarray:
+    """Which candidates for a digit stand beside a digit of the same line, and for a letter beside a letter, bool ``(N,)``."""
+    (x, y, height), (others_x, others_y, tall) = (_places(boxes) for boxes in (candidates.boxes, others.boxes))
     ratio, across = height[:, None] / tall, np.abs(x[:, None] - others_x) / tall
     alike = (ratio < _TALLER) & (ratio > 1 / _TALLER) & (np.abs(y[:, None] - others_y) < _OFF * tall)
     # Another cut through the same ink is no neighbour.
-    _, inside = shared(candidates.boxes, digits.boxes)
-    beside: np.ndarray = (alike & (inside < _PART) & (across < _FAR)).any(axis=1) & (candidates.kinds == 0)
+    _, inside = shared(candidates.boxes, others.boxes)
+    same = (candidates.kinds[:, None] == others.kinds) & ((others.kinds == 0) | (others.kinds == LETTER))
+    beside: np.ndarray = (alike & same & (inside < _PART) & (across < _FAR)).any(axis=1)
     return beside
 
 

@@ -27,7 +27,7 @@ _GLANCE, _LARGEST_GLANCE = 24, 800
 _TURNED, _FEWEST = 1.2, 8
 # With this score, and this share of one digit's in it, a find says that the page is upright; and what share of the finds says it
 # where the page is: upside down, three of ten digits are still digits.
-_SURE, _CLEAR, _NEARLY_ALL = 0.3, 0.75, 0.8
+_SURE, _CLEAR, _NEARLY_ALL = 0.3, 0.75, 0.95
 
 
 def require_frames(classifier: FrameClassifier) -> None:

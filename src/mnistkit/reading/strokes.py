@@ -43,7 +43,7 @@ class Strokes:
 
 
 def find_strokes(
-    ink: np.ndarray, boxes: np.ndarray, *, size: tuple[int, int] = (28, 28), touching: bool = True
+    ink: np.ndarray, boxes: np.ndarray, *, size: tuple[int, int] = (28, 28), touching: np.ndarray | None = None
 ) -> list[Strokes]:
     """The pieces of ink that fit boxes best, none for boxes that no pieces fit; and what touches these and fits no box.
 
@@ -51,7 +51,7 @@ def find_strokes(
         ink: uint8 ``(H, W)``, as :func:`~mnistkit.imaging.find_ink` gives it.
         boxes: of finds, float ``(N, 4)``, in pixels of the ink.
         size: height and width of the frames.
-        touching: whether digits may touch others that no box tells of.
+        touching: for which of the boxes others may touch what is in them that no box tells of, bool ``(N,)``; all if not given.
     """
     try:
         lines = find_lines(ink)
@@ -69,8 +69,8 @@ def find_strokes(
         fit, find = max(finds)
         best.setdefault(find, []).append((fit, place))
     ways_to_join = [(find, *way) for find, ways in best.items() for way in sorted(ways, reverse=True)[:_MOST]]
-    if touching:
-        ways_to_join += [(UNSEEN, 0.0, place) for place in _unseen(lines, boxes) if place not in fitting]
+    touched = boxes if touching is None else boxes[touching]
+    ways_to_join += [(UNSEEN, 0.0, place) for place in _unseen(lines, touched) if place not in fitting]
     strokes = []
     for find, fit, (number, start, end) in ways_to_join:
         whole = join(lines[number][start:end])
@@ -81,18 +81,20 @@ def find_strokes(
 
 
 def _unseen(lines: Sequence[Sequence[Piece]], boxes: np.ndarray) -> Iterator[tuple[int, int, int]]:
-    """Each stroke as a whole, and the ways to put pieces of it together if a find is in it.
+    """Each stroke with a find in it as a whole, and the ways to put pieces of it together.
 
-    Where the finder sees one digit, another may touch it; and what is no digit tells of its neighbours.
+    Where the finder sees one digit, another may touch it.
     """
     middles = (boxes[:, :2] + boxes[:, 2:]) / 2
     for number, pieces in enumerate(lines):
         for _, same in itertools.groupby(range(len(pieces)), key=lambda place: pieces[place].stroke):
             places = list(same)
-            yield number, places[0], places[-1] + 1
             left, top, right, bottom = join([pieces[place] for place in places]).edges
             inside = ((middles >= (left, top)) & (middles <= (right, bottom))).all(axis=1)
-            if 1 < len(places) <= _TANGLE and inside.any():
+            if not inside.any():
+                continue
+            yield number, places[0], places[-1] + 1
+            if 1 < len(places) <= _TANGLE:
                 for start in places:
                     for end in range(start + 1, min(start + _MOST_PIECES, places[-1] + 1) + 1):
                         yield number, start, end

@@ -39,6 +39,6 @@ class OnnxFinder:
             pages: uint8 ``(N, H, W)``, grey, with sides that are multiples of 32.
 
         Returns:
-            float32 ``(N, 19, H / 4, W / 4)``: see :class:`~mnistkit.models.FinderNet`.
+            float32 ``(N, 20, H / 4, W / 4)``: see :class:`~mnistkit.models.FinderNet`.
         """
         return self.program("pages", pages[:, None])

@@ -2,7 +2,7 @@ import cv2
 import numpy as np
 import pytest
 
-from mnistkit.imaging import SIGNS, find_characters, frame_boxes
+from mnistkit.imaging import LETTER, SIGNS, find_characters, frame_boxes
 
 
 def seeing(*characters, side=None):
@@ -16,12 +16,12 @@ def seeing(*characters, side=None):
         assert height % 32 == width % 32 == 0
         # The square page in the padded copy.
         within = {128: 112, 256: 256, 576: 560, 1216: 1200}[height]
-        values = np.zeros((count, 19, height // 4, width // 4), np.float32)
-        values[:, :5] = -9
+        values = np.zeros((count, 20, height // 4, width // 4), np.float32)
+        values[:, :6] = -9
         for x, y, size, kind, digit in characters:
             row, column = int(y * within // 4), int(x * within // 4)
             values[:, kind, row, column] = 2.0
-            values[:, 5 + digit, row, column] = 8.0
+            values[:, 6 + digit, row, column] = 8.0
             values[:, -2:, row, column] = np.log(size * within / 16)
         return values if side is None or max(height, width) == side else np.full_like(values, -9)
 
@@ -38,9 +38,12 @@ def test_a_find_has_the_box_and_the_opinion_of_its_place():
 
 
 def test_copies_of_several_sizes_see_one_character_once():
-    finds = find_characters(np.zeros((512, 512), np.uint8), seeing((0.3, 0.3, 0.2, 0, 4), (0.7, 0.7, 0.05, 2, 0)))
-    assert len(finds) == 2
-    assert sorted(finds.scores.argmax(axis=1).tolist()) == [0, SIGNS.index(".") + 1]
+    finds = find_characters(
+        np.zeros((512, 512), np.uint8),
+        seeing((0.3, 0.3, 0.2, 0, 4), (0.7, 0.7, 0.05, 2, 0), (0.3, 0.7, 0.1, LETTER, 0)),
+    )
+    assert len(finds) == 3
+    assert sorted(finds.scores.argmax(axis=1).tolist()) == [0, SIGNS.index(".") + 1, LETTER]
 
 
 def test_a_large_page_is_seen_in_a_copy_that_shows_its_small_characters():
@@ -54,7 +57,7 @@ def test_no_copy_is_larger_than_has_something_to_show(side, copies):
 
     def maps(pages):
         looks.append(pages.shape)
-        return np.full((1, 19, pages.shape[1] // 4, pages.shape[2] // 4), -9, np.float32)
+        return np.full((1, 20, pages.shape[1] // 4, pages.shape[2] // 4), -9, np.float32)
 
     assert len(find_characters(np.zeros((side, side), np.uint8), maps)) == 0
     assert len(looks) == copies
@@ -69,7 +72,7 @@ def test_of_a_texture_only_so_much_is_seen():
     generator = np.random.default_rng(0)
 
     def maps(pages):
-        return generator.normal(0, 1, (1, 19, pages.shape[1] // 4, pages.shape[2] // 4)).astype(np.float32)
+        return generator.normal(0, 1, (1, 20, pages.shape[1] // 4, pages.shape[2] // 4)).astype(np.float32)
 
     assert len(find_characters(np.zeros((1200, 1200), np.uint8), maps)) <= 4000
 
