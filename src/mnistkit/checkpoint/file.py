@@ -102,10 +102,8 @@ def write_checkpoint(path: PathLike, content: CheckpointFile, *, half: bool = Fa
         WriteError: if it cannot be written (a full disk, say).
     """
     weights = unwrapped(content.weights)
-    require_sound(weights, "the model")
     if half:
         weights = {name: tensor.half() if tensor.is_floating_point() else tensor for name, tensor in weights.items()}
-        require_sound(weights, "the model in 16 bits")
     tensors = {_MODEL + name: tensor for name, tensor in weights.items()}
     header: dict[str, JsonValue] = {
         "checksum": NO_CHECKSUM,
@@ -124,6 +122,7 @@ def write_checkpoint(path: PathLike, content: CheckpointFile, *, half: bool = Fa
         "training": pack(content.training, "training", tensors),
     }
     stored = storable(tensors)
+    require_sound(weights, "the model")
     text = json.dumps(header, allow_nan=False)
     try:
         data = safetensors.torch.save(stored, {_HEADER: text})

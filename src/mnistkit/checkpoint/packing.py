@@ -8,6 +8,7 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor
 
+from mnistkit.checkpoint.weights import is_dense, kind_of
 from mnistkit.errors import CheckpointError
 from mnistkit.types import JsonValue
 
@@ -109,14 +110,15 @@ def storable(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """The tensors as a file can hold them: on the CPU, contiguous, none a view of another's memory.
 
     Raises:
-        CheckpointError: for a tensor that is sparse or has no data.
+        CheckpointError: for a tensor that is sparse, quantised or has no data, and for what is none.
     """
     stored: dict[str, Tensor] = {}
     seen: set[int] = set()
     for name, tensor in tensors.items():
-        if tensor.layout is not torch.strided or tensor.is_meta:
+        if not isinstance(tensor, Tensor) or not is_dense(tensor):
             raise CheckpointError(
-                f"cannot save {name}: a checkpoint holds dense tensors, not a {tensor.layout} one on {tensor.device}"
+                f"cannot save {name}: a checkpoint holds dense tensors, not {kind_of(tensor)}; a network that was converted to 8 "
+                "bits is saved before that, or by torch.export"
             )
         plain = tensor.detach().cpu().contiguous()
         memory = plain.untyped_storage()

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from mnistkit.errors import CheckpointFormatError, CheckpointMismatchError, ConfigError
 from mnistkit.models.network import copy_of, require_shapes
 
-__all__ = ["is_dense", "load_weights", "plain_names", "require_fitting", "require_sound", "unwrapped"]
+__all__ = ["is_dense", "kind_of", "load_weights", "plain_names", "require_fitting", "require_sound", "unwrapped"]
 
 # As many differences of one kind tell what is wrong; twenty hide it.
 _SHOWN = 4
@@ -108,8 +108,7 @@ def require_sound(weights: Mapping[str, Tensor], source: object) -> None:
     for name, tensor in weights.items():
         if not isinstance(tensor, Tensor) or not is_dense(tensor):
             raise CheckpointFormatError(
-                f"{source} has {_kind(tensor)} as {name!r}, expected dense tensors, such as a model has before it is "
-                "converted to 8 bits; torch.export can save what comes after that"
+                f"{source} has {kind_of(tensor)} as {name!r}, expected dense tensors; save model.state_dict() of a plain model"
             )
     spoilt = [name for name, tensor in weights.items() if not _is_finite(tensor)]
     if spoilt:
@@ -143,7 +142,8 @@ def _is_finite(tensor: Tensor) -> bool:
     return bool(torch.isfinite(wide).all())
 
 
-def _kind(value: object) -> str:
+def kind_of(value: object) -> str:
+    """What is given where a dense tensor is expected."""
     if not isinstance(value, Tensor):
         return f"a {type(value).__name__}"
     if value.is_meta:
