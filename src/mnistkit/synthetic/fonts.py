@@ -15,7 +15,7 @@ import PIL.ImageDraw
 import PIL.ImageFont
 
 from mnistkit.errors import ConfigError
-from mnistkit.synthetic.glyphs import Glyph
+from mnistkit.synthetic.glyphs import Glyph, with_strokes
 
 __all__ = ["Font", "HandFont", "families", "held_out"]
 
@@ -88,21 +88,15 @@ class HandFont:
         glyph = self.font.glyph(character, generator)
         height, width = glyph.pixels.shape
         tall = height / max(glyph.height, 0.05)
-        side = max(1, round(abs(self.stroke) * tall / 100)) | 1
-        pad = side + round(2 * _BENT * tall) + 1
+        by = round(self.stroke * tall / 100)
+        pad = (abs(by) | 1) + round(2 * _BENT * tall) + 1
         drawn = cv2.copyMakeBorder(glyph.pixels, pad, pad, pad, pad, cv2.BORDER_CONSTANT)
         rows, columns = np.mgrid[: height + 2 * pad, : width + 2 * pad].astype(np.float32)
         bend = generator.uniform(-_BENT, _BENT, 2) * tall
         phase, waves = generator.uniform(0, 2 * np.pi, 2), 2 * np.pi * generator.uniform(0.4, 1.0, 2) / tall
         across = columns + np.float32(bend[0]) * np.sin(np.float32(waves[0]) * rows + np.float32(phase[0]))
         down = rows + np.float32(bend[1]) * np.sin(np.float32(waves[1]) * columns + np.float32(phase[1]))
-        drawn = cv2.remap(drawn, across, down, cv2.INTER_LINEAR)
-        if side > 1 and self.stroke:
-            disk = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (side, side))
-            if self.stroke > 0:
-                drawn = cv2.dilate(drawn, disk)
-            elif (thinner := cv2.erode(drawn, disk)).mean() > 0.35 * drawn.mean():
-                drawn = thinner
+        drawn = with_strokes(cv2.remap(drawn, across, down, cv2.INTER_LINEAR), by)
         left, top, wide, high = cv2.boundingRect((drawn > 100).astype(np.uint8))
         if not wide or not high:
             return glyph

@@ -14,7 +14,7 @@ from mnistkit.synthetic.letter_styles import LETTERS, SIGNS
 from mnistkit.synthetic.pen import draw_strokes
 from mnistkit.synthetic.stroke_styles import STYLES, Style, curve, line
 
-__all__ = ["Display", "Glyph", "Hand", "Handwriting", "Images", "Pen"]
+__all__ = ["Display", "Glyph", "Hand", "Handwriting", "Images", "Pen", "with_strokes"]
 
 # Letters that a pen writes as it writes a digit.
 _LIKE_DIGITS = {"O": 0, "o": 0, "I": 1, "l": 1, "i": 1, "Z": 2, "z": 2, "S": 5, "s": 5, "b": 6, "g": 9, "q": 9}
@@ -38,6 +38,8 @@ _BESIDE_NUMBERS: dict[str, Style] = {
 }
 _UNKNOWN = tuple(style for name, style in SIGNS.items() if name != "percent")
 _WIDTHS_OF_SIGN = {"-": 0.55, ".": 0.14}
+# Less than this share of the ink is little.
+_LEFT = 0.35
 _TALL = set("bdfhklt")
 # The segments of a display as (x, y) from and to, in a box of 1 x 2, in the order a to g; and which ones a digit lights.
 _SEGMENTS = (
@@ -140,13 +142,10 @@ class Handwriting:
             return self.other.glyph(character, generator)
         image = self.digits.pick(int(character), generator)
         large = cv2.resize(image, (112, 112), interpolation=cv2.INTER_CUBIC)
-        if self.stroke:
-            side = abs(self.stroke) | 1
-            disk = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (side, side))
-            if self.stroke > 0:
-                large = cv2.dilate(cv2.copyMakeBorder(large, side, side, side, side, cv2.BORDER_CONSTANT), disk)
-            elif (thinner := cv2.erode(large, disk)).mean() > 0.35 * large.mean():
-                large = thinner
+        if self.stroke > 0:
+            side = self.stroke | 1
+            large = cv2.copyMakeBorder(large, side, side, side, side, cv2.BORDER_CONSTANT)
+        large = with_strokes(large, self.stroke)
         # Sharp edges again: a curve through the half-covered pixels.
         sharp = cv2.convertScaleAbs(np.maximum(large, 60), alpha=2.2, beta=-132.0)
         return Glyph(_cut_out(sharp))
@@ -232,6 +231,16 @@ class Display:
                 shape = [start + across, end + across, end - across, start - across]
             cv2.fillPoly(picture, [np.rint(np.array(shape) * 8).astype(np.int32)], 255, cv2.LINE_AA, 3)
         return picture
+
+
+def with_strokes(pixels: np.ndarray, by: int) -> np.ndarray:
+    """Ink, uint8 ``(H, W)``, whose strokes are so many pixels wider, or narrower below 0 unless little of them would be left."""
+    side = abs(by) | 1
+    disk = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (side, side))
+    if by >= 0:
+        return cv2.dilate(pixels, disk)
+    thinner = cv2.erode(pixels, disk)
+    return thinner if thinner.mean() > _LEFT * pixels.mean() else pixels
 
 
 def _cut_out(pixels: np.ndarray) -> np.ndarray:
