@@ -135,7 +135,8 @@ def choose_group(names: list[str], folder: Path) -> None:
     """The runs whose mean probabilities are best on the validation images.
 
     One is added after another, that which lowers the log loss most, until none does (Caruana et al. 2004, *Ensemble selection
-    from libraries of models*, section 2). `handwriting` is not among them: it was trained on the validation images.
+    from libraries of models*, section 2). The runs are those in FOLDER; `handwriting` is not among them: it was trained on the
+    validation images.
     """
     validation = load_mnist().validation
     labels = validation.labels.numpy()
@@ -144,6 +145,7 @@ def choose_group(names: list[str], folder: Path) -> None:
         (name, seed): trained(folder, name, seed, validation).probabilities(validation)
         for name in names
         for seed in results.get(name, {})
+        if (folder / f"{name}-{seed}").exists()
     }
 
     def loss(members: list[tuple[str, str]]) -> float:
