@@ -198,7 +198,7 @@ _RECIPES = {
             optimizer_options={"weight_decay": 0.02},
             lr=0.004,
             schedule=OneCycle,
-            epochs=14,
+            epochs=30,
             batch_size=128,
             label_smoothing=0.05,
             augment=Augment(scale=0.05, shift=1, erase=0.2, mirror=0.5),
