@@ -161,12 +161,12 @@ def _parts(mask: np.ndarray, ink: np.ndarray) -> tuple[np.ndarray, list[Part]]:
     np.maximum.at(peak, numbers, strengths)
     border = np.concatenate([labels[0], labels[-1], labels[1:-1, 0], labels[1:-1, -1]])
     on_border = np.bincount(border, minlength=count)
-    parts = []
-    for number in range(1, count):
-        left, top, width, height, area = (int(value) for value in boxes[number])
-        ink_of_it = float(mass[number]), float(peak[number])
-        parts.append(Part(left, top, left + width, top + height, number, area, *ink_of_it, int(on_border[number])))
-    return labels, parts
+    rows = zip(boxes.tolist(), mass.tolist(), peak.astype(float).tolist(), on_border.tolist(), strict=True)
+    parts = [
+        Part(left, top, left + width, top + height, number, area, *ink_of_it)
+        for number, ((left, top, width, height, area), *ink_of_it) in enumerate(rows)
+    ]
+    return labels, parts[1:]  # the first one is the paper
 
 
 def is_frame(part: Part, labels: np.ndarray) -> bool:
@@ -215,8 +215,9 @@ def _with_fragments(digit: Part, parts: list[Part], shape: tuple[int, ...]) -> l
     found: Box = digit
     chosen = [digit.number]
     while near := [part for part in waiting if found.distance(part) <= reach]:
+        taken = {part.number for part in near}
+        chosen += taken
+        waiting = [part for part in waiting if part.number not in taken]
         for part in near:
-            chosen.append(part.number)
-            waiting.remove(part)
             found = found.around(part)
     return chosen

@@ -130,11 +130,12 @@ def _frames(parts: list[Part], labels: np.ndarray) -> set[int]:
 def _round_others(parts: list[Part], labels: np.ndarray) -> Iterator[Part]:
     """Boxes and rings with something as large as a digit in them."""
     edges = np.array([part.edges for part in parts])
-    height, mass = edges[:, 3] - edges[:, 1], np.array([part.mass for part in parts])
+    lefts, tops, rights, bottoms = np.ascontiguousarray(edges.T)
+    height, mass = bottoms - tops, np.array([part.mass for part in parts])
     hollow = [part for part in parts if part.area <= _HOLLOW * part.width * part.height]
     for part in sorted(hollow, key=lambda part: -part.width * part.height)[:_MOST_PARTS]:
         left, top, right, bottom = part.edges
-        inside = (edges >= (left, top, 0, 0)).all(axis=1) & (edges <= (right, bottom, right, bottom)).all(axis=1)
+        inside = (lefts >= left) & (tops >= top) & (rights <= right) & (bottoms <= bottom)
         inside &= (part.height <= _ROUND * height) & (part.mass <= _HEAVY * mass)
         for number in np.flatnonzero(inside).tolist():
             x0, y0, x1, y1 = edges[number].tolist()

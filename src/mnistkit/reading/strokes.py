@@ -103,14 +103,20 @@ def _unseen(lines: Sequence[Sequence[Piece]], boxes: np.ndarray) -> Iterator[tup
 def shared(first: np.ndarray, second: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """What boxes ``(N, 4)`` and ``(M, 4)`` share of both, and of the smaller, float ``(N, M)``."""
     (left, top, right, bottom), others = first.T[:, :, None], second.T
-    wide = np.minimum(right, others[2]) - np.maximum(left, others[0])
-    high = np.minimum(bottom, others[3]) - np.maximum(top, others[1])
-    common = wide.clip(min=0) * high.clip(min=0)
+    common = _overlap(left, right, others[0], others[2])
+    common *= _overlap(top, bottom, others[1], others[3])
     area, other = (
         ((right - left) * (bottom - top)).clip(min=1e-9),
         ((others[2] - others[0]) * (others[3] - others[1])).clip(min=1e-9),
     )
     return common / (area + other - common), common / np.minimum(area, other)
+
+
+def _overlap(low: np.ndarray, high: np.ndarray, others_low: np.ndarray, others_high: np.ndarray) -> np.ndarray:
+    """How far intervals ``(N, 1)`` and ``(M,)`` overlap, float ``(N, M)``; in place, as pages of textures have thousands."""
+    shared = np.minimum(high, others_high)
+    shared -= np.maximum(low, others_low)
+    return np.maximum(shared, 0, out=shared)
 
 
 def _ranges(edges: np.ndarray, boxes: np.ndarray) -> Iterator[tuple[int, tuple[int, int]]]:
