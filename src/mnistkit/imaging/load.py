@@ -10,7 +10,6 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import BinaryIO, Literal, TypeVar, cast
 
-import cv2
 import numpy as np
 import PIL.Image
 
@@ -20,7 +19,7 @@ from mnistkit.imaging import documents
 from mnistkit.imaging.encoded import image_in_bytes, image_in_text, picture_in, shortened
 from mnistkit.imaging.exif import hide_exif, turn_upright
 from mnistkit.imaging.folders import image_files
-from mnistkit.imaging.modes import to_8_bits, without_alpha
+from mnistkit.imaging.modes import pixels_of, to_8_bits, without_alpha
 from mnistkit.imaging.pixels import as_array, holds_numbers, pictures_in, to_numpy, to_uint8
 from mnistkit.types import ImageLike
 
@@ -112,10 +111,7 @@ def load_image(
         upright = picture if picture.format == "PNG" and _TURNED.isdisjoint(picture.info) else turn_upright(picture)
         if upright.mode not in {"L", "RGB"} or "transparency" in upright.info:
             upright = without_alpha(to_8_bits(upright))
-        if channels == 3 and upright.mode == "L":
-            # Pillow would keep four bytes a pixel, and copy them twice.
-            return cv2.cvtColor(np.asarray(upright), cv2.COLOR_GRAY2RGB)
-        return np.asarray(upright.convert("L" if channels == 1 else "RGB"))
+        return pixels_of(upright, channels)
     except Exception as error:  # a PIL image may be decoded only here; see _opened
         raise ImageError(f"the image is damaged, or its file is closed: {_reason(error)}") from error
 
