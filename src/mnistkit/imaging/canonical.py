@@ -58,7 +58,7 @@ def load_for_frame(
     """
     if framing == "mnist":
         # The ink may stand out by its colour alone.
-        return load_image(image, channels=3, side=WORK_SIDE)
+        return load_image(image, channels=None, side=WORK_SIDE)
     return load_image(image, channels=3 if channels == 3 else 1, side=4 * max(size))
 
 

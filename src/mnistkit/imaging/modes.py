@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import math
-from typing import Literal
 
 import numpy as np
 import PIL.Image
 
 from mnistkit.imaging.pixels import white_of_integers
 
-__all__ = ["pixels_of", "to_8_bits", "without_alpha"]
+__all__ = ["to_8_bits", "without_alpha"]
 
 _ROWS = 256
 
@@ -50,17 +49,3 @@ def without_alpha(picture: PIL.Image.Image) -> PIL.Image.Image:
     visible = int(np.einsum("ij,ij->", grey, alpha, dtype=np.int64)) / max(int(alpha.sum(dtype=np.int64)), 1)
     background = PIL.Image.new("RGBA", picture.size, (255, 255, 255, 255) if visible < 128 else (0, 0, 0, 255))
     return PIL.Image.alpha_composite(background, picture.convert("RGBA")).convert("RGB")
-
-
-def pixels_of(picture: PIL.Image.Image, channels: Literal[1, 3]) -> np.ndarray:
-    """The pixels of an opaque picture, uint8 ``(H, W)`` or ``(H, W, 3)``."""
-    width, height = picture.size
-    grey = picture.mode in {"1", "L"}
-    mode = "L" if grey or channels == 1 else "RGB"
-    pixels = np.empty((height, width, channels), np.uint8)
-    # A few rows at a time: Pillow keeps four bytes for a pixel of colour, and copies all of them for an array, twice.
-    for top in range(0, height, _ROWS):
-        rows = picture.crop((0, top, width, min(top + _ROWS, height)))
-        values = np.asarray(rows if rows.mode == mode else rows.convert(mode))
-        pixels[top : top + _ROWS] = values if values.ndim == 3 else values[:, :, None]
-    return pixels[:, :, 0] if channels == 1 else pixels

@@ -41,12 +41,12 @@ def require_frames(classifier: FrameClassifier) -> None:
 
 
 def load_page(image: ImageLike) -> tuple[np.ndarray, float]:
-    """A picture as large as it is read, uint8 ``(H, W, 3)``, and how many pixels of the file are one of it.
+    """A picture as large as it is read, uint8 ``(H, W)`` or ``(H, W, 3)``, and how many pixels of the file are one of it.
 
     Raises:
         ImageError: if it cannot be read.
     """
-    pixels = load_image(image, channels=3)
+    pixels = load_image(image, channels=None)
     picture = shrink(pixels, _SIDE)
     return picture, pixels.shape[1] / picture.shape[1]
 

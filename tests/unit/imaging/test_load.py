@@ -412,6 +412,16 @@ def test_grey_becomes_three_equal_channels(digit):
     assert np.array_equal(load_image(digit, channels=3), np.stack([digit] * 3, -1))
 
 
+@pytest.mark.parametrize("mode", ["1", "L", "LA", "RGB", "RGBA", "P"])
+def test_an_image_keeps_its_channels_where_none_are_asked_for(digit, mode):
+    tall = np.tile(digit, (30, 1))  # more rows than are taken at a time
+    file = io.BytesIO()
+    PIL.Image.fromarray(tall).convert(mode).save(file, "PNG")
+    pixels = load_image(file.getvalue(), channels=None)
+    assert pixels.ndim == (2 if mode in {"1", "L"} else 3)
+    assert np.array_equal(pixels if pixels.ndim == 3 else pixels[:, :, None].repeat(3, 2), load_image(file, channels=3))
+
+
 def test_grey_is_the_usual_mixture_of_colours():
     colours = np.uint8([[[255, 0, 0], [0, 255, 0], [0, 0, 255], [255, 255, 255]]])
     assert load_image(colours).tolist() == [[76, 149, 29, 255]] or load_image(colours).tolist() == [[76, 150, 29, 255]]

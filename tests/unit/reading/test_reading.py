@@ -146,7 +146,7 @@ def test_the_boxes_are_those_of_the_digits(reader, mnist):
         left += width + 24
         assert digit.confidence == digit.prediction.confidence > 0.9
         assert digit.prediction.frame.shape == (28, 28)
-    assert np.array_equal(reading.picture[..., 0], picture)
+    assert np.array_equal(reading.picture, picture)
     assert reading.scale == 1.0
 
 
