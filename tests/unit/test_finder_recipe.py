@@ -13,7 +13,7 @@ from mnistkit.errors import ConfigError
 from mnistkit.finder import Finder
 from mnistkit.recipes import DrawnPages, FinderRecipe
 from mnistkit.recipes.detection import LETTER, NOTHING, detection_losses
-from mnistkit.recipes.finder import on_its_side
+from mnistkit.recipes.drawn_pages import on_its_side
 from mnistkit.synthetic import Mark
 from mnistkit.synthetic.canvas import IGNORED
 from mnistkit.synthetic.fonts import families
