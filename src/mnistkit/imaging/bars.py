@@ -18,6 +18,8 @@ _MOST_LOOKED_AT = 2
 # A bar is at least so long, in units of its thickness, alone and in a part with others. A part that is one bar fills so much of
 # its box, which is so many times as wide as the bar is thick; of another part so much is bars.
 _SHORTEST, _SHORTEST_IN_PART, _FULL, _WIDE, _STRAIGHT = 1.25, 1.5, 0.6, 1.5, 0.85
+# A small point is as wide as high by so much, whatever its few pixels tell of how thick it is.
+_SQUARE = 1.15
 # It moves aside by less than this share of its length: a display leans by 20 degrees at most.
 _STEEPEST = 0.36
 
@@ -76,8 +78,9 @@ def _parts(lit: np.ndarray) -> tuple[list[Bar], list[Bar]]:
             break
         part = np.pad((labels[top : top + height, left : left + width] == number).astype(np.uint8), 1)
         thick = 2 * float(cv2.distanceTransform(part, cv2.DIST_L2, 5).max()) - 1
-        if max(width, height) <= _SHORTEST * thick + 1:
-            dots.append(Bar(left + width / 2, top + height / 2, max(width, height) / 2, thick, upright=False, slope=0))
+        longer, shorter = max(width, height), min(width, height)
+        if longer <= _SHORTEST * thick + 1 or longer <= min(_WIDE * thick, _SQUARE * shorter) + 1:
+            dots.append(Bar(left + width / 2, top + height / 2, longer / 2, thick, upright=False, slope=0))
             continue
         if (whole := _whole(part, thick, (left - 1, top - 1))) is not None:
             bars.append(whole)

@@ -108,7 +108,7 @@ def _read(bars: Sequence[Bar], dots: Sequence[Bar], lit: np.ndarray) -> list[Sho
             shown.append(Shown(text, grid.box(middle, grid.width / 2, minus=text == "-")))
     for place in ones:
         if grid.lit(place - grid.width / 2, lit, "bc") == "bc":
-            shown.append(Shown("1", grid.box_of_one(place, cells)))
+            shown.append(Shown("1", grid.box_of_one(place, cells, dots)))
     if len(shown) < _FEWEST or all(one.text == "-" for one in shown) or _READABLE * unread > len(shown):
         return []
     return shown + grid.points(dots, shown)
@@ -233,9 +233,14 @@ class _Grid:
         x, y = self.crooked(np.array([middle - half, middle + half] * 2), np.repeat(edges, 2))
         return float(x.min()), float(y.min()), float(x.max()), float(y.max())
 
-    def box_of_one(self, place: float, cells: Sequence[float]) -> tuple[float, float, float, float]:
-        """Of the right bars of a cell: with its left half, unless another digit stands there."""
+    def box_of_one(
+        self, place: float, cells: Sequence[float], dots: Sequence[Bar]
+    ) -> tuple[float, float, float, float]:
+        """Of the right bars of a cell: with its left half, unless another digit or a point stands there."""
         ends = [middle + self.width / 2 for middle in cells if middle + self.width / 2 < place]
+        if dots:
+            rights = self._straight(dots)[0] + [dot.reach for dot in dots]
+            ends += [right for right in rights.tolist() if right < place]
         left = max([place - self.width, *(end + self.thick for end in ends)])
         left = min(left, place)
         return self.box((left + place) / 2, max((place - left) / 2, 0.0))

@@ -65,6 +65,23 @@ def test_each_character_has_its_box():
     assert np.abs(np.subtract(point.box, (114, 134, 127, 147))).max() <= 2
 
 
+def test_a_point_close_before_a_one_is_no_part_of_its_box():
+    ink = display("712")
+    cv2.circle(ink, (165, 140), 6, 255, cv2.FILLED)  # where a 1 has no bars
+    assert text(ink) == "7.12"
+    point, one = (next(shown for shown in read_displays(ink) if shown.text == character) for character in ".1")
+    assert one.box[0] >= point.box[2] - 1
+
+
+def test_a_point_of_few_pixels_is_a_point():
+    ink = display("7.2")
+    ink[:, 107:130] = 0  # the usual point
+    ink[137:143, 111:117] = 255 * np.array(
+        [[0, 0, 1, 1, 0, 0], [0, 1, 1, 1, 1, 0], [1] * 6, [1] * 6, [0, 1, 1, 1, 1, 0], [0, 0, 1, 1, 0, 0]]
+    )
+    assert text(ink) == "7.2"
+
+
 def test_bars_that_make_no_digits_are_no_display():
     letters = LIT | {"E": "adefg", "H": "bcefg", "L": "def", "F": "aefg"}
     assert text(display("HELF", lit=letters)) == ""
