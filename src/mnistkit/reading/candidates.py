@@ -19,7 +19,7 @@ from mnistkit.reading.display import read_displays
 from mnistkit.reading.single import FrameClassifier
 from mnistkit.reading.strokes import UNSEEN, find_strokes
 
-__all__ = ["Candidates", "candidates_of"]
+__all__ = ["Candidates", "candidates_of", "doubt"]
 
 # The least score of a find that is looked at more closely; weaker ones only speak for strokes.
 _LEAST = 0.2
@@ -27,7 +27,9 @@ _LEAST = 0.2
 # 200 drawn pages, the others close to that, and moved on the real pictures that guide the imaging. In nats, for each of the
 # finder's own log-odds, which are too careful; for each of the classifier's that it is any digit, at most so many either way;
 # and what is left.
-_FOUND, _MEMBER, _MOST, _BIAS = 2.9, 0.5, 4.0, -1.5
+_FOUND, _MEMBER, _MOST, _BIAS = 2.9, 0.5, 4.0, -3.0
+# That it is a character, digit or letter, is no surer than this: the finder's two scores are not made to add up.
+_CHARACTER = 0.97
 # What is read from a display's bars, of which all fit.
 _SHOWN = 12.0
 # What is left for a sign, of which only the finder has an opinion, and for a letter, which alone is rarer than a digit: in words
@@ -108,9 +110,29 @@ def _from_finds(page: np.ndarray, finds: Finds, classifier: FrameClassifier) -> 
     letters = _log_odds(finds.scores[:, LETTER]) - _log_odds(finds.scores[:, 0]) - members.clip(max=0)
     number, kinds = np.nonzero(finds.scores >= _LEAST)
     rest = np.select([kinds == 0, kinds == LETTER], [_BIAS + members[number], _LETTER - members[number]], _SIGN)
-    odds = _FOUND * _log_odds(finds.scores[number, kinds]) + rest
+    signs = (kinds != 0) & (kinds != LETTER)
+    odds = _FOUND * _log_odds(np.where(signs, finds.scores[number, kinds], _characters(finds)[number])) + rest
+    odds += doubt(kinds, letters[number])
     joined = _joined(logits[number], finds.digits[number], odds, classifier)
     return Candidates(finds.boxes[number], kinds, odds, joined, letters[number], frames[number])
+
+
+def doubt(kinds: np.ndarray, letters: np.ndarray) -> np.ndarray:
+    """What a digit or a letter loses as it may be the other, in nats, 0 or less; a sign nothing.
+
+    Args:
+        kinds: as those of :class:`Candidates`.
+        letters: how much speaks for a letter, log-odds, float ``(N,)``.
+    """
+    side = np.select([kinds == 0, kinds == LETTER], [1, -1], 0)
+    loss: np.ndarray = np.where(side == 0, 0.0, -np.logaddexp(0, side * _FOUND * letters))
+    return loss
+
+
+def _characters(finds: Finds) -> np.ndarray:
+    """How sure it is that each is a digit or a letter, float ``(N,)``."""
+    sure: np.ndarray = (finds.scores[:, 0] + finds.scores[:, LETTER]).clip(max=_CHARACTER)
+    return sure
 
 
 def _no_high_minus(finds: Finds) -> Finds:
@@ -176,11 +198,12 @@ def _strokes(
     seen, matched = number != UNSEEN, finds[np.maximum(number, 0)]
     logits = classifier.logits(frames)
     fit = np.log(np.maximum([one.fit for one in strokes], 1e-3))
-    odds = np.where(seen, _BIAS + _FOUND * _log_odds(matched.scores[:, 0]) + _STROKES + _FIT * fit, _UNSEEN)
+    odds = np.where(seen, _BIAS + _FOUND * _log_odds(_characters(matched)) + _STROKES + _FIT * fit, _UNSEEN)
+    letters = np.where(seen, _log_odds(matched.scores[:, LETTER]) - _log_odds(matched.scores[:, 0]), 0)
+    kinds = np.zeros(len(boxes), int)
+    odds += doubt(kinds, letters)
     odds += _MEMBER * _members(logits, classifier).clip(-_MOST, _MOST)
     digits = np.where(seen[:, None], matched.digits, 1 / matched.digits.shape[1])
-    kinds = np.zeros(len(boxes), int)
-    letters = np.where(seen, _log_odds(matched.scores[:, LETTER]) - _log_odds(matched.scores[:, 0]), 0)
     both = Candidates(boxes, kinds, odds, _joined(logits, digits, odds, classifier), letters, frames)
     ones = logits.argmax(axis=1) == classifier.classes.index("1") if "1" in classifier.classes else False
     return both[seen | np.logical_not(ones)]

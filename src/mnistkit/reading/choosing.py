@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 
 from mnistkit.imaging import LETTER, SIGNS
-from mnistkit.reading.candidates import Candidates
+from mnistkit.reading.candidates import Candidates, doubt
 from mnistkit.reading.ink import contrast, goes_on
 from mnistkit.reading.strokes import shared
 from mnistkit.reading.words import words
@@ -16,9 +16,9 @@ __all__ = ["choose_apart"]
 
 # What a digit of the same line speaks for another: one of about its height, at about its place, a few heights away.
 _BESIDE, _TALLER, _OFF, _FAR = 3.0, 1.33, 0.3, 4.0
-# What a word is worth, for each nat of what speaks for letters in it, in the mean, above the second; no character says more than
-# the third.
-_WORD, _A_WORD, _SUREST = 4.0, 0.3, 4.0
+# What a word tells counts so many times as much as what one character tells, for each nat of what speaks for letters in it, in
+# the mean, above the second; no character says more than the third.
+_WORD, _A_WORD, _SUREST = 1.4, 0.3, 4.0
 # So much of the smaller one is shared with what stands in the same place.
 _PART = 0.3
 # What has less contrast than this share of the strongest on the page shows through from its other side.
@@ -43,8 +43,10 @@ def choose_apart(candidates: Candidates, page: np.ndarray) -> Candidates:
     first = candidates[_apart(candidates)]
     beside = _beside(candidates, first)
     weighed = replace(candidates, odds=candidates.odds + _BESIDE * beside)
-    among = _among_letters(candidates, candidates[_apart(weighed)])
-    weighed = replace(weighed, odds=weighed.odds + _WORD * among)
+    # What a word tells takes the place of what each character told alone.
+    letters = _WORD * (_in_words(candidates, candidates[_apart(weighed)]) - _A_WORD)
+    kinds = candidates.kinds
+    weighed = replace(weighed, odds=weighed.odds + doubt(kinds, letters) - doubt(kinds, candidates.letters))
     chosen = weighed[_apart(weighed)]
     chosen = chosen[chosen.kinds != LETTER]
     if not len(chosen):
@@ -89,30 +91,28 @@ def _first_of_each(conflicts: np.ndarray) -> list[int]:
 def _touching(boxes: np.ndarray) -> np.ndarray:
     """Which of some boxes touch or nearly do, bool ``(N, N)``: no two signs stand so close, but their sizes are little known."""
     grown = boxes + _GROWN * (boxes[:, 2:] - boxes[:, :2])[:, [0, 1, 0, 1]] * (-1, -1, 1, 1)
-    low, high = np.maximum(grown[:, None, :2], grown[:, :2]), np.minimum(grown[:, None, 2:], grown[:, 2:])
-    touching: np.ndarray = (low < high).all(axis=2)
+    left, top, right, bottom = grown.T
+    begins = (left[:, None] < right) & (top[:, None] < bottom)
+    touching: np.ndarray = begins & begins.T
     return touching
 
 
-def _among_letters(candidates: Candidates, chosen: Candidates) -> np.ndarray:
-    """What speaks against each candidate for a digit because it stands in a word, float ``(N,)``, 0 or less.
+def _in_words(candidates: Candidates, chosen: Candidates) -> np.ndarray:
+    """How much speaks for a letter in each candidate's place, float ``(N,)``: the mean of all places of its word.
 
-    The mean of what speaks for letters in all places of the word, those that were chosen and others.
+    These are those that were chosen, and others.
     """
     chosen = chosen[(chosen.kinds == 0) | (chosen.kinds == LETTER)]
     others = _letters(candidates, chosen)
     boxes = np.concatenate([chosen.boxes, others.boxes])
-    against = np.zeros(len(candidates))
     if not len(boxes):
-        return against
+        return candidates.letters
     word = words(boxes)
     letters = np.concatenate([chosen.letters, others.letters]).clip(-_SUREST, _SUREST)
     mean = np.bincount(word, letters) / np.bincount(word).clip(min=1)
-    evidence = (_A_WORD - mean[word]).clip(max=0)
     _, inside = shared(candidates.boxes, boxes)
-    within = (inside.max(axis=1) > _PART) & (candidates.kinds == 0)
-    against[within] = evidence[inside.argmax(axis=1)[within]]
-    return against
+    within = inside.max(axis=1) > _PART
+    return np.where(within, mean[word][inside.argmax(axis=1)], candidates.letters)
 
 
 def _letters(candidates: Candidates, chosen: Candidates) -> Candidates:
@@ -128,13 +128,17 @@ def _letters(candidates: Candidates, chosen: Candidates) -> Candidates:
 def _beside(candidates: Candidates, others: Candidates) -> np.ndarray:
     """Which candidates for a digit stand beside a digit of the same line, and for a letter beside a letter, bool ``(N,)``."""
     (x, y, height), (others_x, others_y, tall) = (_places(boxes) for boxes in (candidates.boxes, others.boxes))
-    ratio, across = height[:, None] / tall, np.abs(x[:, None] - others_x) / tall
-    alike = (ratio < _TALLER) & (ratio > 1 / _TALLER) & (np.abs(y[:, None] - others_y) < _OFF * tall)
+    beside = np.equal(candidates.kinds[:, None], others.kinds)
+    beside &= (others.kinds == 0) | (others.kinds == LETTER)
+    ratio = height[:, None] / tall
+    beside &= (ratio < _TALLER) & (ratio > 1 / _TALLER)
+    beside &= np.abs(y[:, None] - others_y) < _OFF * tall
+    beside &= np.abs(x[:, None] - others_x) < _FAR * tall
+    del ratio  # a page of texture has thousands of both
     # Another cut through the same ink is no neighbour.
-    _, inside = shared(candidates.boxes, others.boxes)
-    same = (candidates.kinds[:, None] == others.kinds) & ((others.kinds == 0) | (others.kinds == LETTER))
-    beside: np.ndarray = (alike & same & (inside < _PART) & (across < _FAR)).any(axis=1)
-    return beside
+    beside &= shared(candidates.boxes, others.boxes)[1] < _PART
+    any_beside: np.ndarray = beside.any(axis=1)
+    return any_beside
 
 
 def _places(boxes: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

@@ -114,9 +114,10 @@ def shared(first: np.ndarray, second: np.ndarray) -> tuple[np.ndarray, np.ndarra
 
 def _overlap(low: np.ndarray, high: np.ndarray, others_low: np.ndarray, others_high: np.ndarray) -> np.ndarray:
     """How far intervals ``(N, 1)`` and ``(M,)`` overlap, float ``(N, M)``; in place, as pages of textures have thousands."""
-    shared = np.minimum(high, others_high)
+    shared: np.ndarray = np.minimum(high, others_high)
     shared -= np.maximum(low, others_low)
-    return np.maximum(shared, 0, out=shared)
+    shared.clip(min=0, out=shared)
+    return shared
 
 
 def _ranges(edges: np.ndarray, boxes: np.ndarray) -> Iterator[tuple[int, tuple[int, int]]]:
