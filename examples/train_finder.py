@@ -1,12 +1,13 @@
 """The network that finds characters for `read`: pages drawn from MNIST's training digits, strokes, fonts and many hands.
 
 Letters are a kind of their own, so pages need letters by as many hands as digits: with one hand alone the network learns to
-tell the hand. Fonts of handwriting, all with free licences, are named in hands.txt:
+tell the hand. Fonts of handwriting are named in hands.txt, and fonts for print in prints.txt, all with free licences:
 
     npm install --prefix hands $(cat examples/hands.txt)
-    python examples/train_finder.py --hands hands --output finder
+    npm install --prefix prints $(cat examples/prints.txt)
+    python examples/train_finder.py --hands hands --prints prints --output finder
 
-Fonts for print are those that the machine has. One family in six, of both, is held out for the validation pages.
+Fonts for print that the machine has are used, too. One family in six, of both, is held out for the validation pages.
 """
 
 import argparse
@@ -30,6 +31,7 @@ LIMITS = (
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--hands", type=Path, nargs="*", default=[], help="folders with fonts of handwriting")
+    parser.add_argument("--prints", type=Path, nargs="*", default=[], help="folders with fonts for print")
     parser.add_argument("--pages", type=int, default=FinderRecipe.pages)
     parser.add_argument("--validation", type=int, default=FinderRecipe.validation, help="pages to validate on")
     parser.add_argument("--lr", type=float, default=FinderRecipe.lr)
@@ -40,7 +42,7 @@ def main() -> None:
     options = parser.parse_args()
 
     recipe = replace(FinderRecipe(), pages=options.pages, validation=options.validation, lr=options.lr)
-    fonts, hands = families(), families(options.hands)
+    fonts, hands = families(options.prints) | families(), families(options.hands)
     start = None if options.start is None else Finder.load(options.start)
     finder = recipe.run(
         options.seed,

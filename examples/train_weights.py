@@ -98,7 +98,7 @@ def main() -> None:
     measured = describe(classifier, validation, drawn, distractors)
     card = replace(classifier.card, figures={**classifier.card.figures, **measured}, licence=LICENCE, limits=LIMITS)
     options.output.mkdir(parents=True, exist_ok=True)
-    replace(classifier, card=card).save(options.output / "handwriting.safetensors")
+    replace(classifier, card=card).save(options.output / "handwriting.safetensors", half=True)
     print(json.dumps(card.to_json(), indent=1))
 
 

@@ -34,8 +34,8 @@ class FinderNet(nn.Module):
         super().__init__()
         w = width
         self.quarter = nn.Sequential(_layer(1, w // 2, 5, stride=2), _layer(w // 2, w, stride=2), _layer(w, w))
-        self.eighth = nn.Sequential(_layer(w, 2 * w, stride=2), _layer(2 * w, 2 * w))
-        self.sixteenth = nn.Sequential(_layer(2 * w, 3 * w, stride=2), _layer(3 * w, 3 * w))
+        self.eighth = nn.Sequential(_layer(w, 2 * w, stride=2), _layer(2 * w, 2 * w), _Residual(2 * w), _Residual(2 * w))
+        self.sixteenth = nn.Sequential(_layer(2 * w, 3 * w, stride=2), _layer(3 * w, 3 * w), _Residual(3 * w))
         self.deepest = nn.Sequential(_layer(3 * w, 4 * w, stride=2), _layer(4 * w, 4 * w))
         self.up_sixteenth = _Joined(4 * w, 3 * w, 2 * w)
         self.up_eighth = _Joined(2 * w, 2 * w, 2 * w)
@@ -54,6 +54,19 @@ class FinderNet(nn.Module):
         up = self.up_sixteenth(self.deepest(sixteenth), sixteenth)
         up = self.up_quarter(self.up_eighth(up, eighth), quarter)
         return torch.cat([self.score(up), self.digit(up), self.box(up)], dim=1)
+
+
+class _Residual(nn.Module):
+    """Features, and what a layer adds to them (He et al. 2016, *Deep Residual Learning*): at first, nothing."""
+
+    def __init__(self, features: int) -> None:
+        super().__init__()
+        self.convolution = nn.Conv2d(features, features, 3, padding=1, bias=False)
+        self.norm = nn.BatchNorm2d(features)
+        nn.init.zeros_(self.norm.weight)
+
+    def forward(self, features: Tensor) -> Tensor:
+        return F.relu(features + self.norm(self.convolution(features)))
 
 
 class _Joined(nn.Module):

@@ -41,7 +41,7 @@ def string(canvas: Canvas, writer: Writer) -> None:
     """One number, as large as the page allows."""
     draw = writer.generator
     text = figure(draw) if draw.random() < 0.25 else number(draw)
-    if draw.random() < 0.1:
+    if draw.random() < 0.15:
         text = f"{word(draw)} {text}"
     width = writer.measure(text)
     writer.write(canvas, text, -width / 2 + draw.normal(0, 0.04) * canvas.width, draw.normal(0, 0.05) * canvas.height)
@@ -195,13 +195,13 @@ def empty(canvas: Canvas, writer: Writer) -> None:
 
 #: By name: what fills the page, and how often it is drawn.
 LAYOUTS: dict[str, tuple[Callable[[Canvas, Writer], None], float]] = {
-    "lines": (lines, 0.28),
+    "lines": (lines, 0.26),
     "string": (string, 0.22),
     "single": (single, 0.09),
     "scattered": (scattered, 0.08),
     "table": (table, 0.13),
     "form": (form, 0.07),
-    "display": (display, 0.08),
+    "display": (display, 0.1),
     "prose": (prose, 0.15),
     "empty": (empty, 0.03),
 }

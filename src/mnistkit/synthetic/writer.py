@@ -140,7 +140,7 @@ def amount(draw: np.random.Generator) -> str:
 
 def figure(draw: np.random.Generator) -> str:
     """An amount, or numbers with signs beside them that are no part of them."""
-    way = draw.integers(8)
+    way = draw.integers(6)
     if way == 0:
         return str(draw.choice(list("$$$#+="))) + (amount(draw) if draw.random() < 0.5 else number(draw, 4))
     return number(draw, 3) + str(draw.choice(list("/:+="))) + number(draw, 3) if way == 1 else amount(draw)
