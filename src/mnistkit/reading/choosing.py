@@ -27,6 +27,8 @@ _FAINTEST = 0.25
 _INSIDE, _SAME = 0.5, 0.35
 # So much are the boxes of signs grown at each side, in shares of theirs.
 _GROWN = 0.5
+# A digit takes a place of at least so much of its height: finds of one thick bar may stand side by side.
+_NARROWEST = 0.35
 # The box of a per cent sign may be that of its stroke alone: its rings, so much of its width away, are no digits.
 _PERCENT, _WIDER = SIGNS.index("%") + 1, 0.25
 # More than this many characters are a texture.
@@ -73,6 +75,9 @@ def _apart(candidates: Candidates) -> np.ndarray:
     boxes, kinds = candidates.boxes[order].copy(), candidates.kinds[order]
     signs, percent = (kinds > 0) & (kinds != LETTER), kinds == _PERCENT
     boxes[percent] += _WIDER * (boxes[percent, 2:3] - boxes[percent, :1]) * (-1, 0, 1, 0)
+    left, top, right, bottom = boxes.T
+    narrow = np.where(kinds == 0, (_NARROWEST * (bottom - top) - (right - left)).clip(min=0), 0)
+    boxes += narrow[:, None] / 2 * (-1, 0, 1, 0)
     same, inside = shared(boxes, boxes)
     return order[_first_of_each((same > _SAME) | (inside > _INSIDE) | (_touching(boxes) & signs & signs[:, None]))]
 

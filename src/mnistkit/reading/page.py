@@ -18,9 +18,9 @@ __all__ = ["load_page", "read_page", "require_frames"]
 
 # Pages are scaled down to this side, in pixels: a digit a hundredth of the page wide still has 16 of them.
 _SIDE = 1600
-# For the page's direction a glance is enough: at a copy in which its digits are about so many pixels high, and which is no larger
-# than the second: four looks at a crowded page would take longer than all else.
-_GLANCE, _LARGEST_GLANCE = 24, 800
+# For the page's direction a glance is enough: at a copy in which all its digits but so many in a hundred, the lowest, are so many
+# pixels high, and which is no larger than the third: four looks at a crowded page would take longer than all else.
+_LOW, _GLANCE, _LARGEST_GLANCE = 10, 24, 800
 # A page read in another direction has to be better by this factor, most pages are upright; and to have so many digits: fewer
 # have no direction, as most of them may be digits upside down too. Of 40 drawn pages of ten digits or more, turned in all four
 # ways, 133 of 160 are read as they should be.
@@ -93,10 +93,10 @@ def _told(finds: Finds) -> np.ndarray:
 
 
 def _height(finds: Finds, grey: np.ndarray) -> float:
-    """Of a digit on the page, in pixels, as far as the finds tell."""
+    """Of a low digit on the page, in pixels, as far as the finds tell."""
     seen = finds.boxes[finds.scores[:, 0] >= _SURE]
     # Without any, digits as small as those that a copy of the usual size shows.
-    return float(np.median(seen[:, 3] - seen[:, 1])) if len(seen) else _GLANCE * max(grey.shape) / _SIDE
+    return float(np.percentile(seen[:, 3] - seen[:, 1], _LOW)) if len(seen) else _GLANCE * max(grey.shape) / _SIDE
 
 
 def _worth(finds: Finds) -> float:
