@@ -34,7 +34,9 @@ class FinderNet(nn.Module):
         super().__init__()
         w = width
         self.quarter = nn.Sequential(_layer(1, w // 2, 5, stride=2), _layer(w // 2, w, stride=2), _layer(w, w))
-        self.eighth = nn.Sequential(_layer(w, 2 * w, stride=2), _layer(2 * w, 2 * w), _Residual(2 * w), _Residual(2 * w))
+        self.eighth = nn.Sequential(
+            _layer(w, 2 * w, stride=2), _layer(2 * w, 2 * w), _Residual(2 * w), _Residual(2 * w)
+        )
         self.sixteenth = nn.Sequential(_layer(2 * w, 3 * w, stride=2), _layer(3 * w, 3 * w), _Residual(3 * w))
         self.deepest = nn.Sequential(_layer(3 * w, 4 * w, stride=2), _layer(4 * w, 4 * w))
         self.up_sixteenth = _Joined(4 * w, 3 * w, 2 * w)
