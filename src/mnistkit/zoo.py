@@ -62,7 +62,7 @@ def list_zoo(pattern: str = "*") -> list[ZooEntry]:
 
     >>> for entry in list_zoo("handwriting"):
     ...     print(entry.name, f"{entry.score.accuracy:.2%}", entry.parameters, round(entry.kilobytes))
-    handwriting 99.53% 194042 805
+    handwriting 99.53% 194042 416
     """
     names = fnmatch.filter(list_pretrained(), pattern)
     if not names:
