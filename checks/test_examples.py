@@ -12,7 +12,7 @@ PICTURES = sorted((EXAMPLES.parent / "src" / "mnistkit" / "imaging" / "samples")
 ARGUMENTS = {
     "draw_pictures": [],
     "plots_gallery": ["--epochs", "1", "--images", "640", "--points", "150", "--output", "pictures"],
-    "train_finder": ["--pages", "16", "--validation", "4", "--hands", matplotlib.get_data_path()],
+    "train_pages": ["lines", "--pages", "16", "--validation", "4", "--hands", matplotlib.get_data_path()],
     "train_weights": ["--epochs", "1", "--images", "320", "--drawn", "40", "--threads", "1"],
 }
 
@@ -37,8 +37,8 @@ def test_an_example_runs(name, small, tmp_path, monkeypatch, capsys):
         assert "accuracy" in printed
         assert len(list((tmp_path / "pictures").glob("*.png"))) == 21
         assert (tmp_path / "pictures" / "kernels.gif").read_bytes().startswith(b"GIF89a")
-    elif name == "train_finder":
+    elif name == "train_pages":
         assert "DejaVu Sans" in printed
-        assert (tmp_path / "finder" / "finder.safetensors").exists()
+        assert (tmp_path / "lines" / "lines.safetensors").exists()
     else:
         assert "accuracy" in printed

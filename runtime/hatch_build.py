@@ -14,13 +14,15 @@ class WeightsHook(BuildHookInterface):  # type: ignore[type-arg]
     def initialize(self, version: str, build_data: dict[str, Any]) -> None:
         sys.path.insert(0, str(SOURCE))
         from mnistkit import Classifier
-        from mnistkit.export.graph import finder_bytes
+        from mnistkit.export.graph import finder_bytes, line_bytes
         from mnistkit.finder import Finder
+        from mnistkit.line_reader import LineReader
 
         self.folder = tempfile.TemporaryDirectory()
         weights = Path(self.folder.name)
         Classifier.pretrained(device="cpu").export(weights / "handwriting.onnx")
-        (weights / "pages.onnx").write_bytes(finder_bytes(Finder.pretrained().network))
+        (weights / "finder.onnx").write_bytes(finder_bytes(Finder.pretrained().network))
+        (weights / "lines.onnx").write_bytes(line_bytes(LineReader.pretrained().network))
         for file in weights.iterdir():
             build_data["force_include"][str(file)] = f"mnistkit/runtime/weights/{file.name}"
 

@@ -206,7 +206,7 @@ def test_an_option_changes_its_part_of_a_recipe_only(run_json, train_command, tm
 def test_recipes_are_listed(run, run_json):
     code, output, _ = run("recipes")
     assert code == 0
-    assert [line.split()[0] for line in output.splitlines()[1::2]] == [*list_recipes(), "finder"]
+    assert [line.split()[0] for line in output.splitlines()[1::2]] == [*list_recipes(), "finder", "lines"]
     described = [*(get_recipe(name).describe() for name in list_recipes()), FinderRecipe().describe()]
     assert run_json("recipes")["recipes"] == described
 

@@ -10,6 +10,7 @@ import pytest
 
 from mnistkit import Classifier, Predictor
 from mnistkit.finder import Finder
+from mnistkit.line_reader import LineReader
 from mnistkit.reading.page import load_page, read_page
 
 BLOCKED = """
@@ -35,7 +36,8 @@ light = OnnxClassifier.load(NETWORK)
 predictor = Predictor(light)
 print(*[predictor.predict(PICTURE, coverage=c).label for c in (None, 0.98)])
 with np.load(MAPS) as kept:
-    print(read_page(*load_page(STRING), light, lambda pages: kept[str(zlib.crc32(pages))]).text)
+    seen = lambda picture: kept[str(zlib.crc32(picture))]
+    print(read_page(*load_page(STRING), light, seen, seen).text)
 print(predictor.explain(PICTURE).prediction.to_json()["name"])
 print(*(len(list(predictor.stream([PICTURE, b"", np.zeros((9, 9))])))  for _ in range(2)))
 print("torch" in sys.modules)
@@ -49,13 +51,16 @@ def test_pictures_are_read_where_torch_cannot_be_imported(mnist, tmp_path):
     digits = 255 - mnist.test.images[:2, 0].numpy()
     PIL.Image.fromarray(digits[0]).save(tmp_path / "seven.png")
     PIL.Image.fromarray(np.concatenate(digits, axis=1)).save(tmp_path / "seventy_two.png")
-    # What the finder sees, by the page that it sees.
+    # What the networks see, by the page or strip that they see.
     maps = {}
 
     def keep(pages):
         return maps.setdefault(str(zlib.crc32(pages)), Finder.pretrained().maps(pages))
 
-    read_page(*load_page(tmp_path / "seventy_two.png"), Predictor(classifier).classifier, keep)
+    def keep_too(strips):
+        return maps.setdefault(str(zlib.crc32(strips)), LineReader.pretrained().columns(strips))
+
+    read_page(*load_page(tmp_path / "seventy_two.png"), Predictor(classifier).classifier, keep, keep_too)
     np.savez(tmp_path / "maps.npz", **maps)
     names = {
         "MAPS": str(tmp_path / "maps.npz"),

@@ -144,10 +144,12 @@ def test_a_state_without_scaling_is_empty_and_loads_into_anything(scaled):
 
 @pytest.fixture
 def cpu(monkeypatch):
-    """Has torch report a CPU with or without matrix units for bfloat16."""
+    """Has torch report a CPU that can or cannot multiply bfloat16."""
 
-    def has(amx):
-        monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"amx_bf16": amx}, raising=False)
+    def has(unit):
+        monkeypatch.setattr(
+            torch.cpu, "get_capabilities", lambda: {"amx_bf16": False, "avx2": True} | {unit: True}, raising=False
+        )
 
     return has
 
@@ -156,16 +158,17 @@ CONVOLUTION, DENSE = nn.Sequential(nn.Conv2d(1, 2, 3), nn.ReLU()), nn.Linear(4, 
 
 
 @pytest.mark.parametrize(
-    ("amx", "model", "device", "name", "reason"),
+    ("unit", "model", "device", "name", "reason"),
     [
-        (True, CONVOLUTION, "cpu", "bf16", "this CPU has matrix units for bfloat16"),
-        (True, DENSE, "cpu", "fp32", "a model without convolutions is slower in bfloat16"),
-        (False, CONVOLUTION, "cpu", "fp32", "this CPU has no matrix units for bfloat16"),
-        (True, CONVOLUTION, "cuda", "fp32", "nothing else was measured on this kind of device"),
+        ("amx_bf16", CONVOLUTION, "cpu", "bf16", "this CPU multiplies bfloat16"),
+        ("avx512_bf16", CONVOLUTION, "cpu", "bf16", "this CPU multiplies bfloat16"),
+        ("amx_bf16", DENSE, "cpu", "fp32", "a model without convolutions is slower in bfloat16"),
+        ("avx2", CONVOLUTION, "cpu", "fp32", "this CPU does not multiply bfloat16"),
+        ("amx_bf16", CONVOLUTION, "cuda", "fp32", "nothing else was measured on this kind of device"),
     ],
 )
-def test_the_fastest_precision_is_that_of_the_measurements(cpu, amx, model, device, name, reason):
-    cpu(amx)
+def test_the_fastest_precision_is_that_of_the_measurements(cpu, unit, model, device, name, reason):
+    cpu(unit)
     precision = Precision.fastest(model, device)
     assert (precision.name, precision.reason, precision.device.type) == (name, reason, device)
 

@@ -20,6 +20,7 @@ from mnistkit.checkpoint.building import build_model
 from mnistkit.checkpoint.foreign import describe, read_torch_file
 from mnistkit.checkpoint.header import FORMAT_VERSION, NO_CHECKSUM, has_checksum, parse_header, with_checksum
 from mnistkit.checkpoint.packing import pack, storable
+from mnistkit.checkpoint.quantized import as_bytes, from_bytes
 from mnistkit.checkpoint.weights import load_weights, require_sound, unwrapped
 from mnistkit.device import resolve_device
 from mnistkit.errors import CheckpointError, CheckpointFormatError, CheckpointMismatchError
@@ -31,6 +32,7 @@ __all__ = ["FORMAT_VERSION", "CheckpointFile", "load_model", "read_checkpoint", 
 
 _HEADER = "mnistkit"
 _MODEL = "model/"
+_STEPS = "steps/"
 
 
 @dataclass
@@ -88,13 +90,15 @@ class CheckpointFile:
         return model.eval()
 
 
-def write_checkpoint(path: PathLike, content: CheckpointFile, *, half: bool = False) -> None:
+def write_checkpoint(path: PathLike, content: CheckpointFile, *, half: bool = False, quantized: bool = False) -> None:
     """Write a checkpoint whole or not at all: what was there before stays until the new one is safe on disk.
 
     Args:
         path: the file.
         content: what it is to hold.
         half: write the weights as 16-bit floats.
+        quantized: write those of layers as bytes, in steps of 1/127 of the largest of each output, and the others as 16-bit
+            floats.
 
     Raises:
         CheckpointError: if it holds something that a file cannot.
@@ -102,9 +106,13 @@ def write_checkpoint(path: PathLike, content: CheckpointFile, *, half: bool = Fa
         WriteError: if it cannot be written (a full disk, say).
     """
     weights = unwrapped(content.weights)
-    if half:
+    steps: dict[str, Tensor] = {}
+    if quantized:
+        weights, steps = as_bytes(weights)
+    elif half:
         weights = {name: tensor.half() if tensor.is_floating_point() else tensor for name, tensor in weights.items()}
     tensors = {_MODEL + name: tensor for name, tensor in weights.items()}
+    tensors |= {_STEPS + name: tensor for name, tensor in steps.items()}
     header: dict[str, JsonValue] = {
         "checksum": NO_CHECKSUM,
         "format_version": FORMAT_VERSION,
@@ -122,7 +130,7 @@ def write_checkpoint(path: PathLike, content: CheckpointFile, *, half: bool = Fa
         "training": pack(content.training, "training", tensors),
     }
     stored = storable(tensors)
-    require_sound(weights, "the model")
+    require_sound({**weights, **steps}, "the model")
     text = json.dumps(header, allow_nan=False)
     try:
         data = safetensors.torch.save(stored, {_HEADER: text})
@@ -171,8 +179,12 @@ def _read_safetensors(path: Path, data: bytes) -> CheckpointFile:
         raise CheckpointFormatError(f"{path} is damaged or truncated ({error}); use an earlier checkpoint") from error
     if _HEADER not in metadata:
         return CheckpointFile(unwrapped(tensors))
-    weights = {name.removeprefix(_MODEL): tensors.pop(name) for name in list(tensors) if name.startswith(_MODEL)}
+    weights, steps = (
+        {name.removeprefix(start): tensors.pop(name) for name in list(tensors) if name.startswith(start)}
+        for start in (_MODEL, _STEPS)
+    )
     try:
+        weights = from_bytes(weights, steps)
         return CheckpointFile(weights=weights, **parse_header(metadata[_HEADER], tensors, checked=checked))
     except CheckpointFormatError as error:
         raise CheckpointFormatError(f"{path}: {error}") from error

@@ -183,9 +183,13 @@ def datasets(options: argparse.Namespace) -> None:
 
 def recipes(options: argparse.Namespace) -> None:
     """List the recipes."""
-    from mnistkit.recipes import FinderRecipe, Recipe, get_recipe, list_recipes
+    from mnistkit.recipes import FinderRecipe, LineRecipe, Recipe, get_recipe, list_recipes
 
-    known: list[Recipe | FinderRecipe] = [*map(get_recipe, list_recipes()), FinderRecipe()]
+    known: list[Recipe | FinderRecipe | LineRecipe] = [
+        *map(get_recipe, list_recipes()),
+        FinderRecipe(),
+        LineRecipe(),
+    ]
     print_json(options, {"recipes": [recipe.describe() for recipe in known]})
     if not options.json:
         say(f"{'name':<16}{'model':<20}{'data set':<16}{'epochs':>6}")

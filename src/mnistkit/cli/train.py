@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 __all__ = ["add_arguments", "train"]
 
 _DEFAULT = "lenet5"
+# The recipes of networks that look at pages.
+_DRAWING = ("finder", "lines")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -84,8 +86,8 @@ def train(options: argparse.Namespace) -> None:
     """Train one model for each seed, and report their test accuracy."""
     from mnistkit.evaluation import Repetition
 
-    if options.recipe == "finder":
-        _train_finder(options)
+    if options.recipe in _DRAWING:
+        _train_drawing(options)
         return
     recipe = _recipe(options)
     output = user_path(options.output or Path("runs") / _run_name(options))
@@ -130,25 +132,26 @@ def _train_one(recipe: Recipe, options: argparse.Namespace, seed: int, folder: P
         raise
 
 
-def _train_finder(options: argparse.Namespace) -> None:
-    """Train a finder, and report its card: it is no classifier, and knows fewer options."""
-    from mnistkit.recipes import FinderRecipe
+def _train_drawing(options: argparse.Namespace) -> None:
+    """Train a network that looks at pages, and report its card: it is no classifier, and knows fewer options."""
+    from mnistkit.recipes import FinderRecipe, LineRecipe
 
     others = ("model", "set", "dataset", "root", "validation", "schedule", "no_augment", "precision")
     if len(options.seed) > 1 or any(getattr(options, name) for name in others):
         raise ConfigError(
-            "--recipe finder takes --epochs, --batch-size, --lr, --optimizer, --device, one --seed, --output and --resume, and "
-            "no other option"
+            f"--recipe {options.recipe} takes --epochs, --batch-size, --lr, --optimizer, --device, one --seed, --output and "
+            "--resume, and no other option"
         )
     settings = ("optimizer", "lr", "epochs", "batch_size")
     changes: dict[str, Any] = {name: getattr(options, name) for name in settings if getattr(options, name) is not None}
     if changes:
-        changes["name"] = f"finder with other {', '.join(changes)}"
-    folder = user_path(options.output or Path("runs") / "finder")
-    recipe = dataclasses.replace(FinderRecipe(), **changes)
-    finder = recipe.run(options.seed[0], folder=folder, device=options.device, resume=options.resume)
-    print_json(options, dict(finder.card.to_json()))
-    print_text(options, printable(folder / "finder.safetensors"))
+        changes["name"] = f"{options.recipe} with other {', '.join(changes)}"
+    folder = user_path(options.output or Path("runs") / options.recipe)
+    known: FinderRecipe | LineRecipe = FinderRecipe() if options.recipe == "finder" else LineRecipe()
+    recipe = dataclasses.replace(known, **changes)
+    trained = recipe.run(options.seed[0], folder=folder, device=options.device, resume=options.resume)
+    print_json(options, dict(trained.card.to_json()))
+    print_text(options, printable(folder / f"{options.recipe}.safetensors"))
 
 
 def _run_name(options: argparse.Namespace) -> str:

@@ -108,8 +108,22 @@ def finder_bytes(network: nn.Module) -> bytes:
     return data
 
 
+def line_bytes(network: nn.Module) -> bytes:
+    """The network of a reader of lines as an ONNX file: from ``strips``, uint8 ``(N, 1, 32, W)``, ``W`` even, to ``columns``.
+
+    Raises:
+        MissingExtraError: if onnx or onnxscript is not installed.
+    """
+    count, wide = torch.export.Dim("n", min=1, max=64), torch.export.Dim("w", min=4, max=4000)
+    whole = _Pages(copy_of(network).to("cpu", torch.float32).eval())
+    example = torch.zeros(2, 1, 32, 100, dtype=torch.uint8)
+    program = torch.export.export(whole, (example,), dynamic_shapes=({0: count, 3: 2 * wide},))
+    data: bytes = onnx_model(program, "strips", ["columns"]).SerializeToString()
+    return data
+
+
 class _Pages(nn.Module):
-    """A finder's network, from bytes."""
+    """The network of a finder or of a reader of lines, from bytes."""
 
     def __init__(self, network: nn.Module) -> None:
         super().__init__()

@@ -17,6 +17,7 @@ from mnistkit.models.lenet import LeNet as LeNet
 from mnistkit.models.lenet import lenet1 as lenet1
 from mnistkit.models.lenet import lenet4 as lenet4
 from mnistkit.models.lenet import lenet5 as lenet5
+from mnistkit.models.line import LineNet as LineNet
 from mnistkit.models.mlp import MLP as MLP
 from mnistkit.models.mlp import mlp as mlp
 from mnistkit.models.mlp import softmax_regression as softmax_regression

@@ -7,7 +7,7 @@ cleaner frame; where only one does, its odds decide.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields, replace
 
 import numpy as np
@@ -19,7 +19,10 @@ from mnistkit.reading.display import read_displays
 from mnistkit.reading.single import FrameClassifier
 from mnistkit.reading.strokes import UNSEEN, find_strokes
 
-__all__ = ["Candidates", "candidates_of", "doubt"]
+__all__ = ["NO_SLOT", "Candidates", "candidates_of", "doubt", "joined", "log_odds"]
+
+#: The number of no slot.
+NO_SLOT = -1
 
 # The least score of a find that is looked at more closely; weaker ones only speak for strokes.
 _LEAST = 0.2
@@ -58,6 +61,8 @@ class Candidates:
         logits: of the classes, as the classifier's calibration reads them, from both opinions, float ``(N, classes)``.
         letters: how much speaks for a letter rather than a digit, log-odds, float ``(N,)``; 0 where the finder has no opinion.
         frames: what the classifier saw, uint8 ``(N, C, H, W)``.
+        slots: the number of the character that it is in a line that was read whole, int ``(N,)``; :data:`NO_SLOT` where none
+            was. What is in two slots is apart, however much the boxes share.
     """
 
     boxes: np.ndarray
@@ -66,6 +71,7 @@ class Candidates:
     logits: np.ndarray
     letters: np.ndarray
     frames: np.ndarray
+    slots: np.ndarray
 
     def __len__(self) -> int:
         return len(self.boxes)
@@ -92,7 +98,7 @@ def candidates_of(
     parts = [_from_finds(page, finds, classifier)]
     for ink, corner in inks:
         parts += [_strokes(ink, corner, finds, classifier, touching), _displays(ink, corner, classifier)]
-    return Candidates(*(np.concatenate([getattr(part, field.name) for part in parts]) for field in fields(Candidates)))
+    return joined(parts)
 
 
 def _from_finds(page: np.ndarray, finds: Finds, classifier: FrameClassifier) -> Candidates:
@@ -107,14 +113,19 @@ def _from_finds(page: np.ndarray, finds: Finds, classifier: FrameClassifier) -> 
     frames[digit], logits[digit] = seen, told
     members[digit] = _MEMBER * _members(told, classifier).clip(-_MOST, _MOST)
     # That the classifier takes it for a digit says nothing: letters look like digits.
-    letters = _log_odds(finds.scores[:, LETTER]) - _log_odds(finds.scores[:, 0]) - members.clip(max=0)
+    letters = log_odds(finds.scores[:, LETTER]) - log_odds(finds.scores[:, 0]) - members.clip(max=0)
     number, kinds = np.nonzero(finds.scores >= _LEAST)
     rest = np.select([kinds == 0, kinds == LETTER], [_BIAS + members[number], _LETTER - members[number]], _SIGN)
     signs = (kinds != 0) & (kinds != LETTER)
-    odds = _FOUND * _log_odds(np.where(signs, finds.scores[number, kinds], _characters(finds)[number])) + rest
+    odds = _FOUND * log_odds(np.where(signs, finds.scores[number, kinds], _characters(finds)[number])) + rest
     odds += doubt(kinds, letters[number])
-    joined = _joined(logits[number], finds.digits[number], odds, classifier)
-    return Candidates(finds.boxes[number], kinds, odds, joined, letters[number], frames[number])
+    both = _joined(logits[number], finds.digits[number], odds, classifier)
+    return Candidates(finds.boxes[number], kinds, odds, both, letters[number], frames[number], _no_slots(len(number)))
+
+
+def joined(parts: Sequence[Candidates]) -> Candidates:
+    """Those of all parts."""
+    return Candidates(*(np.concatenate([getattr(part, field.name) for part in parts]) for field in fields(Candidates)))
 
 
 def doubt(kinds: np.ndarray, letters: np.ndarray) -> np.ndarray:
@@ -178,7 +189,7 @@ def _displays(ink: np.ndarray, corner: tuple[int, int], classifier: FrameClassif
     told[kinds == 0, [int(one.text) for one in shown if one.text.isdigit()]] = _SHOWN
     odds = np.full(len(shown), _SHOWN)
     logits = told * classifier.calibration.temperature
-    return Candidates(boxes + np.tile(corner, 2), kinds, odds, logits, -odds, frames)
+    return Candidates(boxes + np.tile(corner, 2), kinds, odds, logits, -odds, frames, _no_slots(len(shown)))
 
 
 def _strokes(
@@ -198,13 +209,14 @@ def _strokes(
     seen, matched = number != UNSEEN, finds[np.maximum(number, 0)]
     logits = classifier.logits(frames)
     fit = np.log(np.maximum([one.fit for one in strokes], 1e-3))
-    odds = np.where(seen, _BIAS + _FOUND * _log_odds(_characters(matched)) + _STROKES + _FIT * fit, _UNSEEN)
-    letters = np.where(seen, _log_odds(matched.scores[:, LETTER]) - _log_odds(matched.scores[:, 0]), 0)
+    odds = np.where(seen, _BIAS + _FOUND * log_odds(_characters(matched)) + _STROKES + _FIT * fit, _UNSEEN)
+    letters = np.where(seen, log_odds(matched.scores[:, LETTER]) - log_odds(matched.scores[:, 0]), 0)
     kinds = np.zeros(len(boxes), int)
     odds += doubt(kinds, letters)
     odds += _MEMBER * _members(logits, classifier).clip(-_MOST, _MOST)
     digits = np.where(seen[:, None], matched.digits, 1 / matched.digits.shape[1])
-    both = Candidates(boxes, kinds, odds, _joined(logits, digits, odds, classifier), letters, frames)
+    told = _joined(logits, digits, odds, classifier)
+    both = Candidates(boxes, kinds, odds, told, letters, frames, _no_slots(len(boxes)))
     ones = logits.argmax(axis=1) == classifier.classes.index("1") if "1" in classifier.classes else False
     return both[seen | np.logical_not(ones)]
 
@@ -227,6 +239,10 @@ def _joined(logits: np.ndarray, digits: np.ndarray, odds: np.ndarray, classifier
     return joined
 
 
+def _no_slots(count: int) -> np.ndarray:
+    return np.full(count, NO_SLOT)
+
+
 def _logits(frames: np.ndarray, classifier: FrameClassifier) -> np.ndarray:
     return classifier.logits(frames) if len(frames) else np.zeros((0, len(classifier.classes)))
 
@@ -234,10 +250,11 @@ def _logits(frames: np.ndarray, classifier: FrameClassifier) -> np.ndarray:
 def _members(logits: np.ndarray, classifier: FrameClassifier) -> np.ndarray:
     """The classifier's log-odds that it is any digit, float ``(N,)``; 0 without a background class."""
     calibration = classifier.calibration
-    return _log_odds(calibration.membership(logits)) if calibration.background else np.zeros(len(logits))
+    return log_odds(calibration.membership(logits)) if calibration.background else np.zeros(len(logits))
 
 
-def _log_odds(probability: np.ndarray) -> np.ndarray:
+def log_odds(probability: np.ndarray) -> np.ndarray:
+    """The logarithms of the odds of probabilities, within 14 nats."""
     inside = np.clip(probability, 1e-6, 1 - 1e-6)
     odds: np.ndarray = np.log(inside / (1 - inside))
     return odds

@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 
 from mnistkit.imaging import LETTER, SIGNS
-from mnistkit.reading.candidates import Candidates, doubt
+from mnistkit.reading.candidates import NO_SLOT, Candidates, doubt
 from mnistkit.reading.ink import contrast, goes_on
 from mnistkit.reading.strokes import shared
 from mnistkit.reading.words import words
@@ -79,7 +79,10 @@ def _apart(candidates: Candidates) -> np.ndarray:
     narrow = np.where(kinds == 0, (_NARROWEST * (bottom - top) - (right - left)).clip(min=0), 0)
     boxes += narrow[:, None] / 2 * (-1, 0, 1, 0)
     same, inside = shared(boxes, boxes)
-    return order[_first_of_each((same > _SAME) | (inside > _INSIDE) | (_touching(boxes) & signs & signs[:, None]))]
+    slots = candidates.slots[order]
+    told_apart = (slots[:, None] != slots) & (slots != NO_SLOT) & (slots[:, None] != NO_SLOT)
+    overlap = ((same > _SAME) | (inside > _INSIDE)) & ~told_apart | (slots[:, None] == slots) & (slots != NO_SLOT)
+    return order[_first_of_each(overlap | (_touching(boxes) & signs & signs[:, None]))]
 
 
 def _first_of_each(conflicts: np.ndarray) -> list[int]:

@@ -5,13 +5,14 @@ from __future__ import annotations
 import numpy as np
 
 from mnistkit.errors import ConfigError
-from mnistkit.imaging import SIGNS, Finds, Maps, find_characters, load_image, shrink, to_grey
+from mnistkit.imaging import SIGNS, Columns, Finds, Maps, find_characters, load_image, shrink, to_grey
 from mnistkit.reading.candidates import Candidates, candidates_of
 from mnistkit.reading.choosing import choose_apart
 from mnistkit.reading.lines import order, slope
 from mnistkit.reading.prediction import Prediction
 from mnistkit.reading.reading import ReadDigit, Reading, ReadSign
 from mnistkit.reading.single import FrameClassifier
+from mnistkit.reading.whole_lines import with_lines
 from mnistkit.types import ImageLike
 
 __all__ = ["load_page", "read_page", "require_frames"]
@@ -51,7 +52,7 @@ def load_page(image: ImageLike) -> tuple[np.ndarray, float]:
     return picture, pixels.shape[1] / picture.shape[1]
 
 
-def read_page(picture: np.ndarray, scale: float, classifier: FrameClassifier, maps: Maps) -> Reading:
+def read_page(picture: np.ndarray, scale: float, classifier: FrameClassifier, maps: Maps, columns: Columns) -> Reading:
     """Read all digits of a picture, and the signs beside them.
 
     The page is seen as it is and, unless that is clear, on its side and upside down. Where the finder sees most digits, it is
@@ -62,12 +63,16 @@ def read_page(picture: np.ndarray, scale: float, classifier: FrameClassifier, ma
         scale: how many pixels of the file are one of it; boxes are told in those.
         classifier: tells which digit it is, from frames of MNIST's kind.
         maps: tell where characters stand.
+        columns: tell which follow each other in a line.
     """
     grey = to_grey(picture)
     finds, quarters = _upright_finds(grey, maps)
     turned = np.ascontiguousarray(np.rot90(picture, quarters))
     page = np.ascontiguousarray(np.rot90(grey, quarters))
-    chosen = choose_apart(candidates_of(turned, page, finds, classifier), page)
+    candidates = candidates_of(turned, page, finds, classifier)
+    chosen = choose_apart(candidates, page)
+    if classifier.classes == tuple("0123456789"):
+        chosen = choose_apart(with_lines(candidates, chosen, page, columns, classifier.calibration.temperature), page)
     return _reading(chosen, quarters, picture, scale, classifier)
 
 

@@ -19,7 +19,7 @@ from mnistkit.reading.coverage import cover
 from mnistkit.reading.explanation import Explanation
 from mnistkit.reading.page import load_page, read_page, require_frames
 from mnistkit.reading.prediction import Prediction
-from mnistkit.reading.pretrained import maps, pretrained_classifier, require_whole
+from mnistkit.reading.pretrained import columns, maps, pretrained_classifier, require_whole
 from mnistkit.reading.reading import Reading
 from mnistkit.reading.single import Candidate, reject
 from mnistkit.runtime import OnnxClassifier
@@ -234,7 +234,7 @@ class Predictor:
             self._require_one(image)
         if coverage is not None:
             self.classifier.calibration.least_evidence(coverage)  # refused before the work
-        reading = read_page(*load_page(image), self.classifier, maps)
+        reading = read_page(*load_page(image), self.classifier, maps, columns)
         return reading if coverage is None else cover(reading, self.classifier, coverage)
 
     def _several(self, image: ImageLike | Sequence[ImageLike]) -> Sequence[ImageLike] | None:

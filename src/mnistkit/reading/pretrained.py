@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from mnistkit.errors import ConfigError, MissingExtraError, is_whole
-from mnistkit.runtime import OnnxClassifier, OnnxFinder
+from mnistkit.runtime import OnnxClassifier, OnnxFinder, OnnxLineReader
 
 if TYPE_CHECKING:
     import torch
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from mnistkit.backends import BackendName
     from mnistkit.classifier import Classifier
 
-__all__ = ["maps", "pretrained_classifier", "require_whole"]
+__all__ = ["columns", "maps", "pretrained_classifier", "require_whole"]
 
 
 def require_whole(feature: str) -> None:
@@ -53,3 +53,12 @@ def maps(pages: np.ndarray) -> np.ndarray:
 
         return Finder.pretrained().maps(pages)
     return OnnxFinder.pretrained().maps(pages)
+
+
+def columns(strips: np.ndarray) -> np.ndarray:
+    """What the reader of lines that ships sees in strips, uint8 ``(N, 32, W)``: see :data:`~mnistkit.imaging.Columns`."""
+    if is_whole():
+        from mnistkit.line_reader import LineReader
+
+        return LineReader.pretrained().columns(strips)
+    return OnnxLineReader.pretrained().columns(strips)

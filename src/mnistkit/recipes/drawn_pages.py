@@ -76,7 +76,7 @@ class DrawnPages(Dataset[tuple[Tensor, Tensor]]):
         draw = np.random.default_rng(derive_seed(self.seed, "page", number))
         picture, marks = self._small(draw) if draw.random() < _SMALL else self._large(draw)
         if draw.random() < _FADED:
-            picture = _faded(picture, draw)
+            picture = faded(picture, draw)
         if draw.random() < _TURNED:
             picture, marks = on_its_side(picture, marks, int(draw.integers(1, 4)))
         rows = np.full((_MOST, 5), NOTHING, np.float32)
@@ -111,7 +111,7 @@ def _enlarged(page: Page, side: int) -> tuple[np.ndarray, list[Mark]]:
     return cv2.resize(page.picture, (side, side), interpolation=cv2.INTER_CUBIC), marks
 
 
-def _faded(picture: np.ndarray, draw: np.random.Generator) -> np.ndarray:
+def faded(picture: np.ndarray, draw: np.random.Generator) -> np.ndarray:
     """A page, uint8 ``(H, W)``, as a poor camera or scanner shows it."""
     low, high = draw.uniform(*_DARKEST), draw.uniform(*_LIGHTEST)
     curve = low + (high - low) * np.linspace(0, 1, 256) ** math.exp(draw.normal(0, _CURVE))

@@ -6,3 +6,4 @@ mnistkit.
 
 from mnistkit.runtime.classifier import OnnxClassifier as OnnxClassifier
 from mnistkit.runtime.finder import OnnxFinder as OnnxFinder
+from mnistkit.runtime.line_reader import OnnxLineReader as OnnxLineReader

@@ -30,7 +30,7 @@ class OnnxFinder:
         Raises:
             ConfigError: where mnistkit is installed without it.
         """
-        return cls(shipped("pages"))
+        return cls(shipped("finder"))
 
     def maps(self, pages: np.ndarray) -> np.ndarray:
         """What stands where.

@@ -39,12 +39,14 @@ class Page:
         marks: of its characters, in reading order.
         kind: the name of its layout.
         others: the boxes of what is written like a digit and is none: letters.
+        angle: by which its lines are turned, in degrees, clockwise.
     """
 
     picture: np.ndarray = field(repr=False)
     marks: tuple[Mark, ...]
     kind: str
     others: tuple[tuple[float, float, float, float], ...] = ()
+    angle: float = 0.0
 
     @property
     def lines(self) -> tuple[str, ...]:
@@ -112,7 +114,7 @@ class PagePainter:
         LAYOUTS[kind][0](canvas, writer)
         self._clutter(canvas, writer)
         picture = self._compose(canvas, writer)
-        return Page(picture, tuple(canvas.marks), kind, tuple(canvas.others))
+        return Page(picture, tuple(canvas.marks), kind, tuple(canvas.others), angle)
 
     def _writer(self, draw: np.random.Generator, kind: str, heights: tuple[float, float], side: int) -> Writer:
         low, high = heights

@@ -14,7 +14,7 @@ from mnistkit import Predictor, evaluate
 from mnistkit.calibration import Calibration
 from mnistkit.errors import CheckpointError, CheckpointFormatError, ConfigError, DataError
 from mnistkit.imaging import Preprocessing
-from mnistkit.runtime import OnnxClassifier, OnnxFinder
+from mnistkit.runtime import OnnxClassifier, OnnxFinder, OnnxLineReader
 
 ABOUT = {
     "classes": list("0123456789"),
@@ -130,7 +130,7 @@ def test_frames_of_another_kind_are_refused(linear, frames):
 
 
 def test_mnistkit_says_where_the_weights_as_onnx_are():
-    for pretrained in (OnnxClassifier.pretrained, OnnxFinder.pretrained):
+    for pretrained in (OnnxClassifier.pretrained, OnnxFinder.pretrained, OnnxLineReader.pretrained):
         with pytest.raises(ConfigError, match=r"in mnistkit-runtime only; here Classifier\.pretrained"):
             pretrained()
     with pytest.raises(ConfigError, match="there are no weights 'faces'"):

@@ -1,0 +1,56 @@
+"""Strips: lines of a page cut out, level and as high as a network reads them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import TypeAlias
+
+import cv2
+import numpy as np
+
+__all__ = ["STRIP_HEIGHT", "Columns", "cut_strip"]
+
+#: From strips, uint8 ``(N, 32, W)`` with an even ``W``, to the logits of their columns, float32 ``(N, 16, W / 2)``: see
+#: :meth:`mnistkit.line_reader.LineReader.columns`.
+Columns: TypeAlias = Callable[[np.ndarray], np.ndarray]
+
+#: Pixels from the top to the bottom of a strip.
+STRIP_HEIGHT = 32
+# A page that becomes smaller than this share of itself is averaged over areas first: a warp samples points.
+_SAMPLED = 0.7
+
+
+def cut_strip(
+    page: np.ndarray, middle: tuple[float, float], size: tuple[float, float], degrees: float, width: int
+) -> np.ndarray:
+    """A part of a page, level.
+
+    Args:
+        page: uint8 ``(H, W)``, grey.
+        middle: of the part, to the right and down, in pixels of the page.
+        size: its width along the line and its height across, in pixels of the page.
+        degrees: by which the line falls to the right.
+        width: of the strip, in pixels; what is beyond the part, to the right, is the page beside it.
+
+    Returns:
+        uint8 ``(32, width)``; the page's own edge goes on beyond the page.
+    """
+    scale = STRIP_HEIGHT / size[1]
+    x, y = middle
+    if scale < _SAMPLED:
+        by = scale / _SAMPLED
+        shape = max(1, round(page.shape[1] * by)), max(1, round(page.shape[0] * by))
+        x, y, size = x * shape[0] / page.shape[1], y * shape[1] / page.shape[0], (size[0] * by, size[1] * by)
+        page = cv2.resize(page, shape, interpolation=cv2.INTER_AREA)
+        scale = STRIP_HEIGHT / size[1]
+    cosine, sine = math.cos(math.radians(degrees)) / scale, math.sin(math.radians(degrees)) / scale
+    # From a pixel of the strip to one of the page; both have their middles at whole numbers.
+    matrix = np.array([[cosine, -sine, 0.0], [sine, cosine, 0.0]])
+    at = np.array([size[0] * scale / 2, STRIP_HEIGHT / 2]) - 0.5
+    matrix[:, 2] = np.array([x, y]) - 0.5 - matrix[:, :2] @ at
+    flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+    strip: np.ndarray = cv2.warpAffine(
+        page, matrix, (width, STRIP_HEIGHT), flags=flags, borderMode=cv2.BORDER_REPLICATE
+    )
+    return strip

@@ -1,0 +1,251 @@
+"""What whole lines say of a page's candidates: each line is read once more, level and at one size, without cutting it."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from mnistkit.imaging import LETTER, SIGNS, STRIP_HEIGHT, Columns, cut_strip
+from mnistkit.reading.candidates import NO_SLOT, Candidates, doubt, joined, log_odds
+from mnistkit.reading.lines import levelled, order, slope
+
+__all__ = ["with_lines"]
+
+# A digit is so high in a strip, in pixels, and a column so wide.
+_DIGIT, _COLUMN = 20, 2
+# So many columns of pixels are read in all: about half a second's work.
+_MOST = 20_000
+# Digits farther apart than so many heights are not one line; so many beside its ends are seen, and half of that is read.
+_APART, _BESIDE = 2.5, 1.1
+# The kinds of characters that columns tell: ten digits, the signs, a letter; then nothing.
+_TOLD_LETTER, _NOTHING = 10 + len(SIGNS), 11 + len(SIGNS)
+# What a character of the line speaks for a candidate, for each of its log-odds, of which no more than so many count; against one
+# in whose place the line has none; what is left for one that the line alone has.
+_READ, _SUREST, _AGAINST, _ALONE = 1.0, 4.0, 3.0, 0.0
+# How much the line's opinion counts of which digit it is, and of whether it is a letter; and a floor for its probabilities.
+_TOLD, _LETTERS, _FLOOR = 1.0, 1.0, 0.01
+# A candidate is the character whose middle is in this share of its width, about its own middle, if it is as high as a digit of
+# the line, or so much lower or higher; and so far off the middle of the line, in units of that height.
+_WITHIN, _NARROW, _LOW, _HIGH, _OFF = 0.7, 0.3, 0.5, 1.6, 0.35
+# Of a character that the line alone has: its top and bottom, from the middle of the line, in units of a digit's height.
+_HEIGHTS = {"-": (-0.08, 0.08), ".": (0.36, 0.5), ",": (0.33, 0.6)}
+
+
+@dataclass(frozen=True)
+class _Line:
+    """What was read of one line.
+
+    Attributes:
+        middles: of its characters, along the level line, in pixels, float ``(N,)``.
+        told: the probabilities of the 15 kinds of characters, float ``(N, 15)``.
+        sure: how sure it is that there is a character, float ``(N,)``.
+        span: from where to where it was read.
+        y: its middle across.
+        unit: the height of a digit, in pixels.
+        width: of the strip.
+    """
+
+    middles: np.ndarray
+    told: np.ndarray
+    sure: np.ndarray
+    span: tuple[float, float]
+    y: float
+    unit: float
+    width: int
+
+
+@dataclass(frozen=True)
+class _Places:
+    """Where candidates are on the level page, middles and sizes, each float ``(N,)``; and which are signs, bool ``(N,)``."""
+
+    x: np.ndarray
+    y: np.ndarray
+    wide: np.ndarray
+    tall: np.ndarray
+    signs: np.ndarray
+
+    @classmethod
+    def of(cls, candidates: Candidates, degrees: float) -> _Places:
+        boxes = np.array(levelled(candidates.boxes.tolist(), degrees)).reshape(-1, 4)
+        kinds = candidates.kinds
+        x, y = ((boxes[:, :2] + boxes[:, 2:]) / 2).T
+        wide, tall = (boxes[:, 2:] - boxes[:, :2]).T
+        return cls(x, y, wide, tall, (kinds != 0) & (kinds != LETTER))
+
+    def near(self, line: _Line) -> np.ndarray:
+        """The numbers of those that may be characters of a line."""
+        off = np.abs(self.y - line.y) / line.unit
+        high = (self.tall > _LOW * line.unit) & (self.tall < _HIGH * line.unit) & (off < _OFF)
+        inside = (self.x > line.span[0]) & (self.x < line.span[1])
+        return np.flatnonzero(inside & np.where(self.signs, off < 2 * _OFF, high))
+
+
+@dataclass(frozen=True)
+class _Said:
+    """What lines say of candidates, each the sum over the lines.
+
+    Attributes:
+        kinds: of the candidates.
+        odds: for it, float ``(N,)``.
+        letters: for a letter, float ``(N,)``.
+        digits: for each digit, float ``(N, 10)``.
+        slots: see :class:`~mnistkit.reading.candidates.Candidates`.
+    """
+
+    kinds: np.ndarray
+    odds: np.ndarray
+    letters: np.ndarray
+    digits: np.ndarray
+    slots: np.ndarray
+
+    @classmethod
+    def nothing(cls, candidates: Candidates) -> _Said:
+        count = len(candidates)
+        return cls(candidates.kinds, np.zeros(count), np.zeros(count), np.zeros((count, 10)), np.full(count, NO_SLOT))
+
+    def hear(self, line: _Line, places: _Places, first: int) -> None:
+        """Add what a line says, whose first character has the slot ``first``."""
+        near = places.near(line)
+        reach = _WITHIN / 2 * np.maximum(places.wide[near], _NARROW * line.unit)
+        within = np.abs(places.x[near, None] - line.middles) < reach[:, None]
+        # A box with two of its line's characters in it is neither.
+        one = within.sum(axis=1) == 1
+        lost = near[~one & ~places.signs[near]]
+        self.odds[lost] -= _AGAINST
+        heard, which = near[one], within[one].argmax(axis=1) if one.any() else np.zeros(0, int)
+        told, kinds = line.told[which], self.kinds[heard]
+        its_sign = told[np.arange(len(heard)), 9 + kinds.clip(1, len(SIGNS))]
+        share = np.where(places.signs[heard], its_sign, told[:, :10].sum(axis=1) + told[:, _TOLD_LETTER])
+        self.odds[heard] += _READ * log_odds(line.sure[which] * share).clip(-_SUREST, _SUREST)
+        self.letters[heard] += _LETTERS * _letters(told)
+        self.digits[heard] += _TOLD * _digits(told)
+        self.slots[heard] = first + which
+
+    def applied(self, candidates: Candidates, temperature: float) -> Candidates:
+        """The candidates with what was said of them."""
+        kinds, letters = candidates.kinds, candidates.letters + self.letters
+        odds = candidates.odds + self.odds + doubt(kinds, letters) - doubt(kinds, candidates.letters)
+        told = candidates.logits / temperature + self.digits
+        told += (odds - np.logaddexp.reduce(told, axis=1))[:, None]
+        return replace(candidates, odds=odds, letters=letters, logits=temperature * told, slots=self.slots)
+
+
+def with_lines(
+    candidates: Candidates, chosen: Candidates, page: np.ndarray, columns: Columns, temperature: float = 1.0
+) -> Candidates:
+    """The candidates, with what the lines say of them, and those that only the lines have.
+
+    Args:
+        candidates: of the page.
+        chosen: those that would be read; they tell where the lines are.
+        page: uint8 ``(H, W)``, grey.
+        columns: reads strips.
+        temperature: of the logits.
+    """
+    digits = chosen.kinds == 0
+    if not digits.any():
+        return candidates
+    degrees = slope(chosen.boxes[digits])
+    level = np.array(levelled(chosen.boxes.tolist(), degrees))
+    runs = [run for line in order(chosen.boxes, digits, degrees) for run in _runs(line, digits, level)]
+    # The least sure ones first: a page of texture has more than there is time for.
+    runs.sort(key=lambda run: float(chosen.odds[run].min()))
+    places = _Places.of(candidates, degrees)
+    said, alone, left, slot = _Said.nothing(candidates), [], _MOST, 0
+    for run in runs:
+        line = _read(level[run], degrees, page, columns, left)
+        if line is None:
+            continue
+        left -= line.width
+        said.hear(line, places, slot)
+        alone.append(_alone(candidates, line, slot, degrees, temperature))
+        slot += len(line.middles)
+    heard = said.applied(candidates, temperature)
+    # What a candidate is likelier to be than not, the line does not have alone.
+    known = np.unique(heard.slots[heard.odds > 0])
+    return joined([heard, *(one[~np.isin(one.slots, known)] for one in alone)])
+
+
+def _runs(line: Sequence[Sequence[int]], digits: np.ndarray, level: np.ndarray) -> Iterator[list[int]]:
+    """The parts of a line between wide gaps: the numbers of their digits."""
+    run: list[int] = []
+    for number in (number for group in line for number in group if digits[number]):
+        if run and level[number, 0] - level[run[-1], 2] > _APART * (level[number, 3] - level[number, 1]):
+            yield run
+            run = []
+        run.append(number)
+    if run:
+        yield run
+
+
+def _read(boxes: np.ndarray, degrees: float, page: np.ndarray, columns: Columns, most: int) -> _Line | None:
+    """What stands in the line of some digits, their boxes levelled, float ``(N, 4)``; ``None`` if its strip would be too long."""
+    unit = float(np.median(boxes[:, 3] - boxes[:, 1]))
+    scale = unit / _DIGIT
+    left, right = float(boxes[:, 0].min()) - _BESIDE * unit, float(boxes[:, 2].max()) + _BESIDE * unit
+    y = float((boxes[:, 1] + boxes[:, 3]).mean()) / 2
+    width = _COLUMN * math.ceil((right - left) / scale / _COLUMN)
+    if width > most:
+        return None
+    x, down = _on_page(np.array([[left + width * scale / 2, y]]), degrees)[0].tolist()
+    strip = cut_strip(page, (x, down), (width * scale, STRIP_HEIGHT * scale), degrees, width)
+    logits = columns(strip[None])[0].astype(np.float64)
+    told = np.exp(logits - np.logaddexp.reduce(logits, axis=0))
+    peaks, middles = [], []
+    for kind, run in itertools.groupby(range(told.shape[1]), key=told.argmax(axis=0).__getitem__):
+        if kind != _NOTHING:
+            places = np.array(list(run))
+            weights = told[kind, places]
+            peaks.append(int(places[weights.argmax()]))
+            middles.append(left + (float(weights @ places / weights.sum()) + 0.5) * _COLUMN * scale)
+    at = told[:, peaks].T
+    sure = 1 - at[:, _NOTHING]
+    span = left + _BESIDE * unit / 2, right - _BESIDE * unit / 2
+    return _Line(np.array(middles), at[:, :_NOTHING] / sure[:, None], sure, span, y, unit, width)
+
+
+def _on_page(middles: np.ndarray, degrees: float) -> np.ndarray:
+    """Places of the level page, float ``(N, 2)``, on the page as it is."""
+    cosine, sine = math.cos(math.radians(degrees)), math.sin(math.radians(degrees))
+    places: np.ndarray = middles @ np.array([[cosine, sine], [-sine, cosine]])
+    return places
+
+
+def _letters(told: np.ndarray) -> np.ndarray:
+    """How much speaks for a letter, rather than a digit, log-odds, float ``(N,)``."""
+    odds: np.ndarray = np.log(told[:, _TOLD_LETTER] + _FLOOR) - np.log(told[:, :10].sum(axis=1) + _FLOOR)
+    return odds.clip(-_SUREST, _SUREST)
+
+
+def _digits(told: np.ndarray) -> np.ndarray:
+    """The logarithms of the probabilities of the ten digits, if it is one, float ``(N, 10)``."""
+    digits = told[:, :10] + _FLOOR
+    logarithms: np.ndarray = np.log(digits / digits.sum(axis=1, keepdims=True))
+    return logarithms
+
+
+def _alone(candidates: Candidates, line: _Line, first: int, degrees: float, temperature: float) -> Candidates:
+    """What the line says alone, if no candidate is that; its first character has the slot ``first``."""
+    likeliest = line.told.argmax(axis=1) if len(line.told) else np.zeros(0, int)
+    inside = (line.middles > line.span[0]) & (line.middles < line.span[1])
+    missing = np.flatnonzero(inside & (likeliest < _TOLD_LETTER))
+    told, x = line.told[missing], line.middles
+    kinds = np.where(likeliest[missing] < 10, 0, likeliest[missing] - 9)
+    # Half the way to its neighbours, and no wider than a digit.
+    gaps = np.diff(np.concatenate([[-np.inf], x, [np.inf]]))
+    half = np.minimum(np.minimum(gaps[:-1], gaps[1:])[missing] / 2, 0.35 * line.unit)
+    heights = [_HEIGHTS.get(SIGNS[kind - 1] if kind else "", (-0.5, 0.5)) for kind in kinds.tolist()]
+    top, bottom = line.y + line.unit * np.array(heights).reshape(-1, 2).T
+    middles = _on_page(np.column_stack([x[missing], (top + bottom) / 2]), degrees)
+    halves = np.column_stack([half, (bottom - top) / 2])
+    share = np.where(kinds == 0, told[:, :10].sum(axis=1) + told[:, _TOLD_LETTER], told.max(axis=1, initial=0))
+    letters = np.where(kinds == 0, _LETTERS * _letters(told), 0)
+    odds = _ALONE + _READ * log_odds(line.sure[missing] * share).clip(-_SUREST, _SUREST) + doubt(kinds, letters)
+    frames = np.zeros((len(missing), *candidates.frames.shape[1:]), np.uint8)
+    boxes = np.hstack([middles - halves, middles + halves])
+    logits = temperature * (_digits(told) + odds[:, None])
+    return Candidates(boxes, kinds, odds, logits, letters, frames, first + missing)

@@ -1,0 +1,145 @@
+"""What a line says, read whole, of the candidates on it."""
+
+import numpy as np
+import pytest
+
+from mnistkit.reading.candidates import NO_SLOT, Candidates
+from mnistkit.reading.whole_lines import with_lines
+
+PAGE = np.full((100, 400), 240, np.uint8)
+# Digits are 20 pixels high: a strip's pixel is one of the page.
+UNIT, BESIDE = 20, 22
+NOTHING = 15
+
+
+def candidates(*places, kinds=None, odds=2.0):
+    """Digits, likely a 4, with their middles at these places of one line."""
+    boxes = np.array([(x - 6, 40, x + 6, 60) for x in places], float)
+    told = np.full((len(places), 10), -6.0)
+    told[:, 4] = 0
+    kinds = np.zeros(len(places), int) if kinds is None else np.array(kinds)
+    odds = np.full(len(places), odds)
+    frames = np.zeros((len(places), 1, 28, 28), np.uint8)
+    return Candidates(
+        boxes, kinds, odds, told + odds[:, None], np.full(len(places), -2.0), frames, np.full(len(places), NO_SLOT)
+    )
+
+
+def saying(text, *places, first, width=None):
+    """A reader of lines that sees these characters at these places of the page, where the first candidate is at ``first``."""
+    seen = []
+
+    def columns(strips):
+        seen.append(strips.shape)
+        logits = np.full((1, 16, strips.shape[2] // 2), -8.0, np.float32)
+        logits[:, NOTHING] = 0
+        for character, place in zip(text, places, strict=True):
+            column = int((place - (first - 6 - BESIDE)) // 2)
+            logits[0, NOTHING, column] = -8
+            logits[0, "0123456789-.,%A".index(character), column] = 0
+        return logits
+
+    columns.seen = seen
+    return columns
+
+
+def test_what_a_line_sees_too_is_likelier_and_what_it_does_not_see_less_likely():
+    three = candidates(100, 120, 140)
+    said = with_lines(three, three, PAGE, saying("44", 100, 140, first=100))
+    assert len(said) == 3
+    assert said.odds[0] > 4
+    assert said.odds[2] > 4
+    assert said.odds[1] < 0
+    assert said.letters[0] < three.letters[0]
+
+
+def test_a_line_has_a_say_in_which_digit_it_is():
+    two = candidates(100, 120)
+    two.logits[0, 7] = two.logits[0, 4] - 1
+    said = with_lines(two, two, PAGE, saying("74", 100, 120, first=100))
+    assert said.logits.argmax(axis=1).tolist() == [7, 4]
+
+
+def test_what_the_line_alone_sees_is_a_candidate_with_a_box():
+    two = candidates(100, 140)
+    said = with_lines(two, two, PAGE, saying("494", 100, 120, 140, first=100))
+    assert len(said) == 3
+    left, top, right, bottom = said.boxes[2]
+    assert left < 120 < right
+    assert left > 105
+    assert right < 135
+    assert (top, bottom) == pytest.approx((40, 60), abs=1)
+    assert said.kinds[2] == 0
+    assert said.logits[2].argmax() == 9
+    assert said.odds[2] > 0
+
+
+def test_signs_are_candidates_too_where_they_stand():
+    two = candidates(100, 140)
+    said = with_lines(two, two, PAGE, saying("4.4", 100, 120, 140, first=100))
+    assert said.kinds.tolist() == [0, 0, 2]
+    left, top, right, bottom = said.boxes[2]
+    assert left < 120 < right
+    assert 55 < top < bottom < 65
+
+
+def test_letters_speak_for_letters():
+    three = candidates(100, 120, 140)
+    said = with_lines(three, three, PAGE, saying("AAA", 100, 120, 140, first=100))
+    assert (said.letters > three.letters + 3).all()
+    # A digit is less likely the more speaks for a letter, though that there is a character is likelier.
+    digits = with_lines(three, three, PAGE, saying("444", 100, 120, 140, first=100))
+    assert (said.odds < digits.odds - 4).all()
+
+
+def test_two_characters_in_one_box_are_two():
+    one = candidates(100)
+    wide = Candidates(
+        np.array([[88.0, 40, 116, 60]]), one.kinds, one.odds, one.logits, one.letters, one.frames, one.slots
+    )
+    columns = saying("44", 97, 107, first=94)
+    said = with_lines(wide, wide, PAGE, columns)
+    assert said.odds[0] < 0
+    assert (said.odds[1:] > 0).sum() == 2
+
+
+def test_digits_far_apart_are_read_apart_and_a_page_without_digits_is_not_read():
+    two = candidates(100, 300)
+    columns = saying("", first=100)
+    with_lines(two, two, PAGE, columns)
+    assert len(columns.seen) == 2
+    columns = saying("", first=100)
+    signs = candidates(100, 120, kinds=[2, 5])
+    assert with_lines(signs, signs, PAGE, columns) is signs
+    assert not columns.seen
+
+
+def test_a_page_of_texture_is_read_in_part():
+    page = np.zeros((3000, 3000), np.uint8)
+    many = candidates(*range(20, 2980, 13))
+    rows = [
+        Candidates(
+            many.boxes + np.array([0, 30 * row, 0, 30 * row]),
+            many.kinds,
+            many.odds,
+            many.logits,
+            many.letters,
+            many.frames,
+            many.slots,
+        )
+        for row in range(20)
+    ]
+    every = Candidates(*(np.concatenate(parts) for parts in zip(*(vars(row).values() for row in rows), strict=True)))
+    columns = saying("", first=20)
+    with_lines(every, every, page, columns)
+    assert 0 < sum(shape[2] for shape in columns.seen) <= 20_000
+
+
+def test_a_temperature_changes_no_answer():
+    two = candidates(100, 120)
+    two.logits[0, 7] = two.logits[0, 4] - 1
+    warm = Candidates(two.boxes, two.kinds, two.odds, 2 * two.logits, two.letters, two.frames, two.slots)
+    plain = with_lines(two, two, PAGE, saying("749", 100, 120, 134, first=100))
+    said = with_lines(warm, warm, PAGE, saying("749", 100, 120, 134, first=100), 2.0)
+    assert said.logits == pytest.approx(2 * plain.logits)
+    assert said.odds == pytest.approx(plain.odds)
