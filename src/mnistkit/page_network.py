@@ -61,17 +61,17 @@ class PageNetwork:
         """The one in the package, on the CPU: numbers by hand, in print and on displays."""
         return cls.load(package_data("models", "weights", "pages", f"{cls.shipped}.safetensors"))
 
-    def save(self, path: PathLike, *, quantized: bool = False) -> None:
+    def save(self, path: PathLike, *, quantized: int | None = None) -> None:
         """Write a model file in half precision; a WriteError leaves an earlier one intact.
 
         Args:
             path: the file.
-            quantized: the weights of its layers as bytes, which makes it half as large; see
+            quantized: layers of this many weights or more are written as bytes, which makes them half as large; see
                 :func:`mnistkit.checkpoint.write_checkpoint`.
         """
         card = self.card
         content = CheckpointFile(self.network.state_dict(), metrics=card.figures, data=card.data, about=card.about())
-        write_checkpoint(path, content, half=not quantized, quantized=quantized)
+        write_checkpoint(path, content, half=quantized is None, quantized=quantized)
 
     def _of_pixels(self, images: np.ndarray) -> np.ndarray:
         """What the network says of uint8 ``(N, H, W)``, as float32."""

@@ -20,7 +20,8 @@ from mnistkit.checkpoint import read_checkpoint, write_checkpoint
 from mnistkit.cli import main
 from mnistkit.data import list_datasets
 from mnistkit.finder import Finder
-from mnistkit.recipes import DrawnPages, FinderRecipe, get_recipe, list_recipes
+from mnistkit.line_reader import LineReader
+from mnistkit.recipes import DrawnLines, DrawnPages, FinderRecipe, LineRecipe, get_recipe, list_recipes
 
 
 @pytest.fixture
@@ -207,7 +208,11 @@ def test_recipes_are_listed(run, run_json):
     code, output, _ = run("recipes")
     assert code == 0
     assert [line.split()[0] for line in output.splitlines()[1::2]] == [*list_recipes(), "finder", "lines"]
-    described = [*(get_recipe(name).describe() for name in list_recipes()), FinderRecipe().describe()]
+    described = [
+        *(get_recipe(name).describe() for name in list_recipes()),
+        FinderRecipe().describe(),
+        LineRecipe().describe(),
+    ]
     assert run_json("recipes")["recipes"] == described
 
 
@@ -223,6 +228,16 @@ def test_the_finders_recipe_trains_a_finder(run_json, tmp_path, monkeypatch):
     card = Finder.load(tmp_path / "run" / "finder.safetensors").card
     assert report == {**card.to_json(), "versions": {}}
     assert (card.recipe["name"], card.recipe["seed"]) == ("finder with other batch_size", 4)
+
+
+def test_the_recipe_of_lines_trains_a_reader_of_them(run_json, tmp_path, monkeypatch):
+    strips = DrawnLines(mnistkit.load_mnist().train, (), 8, seed=0)
+    monkeypatch.setattr(LineRecipe, "draw", lambda self, seed: (strips, strips))
+    arguments = ("train", "--recipe", "lines", "--device", "cpu", "--output", tmp_path / "run", "--batch-size", 4)
+    report = run_json(*arguments, "--seed", 4)
+    card = LineReader.load(tmp_path / "run" / "lines.safetensors").card
+    assert report == {**card.to_json(), "versions": {}}
+    assert (card.recipe["name"], card.recipe["seed"]) == ("lines with other batch_size", 4)
 
 
 @pytest.mark.parametrize("other", [("--model", "lenet1"), ("--seed", 1, 2), ("--no-augment",)], ids=str)

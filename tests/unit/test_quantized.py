@@ -22,7 +22,7 @@ def weights():
 
 
 def test_each_weight_is_within_half_a_step_of_what_it_was(weights, tmp_path):
-    write_checkpoint(tmp_path / "bytes.safetensors", CheckpointFile(weights), quantized=True)
+    write_checkpoint(tmp_path / "bytes.safetensors", CheckpointFile(weights), quantized=0)
     again = read_checkpoint(tmp_path / "bytes.safetensors").weights
     assert again.keys() == weights.keys()
     layer = weights["layer.weight"]
@@ -33,9 +33,17 @@ def test_each_weight_is_within_half_a_step_of_what_it_was(weights, tmp_path):
     assert again["count"] == 7
 
 
+def test_small_layers_may_keep_16_bits(weights, tmp_path):
+    write_checkpoint(tmp_path / "some.safetensors", CheckpointFile(weights), quantized=100)
+    stored = safetensors.torch.load_file(tmp_path / "some.safetensors")
+    assert stored["model/layer.weight"].dtype == torch.int8
+    assert stored["model/empty.weight"].dtype == torch.float16
+    assert "steps/empty.weight" not in stored
+
+
 def test_bytes_take_half_the_room_of_16_bits(tmp_path):
     weights = {"weight": torch.randn(64, 64, 3, 3)}
-    for name, settings in {"half": {"half": True}, "bytes": {"quantized": True}}.items():
+    for name, settings in {"half": {"half": True}, "bytes": {"quantized": 0}}.items():
         write_checkpoint(tmp_path / name, CheckpointFile(weights), **settings)
     assert (tmp_path / "bytes").stat().st_size < 0.55 * (tmp_path / "half").stat().st_size
 
@@ -43,7 +51,7 @@ def test_bytes_take_half_the_room_of_16_bits(tmp_path):
 @pytest.mark.parametrize("fault", ["no weights", "another number", "no bytes"])
 def test_steps_that_do_not_fit_are_damage(fault, weights, tmp_path):
     path = tmp_path / "bytes.safetensors"
-    write_checkpoint(path, CheckpointFile(weights), quantized=True)
+    write_checkpoint(path, CheckpointFile(weights), quantized=0)
     tensors = safetensors.torch.load(path.read_bytes())
     with safetensors.safe_open(path, "pt") as file:
         metadata = file.metadata()
@@ -60,7 +68,7 @@ def test_steps_that_do_not_fit_are_damage(fault, weights, tmp_path):
 
 def test_a_network_of_bytes_sees_what_it_saw(tmp_path):
     finder = Finder.pretrained()
-    finder.save(tmp_path / "finder.safetensors", quantized=True)
+    finder.save(tmp_path / "finder.safetensors", quantized=0)
     again = Finder.load(tmp_path / "finder.safetensors")
     pages = np.random.default_rng(0).integers(0, 256, (1, 64, 96), np.uint8)
     assert again.maps(pages) == pytest.approx(finder.maps(pages), abs=0.3)

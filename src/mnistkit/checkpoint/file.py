@@ -90,15 +90,17 @@ class CheckpointFile:
         return model.eval()
 
 
-def write_checkpoint(path: PathLike, content: CheckpointFile, *, half: bool = False, quantized: bool = False) -> None:
+def write_checkpoint(
+    path: PathLike, content: CheckpointFile, *, half: bool = False, quantized: int | None = None
+) -> None:
     """Write a checkpoint whole or not at all: what was there before stays until the new one is safe on disk.
 
     Args:
         path: the file.
         content: what it is to hold.
         half: write the weights as 16-bit floats.
-        quantized: write those of layers as bytes, in steps of 1/127 of the largest of each output, and the others as 16-bit
-            floats.
+        quantized: write those of layers with this many or more as bytes, in steps of 1/127 of the largest of each output, and
+            the others as 16-bit floats.
 
     Raises:
         CheckpointError: if it holds something that a file cannot.
@@ -107,8 +109,8 @@ def write_checkpoint(path: PathLike, content: CheckpointFile, *, half: bool = Fa
     """
     weights = unwrapped(content.weights)
     steps: dict[str, Tensor] = {}
-    if quantized:
-        weights, steps = as_bytes(weights)
+    if quantized is not None:
+        weights, steps = as_bytes(weights, quantized)
     elif half:
         weights = {name: tensor.half() if tensor.is_floating_point() else tensor for name, tensor in weights.items()}
     tensors = {_MODEL + name: tensor for name, tensor in weights.items()}

@@ -15,16 +15,16 @@ __all__ = ["as_bytes", "from_bytes"]
 _STEPS = 127
 
 
-def as_bytes(weights: Mapping[str, Tensor]) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+def as_bytes(weights: Mapping[str, Tensor], least: int = 0) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
     """Weights with those of layers as bytes, and the steps of these by the same names.
 
-    A layer's weights have two dimensions or more, the first that of its outputs; each output has a step of its own. All else
-    becomes 16-bit floats.
+    A layer's weights have two dimensions or more, the first that of its outputs; each output has a step of its own. All else,
+    and layers of fewer weights than ``least``, becomes 16-bit floats.
     """
     steps = {
         name: (value.float().abs().flatten(1).amax(1) / _STEPS).clamp(min=1e-12)
         for name, value in weights.items()
-        if value.is_floating_point() and value.dim() > 1 and value.numel()
+        if value.is_floating_point() and value.dim() > 1 and value.numel() >= max(least, 1)
     }
     stored = {
         name: (value.float() / _shaped(steps[name], value)).round().to(torch.int8)

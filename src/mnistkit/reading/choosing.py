@@ -19,6 +19,8 @@ _BESIDE, _TALLER, _OFF, _FAR = 3.0, 1.33, 0.3, 4.0
 # What a word tells counts so many times as much as what one character tells, for each nat of what speaks for letters in it, in
 # the mean, above the second; no character says more than the third.
 _WORD, _A_WORD, _SUREST = 1.4, 0.3, 4.0
+# Where a line was read whole, which knows the word, what a character told alone counts for this share beside it.
+_OWN = 0.5
 # So much of the smaller one is shared with what stands in the same place.
 _PART = 0.3
 # What has less contrast than this share of the strongest on the page shows through from its other side.
@@ -47,6 +49,7 @@ def choose_apart(candidates: Candidates, page: np.ndarray) -> Candidates:
     weighed = replace(candidates, odds=candidates.odds + _BESIDE * beside)
     # What a word tells takes the place of what each character told alone.
     letters = _WORD * (_in_words(candidates, candidates[_apart(weighed)]) - _A_WORD)
+    letters = np.where(candidates.slots == NO_SLOT, letters, _OWN * candidates.letters + (1 - _OWN) * letters)
     kinds = candidates.kinds
     weighed = replace(weighed, odds=weighed.odds + doubt(kinds, letters) - doubt(kinds, candidates.letters))
     chosen = weighed[_apart(weighed)]

@@ -25,7 +25,7 @@ _APART, _BESIDE = 2.5, 1.1
 _TOLD_LETTER, _NOTHING = 10 + len(SIGNS), 11 + len(SIGNS)
 # What a character of the line speaks for a candidate, for each of its log-odds, of which no more than so many count; against one
 # in whose place the line has none; what is left for one that the line alone has.
-_READ, _SUREST, _AGAINST, _ALONE = 1.0, 4.0, 3.0, 0.0
+_READ, _SUREST, _AGAINST, _ALONE = 1.0, 4.0, 2.0, 0.0
 # How much the line's opinion counts of which digit it is, and of whether it is a letter; and a floor for its probabilities.
 _TOLD, _LETTERS, _FLOOR = 1.0, 1.0, 0.01
 # A candidate is the character whose middle is in this share of its width, about its own middle, if it is as high as a digit of
@@ -77,11 +77,16 @@ class _Places:
         return cls(x, y, wide, tall, (kinds != 0) & (kinds != LETTER))
 
     def near(self, line: _Line) -> np.ndarray:
-        """The numbers of those that may be characters of a line."""
+        """The numbers of those that may be characters of a line, or parts of them."""
         off = np.abs(self.y - line.y) / line.unit
-        high = (self.tall > _LOW * line.unit) & (self.tall < _HIGH * line.unit) & (off < _OFF)
-        inside = (self.x > line.span[0]) & (self.x < line.span[1])
-        return np.flatnonzero(inside & np.where(self.signs, off < 2 * _OFF, high))
+        inside = (self.x > line.span[0]) & (self.x < line.span[1]) & (off < 2 * _OFF) & (self.tall < _HIGH * line.unit)
+        return np.flatnonzero(inside)
+
+    def whole(self, near: np.ndarray, line: _Line) -> np.ndarray:
+        """Which of those are whole characters: signs, and what is as high as a digit of the line, bool ``(N,)``."""
+        off = np.abs(self.y[near] - line.y) / line.unit
+        whole: np.ndarray = self.signs[near] | (self.tall[near] > _LOW * line.unit) & (off < _OFF)
+        return whole
 
 
 @dataclass(frozen=True)
@@ -113,14 +118,14 @@ class _Said:
         reach = _WITHIN / 2 * np.maximum(places.wide[near], _NARROW * line.unit)
         within = np.abs(places.x[near, None] - line.middles) < reach[:, None]
         # A box with two of its line's characters in it is neither.
-        one = within.sum(axis=1) == 1
+        one = (within.sum(axis=1) == 1) & places.whole(near, line)
         lost = near[~one & ~places.signs[near]]
         self.odds[lost] -= _AGAINST
         heard, which = near[one], within[one].argmax(axis=1) if one.any() else np.zeros(0, int)
         told, kinds = line.told[which], self.kinds[heard]
-        its_sign = told[np.arange(len(heard)), 9 + kinds.clip(1, len(SIGNS))]
-        share = np.where(places.signs[heard], its_sign, told[:, :10].sum(axis=1) + told[:, _TOLD_LETTER])
-        self.odds[heard] += _READ * log_odds(line.sure[which] * share).clip(-_SUREST, _SUREST)
+        # Of a digit, of each sign, of a letter.
+        shares = np.column_stack([told[:, :10].sum(axis=1), told[:, 10:]])[np.arange(len(heard)), kinds]
+        self.odds[heard] += _READ * log_odds(line.sure[which] * shares).clip(-_SUREST, _SUREST)
         self.letters[heard] += _LETTERS * _letters(told)
         self.digits[heard] += _TOLD * _digits(told)
         self.slots[heard] = first + which
@@ -242,7 +247,7 @@ def _alone(candidates: Candidates, line: _Line, first: int, degrees: float, temp
     top, bottom = line.y + line.unit * np.array(heights).reshape(-1, 2).T
     middles = _on_page(np.column_stack([x[missing], (top + bottom) / 2]), degrees)
     halves = np.column_stack([half, (bottom - top) / 2])
-    share = np.where(kinds == 0, told[:, :10].sum(axis=1) + told[:, _TOLD_LETTER], told.max(axis=1, initial=0))
+    share = np.where(kinds == 0, told[:, :10].sum(axis=1), told.max(axis=1, initial=0))
     letters = np.where(kinds == 0, _LETTERS * _letters(told), 0)
     odds = _ALONE + _READ * log_odds(line.sure[missing] * share).clip(-_SUREST, _SUREST) + doubt(kinds, letters)
     frames = np.zeros((len(missing), *candidates.frames.shape[1:]), np.uint8)
