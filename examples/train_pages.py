@@ -15,10 +15,11 @@ Fonts for print that the machine has are used, too. One family in six, of both, 
 import argparse
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
-from mnistkit.finder import Finder
-from mnistkit.line_reader import LineReader
+from mnistkit.page_network import PageNetwork
 from mnistkit.recipes import FinderRecipe, LineRecipe
+from mnistkit.recipes.drawing import DrawingRecipe
 from mnistkit.synthetic.fonts import families, held_out
 
 LICENCE = (
@@ -48,7 +49,8 @@ def main() -> None:
     parser.add_argument("--resume", action="store_true", help="go on where the run in that folder stopped")
     options = parser.parse_args()
 
-    known, kind = (FinderRecipe(), Finder) if options.what == "finder" else (LineRecipe(), LineReader)
+    known: DrawingRecipe[Any, Any] = FinderRecipe() if options.what == "finder" else LineRecipe()
+    kind: type[PageNetwork] = known.trains
     changes = {name: getattr(options, name) for name in ("pages", "validation", "lr")}
     recipe = replace(known, **{name: value for name, value in changes.items() if value is not None})
     fonts, hands = families(options.prints) | families(), families(options.hands)

@@ -20,7 +20,7 @@ class LineNet(nn.Module):
     Shape:
         input: float ``(N, 1, 32, W)``, any range: each strip is brought to mean 0 and standard deviation 1. ``W`` is even.
         output: ``(N, 16, W / 2)``: for each column of two pixels the logits of ``0123456789-.,%``, of a letter, and of
-            nothing.
+        nothing.
 
     Args:
         width: sets the number of features: so many at first, up to five times as many.
