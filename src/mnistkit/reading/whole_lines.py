@@ -12,11 +12,15 @@ import numpy as np
 from mnistkit.imaging import LETTER, SIGNS, STRIP_HEIGHT, Columns, cut_strip
 from mnistkit.reading.candidates import NO_SLOT, Candidates, doubt, joined, log_odds
 from mnistkit.reading.lines import levelled, order, slope
+from mnistkit.reading.strokes import shared
 
 __all__ = ["with_lines"]
 
 # A digit is so high in a strip, in pixels, and a column so wide.
 _DIGIT, _COLUMN = 20, 2
+# A line is clear without being read if its digits have at least the first log-odds, and no candidate above the second is beside
+# them that shares less than the third with all.
+_CLEAR, _DOUBT, _PART = 4.0, -3.0, 0.3
 # So many columns of pixels are read in all: about half a second's work.
 _MOST = 20_000
 # Digits farther apart than so many heights are not one line; so many beside its ends are seen, and half of that is read.
@@ -160,8 +164,11 @@ def with_lines(
     # The least sure ones first: a page of texture has more than there is time for.
     runs.sort(key=lambda run: float(chosen.odds[run].min()))
     places = _Places.of(candidates, degrees)
+    clear = _clear(candidates, chosen, temperature)
     said, alone, left, slot = _Said.nothing(candidates), [], _MOST, 0
     for run in runs:
+        if clear[run].all():
+            continue
         line = _read(level[run], degrees, page, columns, left)
         if line is None:
             continue
@@ -173,6 +180,20 @@ def with_lines(
     # What a candidate is likelier to be than not, the line does not have alone.
     known = np.unique(heard.slots[heard.odds > 0])
     return joined([heard, *(one[~np.isin(one.slots, known)] for one in alone)])
+
+
+def _clear(candidates: Candidates, chosen: Candidates, temperature: float) -> np.ndarray:
+    """Which of the chosen ones are so sure that no line has to be asked, with nothing doubtful beside them, bool ``(N,)``."""
+    told = np.sort(chosen.logits / temperature, axis=1)
+    # That it is a digit, and which: log-odds of the likeliest, as far as the second is the only other.
+    surest = np.minimum(chosen.odds, told[:, -1] - told[:, -2])
+    beside = chosen.boxes + (chosen.boxes[:, 3:] - chosen.boxes[:, 1:2]) * (-_BESIDE, 0, _BESIDE, 0)
+    doubtful = candidates[candidates.odds > _DOUBT]
+    _, inside = shared(doubtful.boxes, chosen.boxes)
+    doubtful = doubtful[inside.max(axis=1, initial=0) < _PART]
+    _, near = shared(doubtful.boxes, beside)
+    clear: np.ndarray = (surest > _CLEAR) & (near.max(axis=0, initial=0) < _PART)
+    return clear
 
 
 def _runs(line: Sequence[Sequence[int]], digits: np.ndarray, level: np.ndarray) -> Iterator[list[int]]:

@@ -143,3 +143,14 @@ def test_a_temperature_changes_no_answer():
     said = with_lines(warm, warm, PAGE, saying("749", 100, 120, 134, first=100), 2.0)
     assert said.logits == pytest.approx(2 * plain.logits)
     assert said.odds == pytest.approx(plain.odds)
+
+
+def test_a_clear_line_is_not_read_but_one_with_something_doubtful_beside_its_digits_is():
+    clear = candidates(100, 120, odds=9.0)
+    columns = saying("", first=100)
+    assert len(with_lines(clear, clear, PAGE, columns)) == 2
+    assert not columns.seen
+    with_doubt = candidates(100, 120, 138, odds=9.0)
+    with_doubt.odds[2] = -1.0
+    with_lines(with_doubt, clear, PAGE, columns)
+    assert len(columns.seen) == 1
