@@ -101,7 +101,9 @@ def _unseen(lines: Sequence[Sequence[Piece]], boxes: np.ndarray) -> Iterator[tup
 
 
 def shared(first: np.ndarray, second: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """What boxes ``(N, 4)`` and ``(M, 4)`` share of both, and of the smaller, float ``(N, M)``."""
+    """What boxes ``(N, 4)`` and ``(M, 4)`` share of both, and of the smaller, float32 ``(N, M)``."""
+    # Half the room and time of doubles: pages of textures have thousands.
+    first, second = first.astype(np.float32), second.astype(np.float32)
     (left, top, right, bottom), others = first.T[:, :, None], second.T
     common = _overlap(left, right, others[0], others[2])
     common *= _overlap(top, bottom, others[1], others[3])
