@@ -20,7 +20,7 @@ __all__ = ["with_lines"]
 _DIGIT, _COLUMN = 20, 2
 # A line is clear without being read if its digits have at least the first log-odds, and no candidate above the second is beside
 # them that shares less than the third with all.
-_CLEAR, _DOUBT, _PART = 4.0, -3.0, 0.3
+_CLEAR, _DOUBT, _PART = 6.0, -3.0, 0.3
 # So many columns of pixels are read in all: about a quarter of a second's work.
 _MOST = 10_000
 # Digits farther apart than so many heights are not one line; so many beside its ends are seen, and half of that is read.

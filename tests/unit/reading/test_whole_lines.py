@@ -15,7 +15,7 @@ NOTHING = 15
 def candidates(*places, kinds=None, odds=2.0):
     """Digits, likely a 4, with their middles at these places of one line."""
     boxes = np.array([(x - 6, 40, x + 6, 60) for x in places], float)
-    told = np.full((len(places), 10), -6.0)
+    told = np.full((len(places), 10), -9.0)
     told[:, 4] = 0
     kinds = np.zeros(len(places), int) if kinds is None else np.array(kinds)
     odds = np.full(len(places), odds)
