@@ -22,7 +22,7 @@ from drawn_pages import DrawnPage, Kinds
 from mnistkit import Predictor
 from mnistkit.evaluation.readings import edit_distance
 from mnistkit.imaging import Finds, Maps, find_characters
-from mnistkit.reading import candidates, choosing, ink, page, strokes
+from mnistkit.reading import candidates, choosing, ink, page, strokes, whole_lines
 
 KINDS = (
     *("lines", "string", "single", "scattered", "table", "form", "display", "prose"),
@@ -39,7 +39,8 @@ NUMBERS = {
         "_UNSEEN",
         "_FINDER",
     ),
-    choosing: ("_BESIDE", "_WORD", "_FAINTEST"),
+    choosing: ("_BESIDE", "_WORD", "_OWN", "_FAINTEST"),
+    whole_lines: ("_CLEAR", "_SUREST", "_AGAINST", "_WITHIN"),
     ink: ("_AS_STRONG",),
     strokes: ("_MATCH", "_CUT"),
     page: ("_TURNED",),

@@ -13,7 +13,8 @@ from mnistkit.errors import CheckpointError
 from mnistkit.finder import Finder
 from mnistkit.line_reader import LineReader
 from mnistkit.recipes import DrawnLines, LineRecipe
-from mnistkit.recipes.drawn_lines import LETTER, NOTHING, PADDING
+from mnistkit.recipes.detection import LETTER
+from mnistkit.recipes.drawn_lines import NOTHING, PADDING
 from mnistkit.recipes.lines import line_losses
 from mnistkit.synthetic.fonts import families
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import tempfile
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -101,11 +102,8 @@ def finder_bytes(network: nn.Module) -> bytes:
         MissingExtraError: if onnx or onnxscript is not installed.
     """
     count, high, wide = (torch.export.Dim(name, min=1, max=most) for name, most in (("n", 64), ("h", 400), ("w", 400)))
-    whole = _Pages(copy_of(network).to("cpu", torch.float32).eval())
     example = torch.zeros(2, 1, 96, 64, dtype=torch.uint8)
-    program = torch.export.export(whole, (example,), dynamic_shapes=({0: count, 2: 32 * high, 3: 32 * wide},))
-    data: bytes = onnx_model(program, "pages", ["maps"]).SerializeToString()
-    return data
+    return _page_network_bytes(network, example, {0: count, 2: 32 * high, 3: 32 * wide}, "pages", "maps")
 
 
 def line_bytes(network: nn.Module) -> bytes:
@@ -115,10 +113,17 @@ def line_bytes(network: nn.Module) -> bytes:
         MissingExtraError: if onnx or onnxscript is not installed.
     """
     count, wide = torch.export.Dim("n", min=1, max=64), torch.export.Dim("w", min=4, max=4000)
-    whole = _Pages(copy_of(network).to("cpu", torch.float32).eval())
     example = torch.zeros(2, 1, 32, 100, dtype=torch.uint8)
-    program = torch.export.export(whole, (example,), dynamic_shapes=({0: count, 3: 2 * wide},))
-    data: bytes = onnx_model(program, "strips", ["columns"]).SerializeToString()
+    return _page_network_bytes(network, example, {0: count, 3: 2 * wide}, "strips", "columns")
+
+
+def _page_network_bytes(
+    network: nn.Module, example: Tensor, sizes: Mapping[int, object], given: str, said: str
+) -> bytes:
+    """An ONNX file, for inputs as the example, of any of these sizes."""
+    whole = _Pages(copy_of(network).to("cpu", torch.float32).eval())
+    program = torch.export.export(whole, (example,), dynamic_shapes=(dict(sizes),))
+    data: bytes = onnx_model(program, given, [said]).SerializeToString()
     return data
 
 

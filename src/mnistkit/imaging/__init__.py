@@ -39,6 +39,9 @@ from mnistkit.imaging.rules import Rule as Rule
 from mnistkit.imaging.rules import find_grid as find_grid
 from mnistkit.imaging.sample_pictures import list_sample_pictures as list_sample_pictures
 from mnistkit.imaging.sample_pictures import sample_picture as sample_picture
+from mnistkit.imaging.strips import STRIP_COLUMN as STRIP_COLUMN
+from mnistkit.imaging.strips import STRIP_DIGIT as STRIP_DIGIT
 from mnistkit.imaging.strips import STRIP_HEIGHT as STRIP_HEIGHT
 from mnistkit.imaging.strips import Columns as Columns
 from mnistkit.imaging.strips import cut_strip as cut_strip
+from mnistkit.imaging.strips import levelling as levelling

@@ -9,14 +9,14 @@ from typing import TypeAlias
 import cv2
 import numpy as np
 
-__all__ = ["STRIP_HEIGHT", "Columns", "cut_strip"]
+__all__ = ["STRIP_COLUMN", "STRIP_DIGIT", "STRIP_HEIGHT", "Columns", "cut_strip", "levelling"]
 
 #: From strips, uint8 ``(N, 32, W)`` with an even ``W``, to the logits of their columns, float32 ``(N, 16, W / 2)``: see
 #: :meth:`mnistkit.line_reader.LineReader.columns`.
 Columns: TypeAlias = Callable[[np.ndarray], np.ndarray]
 
-#: Pixels from the top to the bottom of a strip.
-STRIP_HEIGHT = 32
+#: Pixels from the top to the bottom of a strip, of a digit in it, and from one column to the next.
+STRIP_HEIGHT, STRIP_DIGIT, STRIP_COLUMN = 32, 20, 2
 # A page that becomes smaller than this share of itself is averaged over areas first: a warp samples points.
 _SAMPLED = 0.7
 
@@ -44,13 +44,18 @@ def cut_strip(
         x, y, size = x * shape[0] / page.shape[1], y * shape[1] / page.shape[0], (size[0] * by, size[1] * by)
         page = cv2.resize(page, shape, interpolation=cv2.INTER_AREA)
         scale = STRIP_HEIGHT / size[1]
-    cosine, sine = math.cos(math.radians(degrees)) / scale, math.sin(math.radians(degrees)) / scale
     # From a pixel of the strip to one of the page; both have their middles at whole numbers.
-    matrix = np.array([[cosine, -sine, 0.0], [sine, cosine, 0.0]])
+    turn = levelling(-degrees) / scale
     at = np.array([size[0] * scale / 2, STRIP_HEIGHT / 2]) - 0.5
-    matrix[:, 2] = np.array([x, y]) - 0.5 - matrix[:, :2] @ at
+    matrix = np.column_stack([turn, np.array([x, y]) - 0.5 - turn @ at])
     flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
     strip: np.ndarray = cv2.warpAffine(
         page, matrix, (width, STRIP_HEIGHT), flags=flags, borderMode=cv2.BORDER_REPLICATE
     )
     return strip
+
+
+def levelling(degrees: float) -> np.ndarray:
+    """What makes a page level whose lines fall by so many degrees to the right: float ``(2, 2)``, times a column ``(x, y)``."""
+    cosine, sine = math.cos(math.radians(degrees)), math.sin(math.radians(degrees))
+    return np.array([[cosine, sine], [-sine, cosine]])

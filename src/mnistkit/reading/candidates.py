@@ -16,7 +16,7 @@ from mnistkit.errors import BlankImageError
 from mnistkit.imaging import LETTER, SIGNS, Finds, find_frames, find_ink, frame_boxes
 from mnistkit.imaging.sheet import find_sheet
 from mnistkit.reading.display import read_displays
-from mnistkit.reading.single import FrameClassifier
+from mnistkit.reading.single import FrameClassifier, tells_digits
 from mnistkit.reading.strokes import UNSEEN, find_strokes
 
 __all__ = ["NO_SLOT", "Candidates", "candidates_of", "doubt", "joined", "log_odds"]
@@ -72,6 +72,12 @@ class Candidates:
     letters: np.ndarray
     frames: np.ndarray
     slots: np.ndarray
+
+    @property
+    def signs(self) -> np.ndarray:
+        """Which are signs, bool ``(N,)``."""
+        signs: np.ndarray = (self.kinds != 0) & (self.kinds != LETTER)
+        return signs
 
     def __len__(self) -> int:
         return len(self.boxes)
@@ -181,7 +187,7 @@ def _inks(picture: np.ndarray) -> Iterator[tuple[np.ndarray, tuple[int, int]]]:
 
 def _displays(ink: np.ndarray, corner: tuple[int, int], classifier: FrameClassifier) -> Candidates:
     """What is read from bars; of classes that are no digits, nothing."""
-    shown = read_displays(ink) if classifier.classes == tuple("0123456789") else []
+    shown = read_displays(ink) if tells_digits(classifier) else []
     boxes = np.array([one.box for one in shown]).reshape(-1, 4)
     frames = classifier.preprocessing.reshape(frame_boxes(ink, boxes, size=classifier.preprocessing.size))
     kinds = np.array([SIGNS.find(one.text) + 1 for one in shown], int)
@@ -232,7 +238,7 @@ def _joined(logits: np.ndarray, digits: np.ndarray, odds: np.ndarray, classifier
         member = calibration.membership(logits)[:, None]
         own = member * own + (1 - member) / own.shape[1]
     told = np.log(own + 1e-12)
-    if classifier.classes == tuple("0123456789") and told.shape[1] == digits.shape[1]:
+    if tells_digits(classifier) and told.shape[1] == digits.shape[1]:
         told = told + _FINDER * np.log(digits + _FLOOR)
     told -= np.logaddexp.reduce(told, axis=1, keepdims=True)
     joined: np.ndarray = calibration.temperature * (told + odds[:, None])

@@ -75,8 +75,8 @@ def _apart(candidates: Candidates) -> np.ndarray:
     """The numbers of the likeliest of which no two overlap too much, the likeliest first."""
     order = np.argsort(-candidates.odds, kind="stable")
     order = order[candidates.odds[order] > 0][:_MOST_CHOSEN]
-    boxes, kinds = candidates.boxes[order].copy(), candidates.kinds[order]
-    signs, percent = (kinds > 0) & (kinds != LETTER), kinds == _PERCENT
+    boxes, kinds, signs = candidates.boxes[order].copy(), candidates.kinds[order], candidates.signs[order]
+    percent = kinds == _PERCENT
     boxes[percent] += _WIDER * (boxes[percent, 2:3] - boxes[percent, :1]) * (-1, 0, 1, 0)
     left, top, right, bottom = boxes.T
     narrow = np.where(kinds == 0, (_NARROWEST * (bottom - top) - (right - left)).clip(min=0), 0)

@@ -11,7 +11,7 @@ from mnistkit.reading.choosing import choose_apart
 from mnistkit.reading.lines import order, slope
 from mnistkit.reading.prediction import Prediction
 from mnistkit.reading.reading import ReadDigit, Reading, ReadSign
-from mnistkit.reading.single import FrameClassifier
+from mnistkit.reading.single import FrameClassifier, tells_digits
 from mnistkit.reading.whole_lines import with_lines
 from mnistkit.types import ImageLike
 
@@ -71,8 +71,9 @@ def read_page(picture: np.ndarray, scale: float, classifier: FrameClassifier, ma
     page = np.ascontiguousarray(np.rot90(grey, quarters))
     candidates = candidates_of(turned, page, finds, classifier)
     chosen = choose_apart(candidates, page)
-    if classifier.classes == tuple("0123456789"):
-        chosen = choose_apart(with_lines(candidates, chosen, page, columns, classifier.calibration.temperature), page)
+    if tells_digits(classifier):
+        heard = with_lines(candidates, chosen, page, columns, classifier.calibration.temperature)
+        chosen = chosen if heard is candidates else choose_apart(heard, page)
     return _reading(chosen, quarters, picture, scale, classifier)
 
 

@@ -15,7 +15,7 @@ from mnistkit.calibration import Calibration
 from mnistkit.imaging import Preprocessing
 from mnistkit.reading.prediction import Prediction
 
-__all__ = ["Candidate", "FrameClassifier", "reject"]
+__all__ = ["Candidate", "FrameClassifier", "reject", "tells_digits"]
 
 # A picture of one digit has more of its ink in it than elsewhere.
 _LEAST_SHARE = 0.5
@@ -38,6 +38,11 @@ class FrameClassifier(Protocol):
 
     def logits(self, frames: np.ndarray, /) -> np.ndarray:
         """Of uint8 frames ``(N, C, H, W)``, float ``(N, classes)``."""
+
+
+def tells_digits(classifier: FrameClassifier) -> bool:
+    """Whether its classes are the ten digits, in their order: those that the networks that look at pages know."""
+    return classifier.classes == tuple("0123456789")
 
 
 @dataclass(frozen=True)

@@ -9,15 +9,13 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from mnistkit.imaging import LETTER, SIGNS, STRIP_HEIGHT, Columns, cut_strip
+from mnistkit.imaging import SIGNS, STRIP_COLUMN, STRIP_DIGIT, STRIP_HEIGHT, Columns, cut_strip, levelling
 from mnistkit.reading.candidates import NO_SLOT, Candidates, doubt, joined, log_odds
 from mnistkit.reading.lines import levelled, order, slope
 from mnistkit.reading.strokes import shared
 
 __all__ = ["with_lines"]
 
-# A digit is so high in a strip, in pixels, and a column so wide.
-_DIGIT, _COLUMN = 20, 2
 # A line is clear without being read if its digits have at least the first log-odds, and no candidate above the second is beside
 # them that shares less than the third with all.
 _CLEAR, _DOUBT, _PART = 6.0, -3.0, 0.3
@@ -27,11 +25,9 @@ _MOST = 10_000
 _APART, _BESIDE = 2.5, 1.1
 # The kinds of characters that columns tell: ten digits, the signs, a letter; then nothing.
 _TOLD_LETTER, _NOTHING = 10 + len(SIGNS), 11 + len(SIGNS)
-# What a character of the line speaks for a candidate, for each of its log-odds, of which no more than so many count; against one
-# in whose place the line has none; what is left for one that the line alone has.
-_READ, _SUREST, _AGAINST, _ALONE = 1.0, 4.0, 2.0, 0.0
-# How much the line's opinion counts of which digit it is, and of whether it is a letter; and a floor for its probabilities.
-_TOLD, _LETTERS, _FLOOR = 1.0, 1.0, 0.01
+# So many of the log-odds of a character of the line count for a candidate, or for one that the line alone has; so much speaks
+# against one in whose place the line has none; and a floor for the line's probabilities.
+_SUREST, _AGAINST, _FLOOR = 4.0, 2.0, 0.01
 # A candidate is the character whose middle is in this share of its width, about its own middle, if it is as high as a digit of
 # the line, or so much lower or higher; and so far off the middle of the line, in units of that height.
 _WITHIN, _NARROW, _LOW, _HIGH, _OFF = 0.7, 0.3, 0.5, 1.6, 0.35
@@ -75,10 +71,9 @@ class _Places:
     @classmethod
     def of(cls, candidates: Candidates, degrees: float) -> _Places:
         boxes = np.array(levelled(candidates.boxes.tolist(), degrees)).reshape(-1, 4)
-        kinds = candidates.kinds
         x, y = ((boxes[:, :2] + boxes[:, 2:]) / 2).T
         wide, tall = (boxes[:, 2:] - boxes[:, :2]).T
-        return cls(x, y, wide, tall, (kinds != 0) & (kinds != LETTER))
+        return cls(x, y, wide, tall, candidates.signs)
 
     def near(self, line: _Line) -> np.ndarray:
         """The numbers of those that may be characters of a line, or parts of them."""
@@ -129,9 +124,9 @@ class _Said:
         told, kinds = line.told[which], self.kinds[heard]
         # Of a digit, of each sign, of a letter.
         shares = np.column_stack([told[:, :10].sum(axis=1), told[:, 10:]])[np.arange(len(heard)), kinds]
-        self.odds[heard] += _READ * log_odds(line.sure[which] * shares).clip(-_SUREST, _SUREST)
-        self.letters[heard] += _LETTERS * _letters(told)
-        self.digits[heard] += _TOLD * _digits(told)
+        self.odds[heard] += log_odds(line.sure[which] * shares).clip(-_SUREST, _SUREST)
+        self.letters[heard] += _letters(told)
+        self.digits[heard] += _digits(told)
         self.slots[heard] = first + which
 
     def applied(self, candidates: Candidates, temperature: float) -> Candidates:
@@ -146,7 +141,7 @@ class _Said:
 def with_lines(
     candidates: Candidates, chosen: Candidates, page: np.ndarray, columns: Columns, temperature: float = 1.0
 ) -> Candidates:
-    """The candidates, with what the lines say of them, and those that only the lines have.
+    """The candidates, with what the lines say of them, and those that only the lines have; as they are if all lines are clear.
 
     Args:
         candidates: of the page.
@@ -160,15 +155,16 @@ def with_lines(
         return candidates
     degrees = slope(chosen.boxes[digits])
     level = np.array(levelled(chosen.boxes.tolist(), degrees))
-    runs = [run for line in order(chosen.boxes, digits, degrees) for run in _runs(line, digits, level)]
+    clear = _clear(candidates, chosen, temperature)
+    lines = order(chosen.boxes, digits, degrees)
+    runs = [run for line in lines for run in _runs(line, digits, level) if not clear[run].all()]
+    if not runs:
+        return candidates
     # The least sure ones first: a page of texture has more than there is time for.
     runs.sort(key=lambda run: float(chosen.odds[run].min()))
     places = _Places.of(candidates, degrees)
-    clear = _clear(candidates, chosen, temperature)
     said, alone, left, slot = _Said.nothing(candidates), [], _MOST, 0
     for run in runs:
-        if clear[run].all():
-            continue
         line = _read(level[run], degrees, page, columns, left)
         if line is None:
             continue
@@ -211,10 +207,10 @@ def _runs(line: Sequence[Sequence[int]], digits: np.ndarray, level: np.ndarray) 
 def _read(boxes: np.ndarray, degrees: float, page: np.ndarray, columns: Columns, most: int) -> _Line | None:
     """What stands in the line of some digits, their boxes levelled, float ``(N, 4)``; ``None`` if its strip would be too long."""
     unit = float(np.median(boxes[:, 3] - boxes[:, 1]))
-    scale = unit / _DIGIT
+    scale = unit / STRIP_DIGIT
     left, right = float(boxes[:, 0].min()) - _BESIDE * unit, float(boxes[:, 2].max()) + _BESIDE * unit
     y = float((boxes[:, 1] + boxes[:, 3]).mean()) / 2
-    width = _COLUMN * math.ceil((right - left) / scale / _COLUMN)
+    width = STRIP_COLUMN * math.ceil((right - left) / scale / STRIP_COLUMN)
     if width > most:
         return None
     x, down = _on_page(np.array([[left + width * scale / 2, y]]), degrees)[0].tolist()
@@ -227,7 +223,7 @@ def _read(boxes: np.ndarray, degrees: float, page: np.ndarray, columns: Columns,
             places = np.array(list(run))
             weights = told[kind, places]
             peaks.append(int(places[weights.argmax()]))
-            middles.append(left + (float(weights @ places / weights.sum()) + 0.5) * _COLUMN * scale)
+            middles.append(left + (float(weights @ places / weights.sum()) + 0.5) * STRIP_COLUMN * scale)
     at = told[:, peaks].T
     sure = 1 - at[:, _NOTHING]
     span = left + _BESIDE * unit / 2, right - _BESIDE * unit / 2
@@ -236,8 +232,7 @@ def _read(boxes: np.ndarray, degrees: float, page: np.ndarray, columns: Columns,
 
 def _on_page(middles: np.ndarray, degrees: float) -> np.ndarray:
     """Places of the level page, float ``(N, 2)``, on the page as it is."""
-    cosine, sine = math.cos(math.radians(degrees)), math.sin(math.radians(degrees))
-    places: np.ndarray = middles @ np.array([[cosine, sine], [-sine, cosine]])
+    places: np.ndarray = middles @ levelling(degrees)
     return places
 
 
@@ -269,8 +264,8 @@ def _alone(candidates: Candidates, line: _Line, first: int, degrees: float, temp
     middles = _on_page(np.column_stack([x[missing], (top + bottom) / 2]), degrees)
     halves = np.column_stack([half, (bottom - top) / 2])
     share = np.where(kinds == 0, told[:, :10].sum(axis=1), told.max(axis=1, initial=0))
-    letters = np.where(kinds == 0, _LETTERS * _letters(told), 0)
-    odds = _ALONE + _READ * log_odds(line.sure[missing] * share).clip(-_SUREST, _SUREST) + doubt(kinds, letters)
+    letters = np.where(kinds == 0, _letters(told), 0)
+    odds = log_odds(line.sure[missing] * share).clip(-_SUREST, _SUREST) + doubt(kinds, letters)
     frames = np.zeros((len(missing), *candidates.frames.shape[1:]), np.uint8)
     boxes = np.hstack([middles - halves, middles + halves])
     logits = temperature * (_digits(told) + odds[:, None])

@@ -7,7 +7,7 @@ from dataclasses import dataclass, fields
 from typing import ClassVar, Generic, Literal, TypeVar, cast
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.utils.data import Dataset
 
 from mnistkit._core.files import user_path
@@ -20,9 +20,9 @@ from mnistkit.seeding import derive_seed, keeping_generators
 from mnistkit.synthetic.fonts import Font, families, held_out
 from mnistkit.training import Cosine, OptimizerName, Trainer, Warmup
 from mnistkit.training.description import as_json
-from mnistkit.types import JsonValue, PathLike
+from mnistkit.types import Batch, JsonValue, PathLike, StepOutput
 
-__all__ = ["DrawingRecipe"]
+__all__ = ["DrawingRecipe", "DrawingTrainer"]
 
 Drawn = TypeVar("Drawn", bound=Dataset[tuple[Tensor, Tensor]])
 Network = TypeVar("Network", bound=PageNetwork)
@@ -34,6 +34,26 @@ def _parted(known: dict[str, list[Font]]) -> tuple[list[Font], list[Font]]:
         [font for name, family in known.items() if held_out(name) == held for font in family] for held in (False, True)
     )
     return train, validation
+
+
+class DrawingTrainer(Trainer[nn.Module]):
+    """Trains a network that looks at pages; a subclass says how far its maps are from what stands there."""
+
+    def parts(self, maps: Tensor, wanted: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
+        """The loss of a batch, and the figures of which it is made."""
+        raise NotImplementedError
+
+    def training_step(self, batch: Batch) -> StepOutput:
+        """The losses of a batch."""
+        return self._summed(self.model, batch)
+
+    def evaluation_step(self, batch: Batch) -> StepOutput:
+        """The same, of the averaged weights if there are any."""
+        return self._summed(self.inference_model, batch)
+
+    def _summed(self, model: nn.Module, batch: Batch) -> StepOutput:
+        loss, figures = self.parts(model(batch.images).float(), batch.labels)
+        return StepOutput(loss, None, {name: value.detach() for name, value in figures.items()})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,7 +95,7 @@ class DrawingRecipe(Generic[Drawn, Network]):
     #: What draws, what is trained, and what trains it.
     draws: ClassVar[type]
     trains: ClassVar[type[PageNetwork]]
-    trainer_class: ClassVar[type[Trainer]]
+    trainer_class: ClassVar[type[DrawingTrainer]]
 
     def describe(self) -> dict[str, JsonValue]:
         """Every setting, as JSON can hold it."""

@@ -10,12 +10,11 @@ import cv2
 import numpy as np
 import torch
 from torch import Tensor
-from torch.utils.data import Dataset
 
 from mnistkit.data import DigitDataset
 from mnistkit.recipes.detection import LETTER, NOTHING
-from mnistkit.seeding import derive_seed
-from mnistkit.synthetic import Mark, Page, PagePainter
+from mnistkit.recipes.drawn import Drawn, as_input, perhaps_faded
+from mnistkit.synthetic import Mark, Page
 from mnistkit.synthetic.canvas import CHARACTERS, IGNORED
 from mnistkit.synthetic.fonts import Font
 
@@ -30,8 +29,6 @@ _HUGE, _HUGE_HEIGHTS, _HUGE_KINDS = 0.04, (230.0, 700.0), ("lines", "string", "s
 # So many pages are small pictures, shown enlarged by so much; what stands on them; the heights in shares of the side.
 _SMALL, _ENLARGED = 0.22, (1.4, 6.0)
 _SMALL_KINDS, _SMALL_HEIGHTS = ("string", "string", "string", "single", "lines", "scattered"), (0.15, 0.9)
-# So many pages have other tones: the darkest, the lightest, and what is between them.
-_FADED, _DARKEST, _LIGHTEST, _CURVE = 0.3, (0, 60), (150, 255), 0.4
 # So many pages lie on their side or upside down: they have no digits but those that stay digits, which do not matter.
 _TURNED = 0.12
 _LASTING = {1: "018", 2: "01689", 3: "018"}
@@ -39,7 +36,7 @@ _LASTING = {1: "018", 2: "01689", 3: "018"}
 _FEWEST = 4
 
 
-class DrawnPages(Dataset[tuple[Tensor, Tensor]]):
+class DrawnPages(Drawn):
     """Drawn pages, each made when it is asked for; a number is always the same page.
 
     Args:
@@ -64,27 +61,20 @@ class DrawnPages(Dataset[tuple[Tensor, Tensor]]):
         side: int = 256,
         hands: Sequence[Font] = (),
     ) -> None:
-        self.painter = PagePainter(digits, fonts, hands)
-        self.count, self.seed, self.side = count, seed, side
-
-    def __len__(self) -> int:
-        return self.count
+        super().__init__(digits, fonts, count, seed=seed, hands=hands)
+        self.side = side
 
     def __getitem__(self, number: int) -> tuple[Tensor, Tensor]:
-        if not 0 <= number < self.count:
-            raise IndexError(number)
-        draw = np.random.default_rng(derive_seed(self.seed, "page", number))
+        draw = self.generator("page", number)
         picture, marks = self._small(draw) if draw.random() < _SMALL else self._large(draw)
-        if draw.random() < _FADED:
-            picture = faded(picture, draw)
+        picture = perhaps_faded(picture, draw)
         if draw.random() < _TURNED:
             picture, marks = on_its_side(picture, marks, int(draw.integers(1, 4)))
         rows = np.full((_MOST, 5), NOTHING, np.float32)
         for row, mark in zip(rows, marks, strict=False):
             left, top, right, bottom = mark.box
             row[:] = mark.label, (left + right) / 2, (top + bottom) / 2, right - left, bottom - top
-        image = torch.from_numpy(np.ascontiguousarray(picture))[None].float().div_(127.5).sub_(1)
-        return image, torch.from_numpy(rows)
+        return as_input(picture), torch.from_numpy(rows)
 
     def _large(self, draw: np.random.Generator) -> tuple[np.ndarray, Sequence[Mark]]:
         if draw.random() < _HUGE:
@@ -109,13 +99,6 @@ def _enlarged(page: Page, side: int) -> tuple[np.ndarray, list[Mark]]:
     scale = side / page.picture.shape[0]
     marks = [replace(mark, box=tuple(edge * scale for edge in mark.box)) for mark in _with_letters(page)]
     return cv2.resize(page.picture, (side, side), interpolation=cv2.INTER_CUBIC), marks
-
-
-def faded(picture: np.ndarray, draw: np.random.Generator) -> np.ndarray:
-    """A page, uint8 ``(H, W)``, as a poor camera or scanner shows it."""
-    low, high = draw.uniform(*_DARKEST), draw.uniform(*_LIGHTEST)
-    curve = low + (high - low) * np.linspace(0, 1, 256) ** math.exp(draw.normal(0, _CURVE))
-    return cv2.LUT(picture, curve.astype(np.uint8))
 
 
 def on_its_side(picture: np.ndarray, marks: Sequence[Mark], quarters: int) -> tuple[np.ndarray, list[Mark]]:

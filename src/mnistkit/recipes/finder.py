@@ -5,39 +5,28 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from torch import nn
+from torch import Tensor
 
 from mnistkit.finder import Finder
 from mnistkit.page_network import PageNetwork
 from mnistkit.recipes.detection import detection_losses
-from mnistkit.recipes.drawing import DrawingRecipe
+from mnistkit.recipes.drawing import DrawingRecipe, DrawingTrainer
 from mnistkit.recipes.drawn_pages import DrawnPages
-from mnistkit.training import Trainer
-from mnistkit.types import Batch, StepOutput
 
 __all__ = ["FinderRecipe", "FinderTrainer"]
 
 
-class FinderTrainer(Trainer[nn.Module]):
+class FinderTrainer(DrawingTrainer):
     """Trains a :class:`~mnistkit.models.FinderNet` on pages and their marks, such as :class:`~mnistkit.recipes.DrawnPages` gives.
 
     The loss is the sum of three, of which the history tells each: see
     :func:`~mnistkit.recipes.detection.detection_losses`.
     """
 
-    def training_step(self, batch: Batch) -> StepOutput:
-        """The losses of a batch."""
-        return _summed(self.model, batch)
-
-    def evaluation_step(self, batch: Batch) -> StepOutput:
-        """The same, of the averaged weights if there are any."""
-        return _summed(self.inference_model, batch)
-
-
-def _summed(model: nn.Module, batch: Batch) -> StepOutput:
-    figures = detection_losses(model(batch.images).float(), batch.labels)
-    loss = figures["found"] + figures["told"] + figures["placed"]
-    return StepOutput(loss, None, {name: value.detach() for name, value in figures.items()})
+    def parts(self, maps: Tensor, wanted: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
+        """The loss of a batch, and the figures of which it is made."""
+        figures = detection_losses(maps, wanted)
+        return figures["found"] + figures["told"] + figures["placed"], figures
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,4 +55,4 @@ class FinderRecipe(DrawingRecipe[DrawnPages, Finder]):
 
     draws: ClassVar[type] = DrawnPages
     trains: ClassVar[type[PageNetwork]] = Finder
-    trainer_class: ClassVar[type[Trainer]] = FinderTrainer
+    trainer_class: ClassVar[type[DrawingTrainer]] = FinderTrainer

@@ -7,38 +7,28 @@ from typing import ClassVar, Literal
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
 
+from mnistkit.imaging import STRIP_COLUMN
 from mnistkit.line_reader import LineReader
 from mnistkit.page_network import PageNetwork
 from mnistkit.precision import PrecisionName
-from mnistkit.recipes.drawing import DrawingRecipe
+from mnistkit.recipes.drawing import DrawingRecipe, DrawingTrainer
 from mnistkit.recipes.drawn_lines import NOTHING, PADDING, DrawnLines
-from mnistkit.training import Trainer
-from mnistkit.types import Batch, StepOutput
 
 __all__ = ["LineRecipe", "LineTrainer", "line_losses"]
 
-# Pixels to a column; what the columns at the middles of the characters count beside the whole line.
-_STRIDE, _MIDDLES = 2, 0.5
+# What the columns at the middles of the characters count beside the whole line.
+_MIDDLES = 0.5
 
 
-class LineTrainer(Trainer[nn.Module]):
+class LineTrainer(DrawingTrainer):
     """Trains a :class:`~mnistkit.models.LineNet` on strips, such as :class:`~mnistkit.recipes.DrawnLines` gives."""
 
-    def training_step(self, batch: Batch) -> StepOutput:
-        """The losses of a batch."""
-        return _summed(self.model, batch)
-
-    def evaluation_step(self, batch: Batch) -> StepOutput:
-        """The same, of the averaged weights if there are any."""
-        return _summed(self.inference_model, batch)
-
-
-def _summed(model: nn.Module, batch: Batch) -> StepOutput:
-    figures = line_losses(model(batch.images).float(), batch.labels)
-    loss = figures["read"] + _MIDDLES * figures["placed"]
-    return StepOutput(loss, None, {name: value.detach() for name, value in figures.items()})
+    def parts(self, maps: Tensor, wanted: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
+        """The loss of a batch, and the figures of which it is made."""
+        figures = line_losses(maps, wanted)
+        return figures["read"] + _MIDDLES * figures["placed"], figures
 
 
 def line_losses(logits: Tensor, characters: Tensor) -> dict[str, Tensor]:
@@ -62,7 +52,7 @@ def line_losses(logits: Tensor, characters: Tensor) -> dict[str, Tensor]:
     read = F.ctc_loss(
         told.permute(2, 0, 1), labels.clamp(min=0), lengths, counts, blank=NOTHING, reduction="sum", zero_infinity=True
     ) / counts.sum().clamp(min=1)
-    column = (characters[..., 1] / _STRIDE).long().clamp(0, columns - 1)
+    column = (characters[..., 1] / STRIP_COLUMN).long().clamp(0, columns - 1)
     strip = torch.arange(len(told))[:, None].expand_as(column)
     placed = F.nll_loss(told[strip[there], :, column[there]], labels[there]) if there.any() else told.sum() * 0
     return {"read": read, "placed": placed, "whole": _whole(told, labels)}
@@ -104,4 +94,4 @@ class LineRecipe(DrawingRecipe[DrawnLines, LineReader]):
 
     draws: ClassVar[type] = DrawnLines
     trains: ClassVar[type[PageNetwork]] = LineReader
-    trainer_class: ClassVar[type[Trainer]] = LineTrainer
+    trainer_class: ClassVar[type[DrawingTrainer]] = LineTrainer

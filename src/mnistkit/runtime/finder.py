@@ -2,35 +2,23 @@
 
 from __future__ import annotations
 
-import functools
-from dataclasses import dataclass, field
+from typing import ClassVar
 
 import numpy as np
 
-from mnistkit.runtime.program import Program, shipped
+from mnistkit.runtime.page_network import OnnxPageNetwork
 
 __all__ = ["OnnxFinder"]
 
 
-@dataclass(frozen=True, eq=False)
-class OnnxFinder:
+class OnnxFinder(OnnxPageNetwork):
     """Tells where on a page digits and signs stand, as :class:`mnistkit.finder.Finder` does.
 
     Attributes:
-        program: computes the maps of pages.
+        program: computes them.
     """
 
-    program: Program = field(repr=False)
-
-    @classmethod
-    @functools.cache
-    def pretrained(cls) -> OnnxFinder:
-        """The one that comes with mnistkit-runtime.
-
-        Raises:
-            ConfigError: where mnistkit is installed without it.
-        """
-        return cls(shipped("finder"))
+    file: ClassVar[str] = "finder"
 
     def maps(self, pages: np.ndarray) -> np.ndarray:
         """What stands where.

@@ -2,35 +2,23 @@
 
 from __future__ import annotations
 
-import functools
-from dataclasses import dataclass, field
+from typing import ClassVar
 
 import numpy as np
 
-from mnistkit.runtime.program import Program, shipped
+from mnistkit.runtime.page_network import OnnxPageNetwork
 
 __all__ = ["OnnxLineReader"]
 
 
-@dataclass(frozen=True, eq=False)
-class OnnxLineReader:
+class OnnxLineReader(OnnxPageNetwork):
     """Tells which characters follow each other in a line, as :class:`mnistkit.line_reader.LineReader` does.
 
     Attributes:
-        program: computes the columns of strips.
+        program: computes them.
     """
 
-    program: Program = field(repr=False)
-
-    @classmethod
-    @functools.cache
-    def pretrained(cls) -> OnnxLineReader:
-        """The one that comes with mnistkit-runtime.
-
-        Raises:
-            ConfigError: where mnistkit is installed without it.
-        """
-        return cls(shipped("lines"))
+    file: ClassVar[str] = "lines"
 
     def columns(self, strips: np.ndarray) -> np.ndarray:
         """What stands in which column.
