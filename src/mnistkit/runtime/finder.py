@@ -15,7 +15,7 @@ class OnnxFinder(OnnxPageNetwork):
     """Tells where on a page digits and signs stand, as :class:`mnistkit.finder.Finder` does.
 
     Attributes:
-        program: computes them.
+        program: computes the maps of pages.
     """
 
     file: ClassVar[str] = "finder"

@@ -15,7 +15,7 @@ class OnnxLineReader(OnnxPageNetwork):
     """Tells which characters follow each other in a line, as :class:`mnistkit.line_reader.LineReader` does.
 
     Attributes:
-        program: computes them.
+        program: computes the columns of strips.
     """
 
     file: ClassVar[str] = "lines"
