@@ -48,6 +48,7 @@ NAMES = [
     "fast-99.6",
     "lenet5",
     "vgg-200k",
+    "vgg-300k",
     "fashion-200k",
 ]
 EVERY = [*NAMES, "handwriting"]  # which examples/train_weights.py makes
