@@ -59,6 +59,8 @@ def _targets(marks: Tensor, shape: torch.Size) -> tuple[Tensor, Tensor, Tensor]:
         The scores, 1 at each middle and less around it; the weights of places, 0 where it does not matter; and ``(K, 8)``, for
         each place that knows a character: the number of the page, row, column, label, and the four values of the box.
     """
+    # There is much to look up, which a GPU would be waited for.
+    device, marks = marks.device, marks.cpu()
     count, _, height, width = shape
     most = marks.shape[1]
     pages = torch.arange(count)[:, None].expand(count, most)
@@ -94,7 +96,7 @@ def _targets(marks: Tensor, shape: torch.Size) -> tuple[Tensor, Tensor, Tensor]:
     sizes = (size.clamp(min=1) / 16).log()[:, None].expand(-1, len(_AROUND), -1)
     page, kept = (values[:, None, None].expand(-1, len(_AROUND), 1) for values in (page, kept))
     known = torch.cat([page, near.flip(-1), kept, offset, sizes], dim=-1).reshape(-1, 8)
-    return scores.view(shape), weights, known
+    return scores.view(shape).to(device), weights.to(device), known.to(device)
 
 
 def _focal_loss(logits: Tensor, wanted: Tensor, weights: Tensor) -> Tensor:

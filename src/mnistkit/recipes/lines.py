@@ -48,19 +48,20 @@ def line_losses(logits: Tensor, characters: Tensor) -> dict[str, Tensor]:
     counts = there.sum(1)
     told = logits.log_softmax(1)
     columns = told.shape[2]
-    lengths = torch.full((len(told),), columns)
+    lengths = torch.full((len(told),), columns, device=told.device)
     read = F.ctc_loss(
         told.permute(2, 0, 1), labels.clamp(min=0), lengths, counts, blank=NOTHING, reduction="sum", zero_infinity=True
     ) / counts.sum().clamp(min=1)
     column = (characters[..., 1] / STRIP_COLUMN).long().clamp(0, columns - 1)
-    strip = torch.arange(len(told))[:, None].expand_as(column)
+    strip = torch.arange(len(told), device=told.device)[:, None].expand_as(column)
     placed = F.nll_loss(told[strip[there], :, column[there]], labels[there]) if there.any() else told.sum() * 0
     return {"read": read, "placed": placed, "whole": _whole(told, labels)}
 
 
 def _whole(told: Tensor, labels: Tensor) -> Tensor:
     """The share of the strips whose likeliest columns, joined, are their characters."""
-    best = told.argmax(1)
+    # Row by row, a GPU would be waited for each time.
+    best, labels = told.argmax(1).cpu(), labels.cpu()
     new = (best != NOTHING) & (best != F.pad(best, (1, 0), value=NOTHING)[:, :-1])
     right = [
         bool(torch.equal(row[kept], wanted[wanted != PADDING]))
