@@ -59,44 +59,53 @@ def _targets(marks: Tensor, shape: torch.Size) -> tuple[Tensor, Tensor, Tensor]:
         The scores, 1 at each middle and less around it; the weights of places, 0 where it does not matter; and ``(K, 8)``, for
         each place that knows a character: the number of the page, row, column, label, and the four values of the box.
     """
-    # There is much to look up, which a GPU would be waited for.
-    device, marks = marks.device, marks.cpu()
+    device = marks.device
     count, _, height, width = shape
     most = marks.shape[1]
-    pages = torch.arange(count)[:, None].expand(count, most)
+    pages = torch.arange(count, device=device)[:, None].expand(count, most)
     label, middle, size = marks[..., 0], marks[..., 1:3], marks[..., 3:5]
     longer = size.amax(-1)
     # Signs are small.
     tiny = (longer < _SMALLEST) & ((label < _DIGITS) | (label == LETTER)) | (longer < 2)
     wanted = (label >= 0) & ~tiny & (longer <= _LARGEST)
     ignored = (label == IGNORED) | ((label >= 0) & ~wanted & (longer < _TOO_LARGE))
+    rows, columns = torch.arange(height, device=device), torch.arange(width, device=device)
 
-    weights = torch.ones(count, _KINDS, height, width)
-    edges = torch.cat([middle - size / 2, middle + size / 2], dim=-1)[ignored] / _STRIDE
+    first, last = (((middle + sign * size / 2)[ignored] / _STRIDE).long().clamp(min=0) for sign in (-1, 1))
+    within = _between(rows, first[:, 1], last[:, 1])[:, :, None] & _between(columns, first[:, 0], last[:, 0])[:, None]
+    unclear = torch.zeros(count, 2, height, width, device=device)
+    letter = (label[ignored] == LETTER).long()
+    _raise_to(unclear.view(-1, height, width), 2 * pages[ignored] + letter, within.float())
     # A letter is no digit at any size.
-    first = torch.where(label == LETTER, _KINDS - 1, 0)[ignored]
-    for page, kind, (left, top, right, bottom) in zip(
-        pages[ignored].tolist(), first.tolist(), edges.long().clamp(min=0).tolist(), strict=True
-    ):
-        weights[page, kind:, top : bottom + 1, left : right + 1] = 0
+    weights = 1 - unclear[:, :1].repeat(1, _KINDS, 1, 1)
+    weights[:, -1] *= 1 - unclear[:, 1]
 
     page, kept, middle, size = pages[wanted], label[wanted].long(), middle[wanted] / _STRIDE, size[wanted]
-    last = torch.tensor([width - 1, height - 1])
-    place = torch.minimum(middle.floor().long().clamp(min=0), last)
-    spread = (_SPREAD * size / _STRIDE).clamp(min=_LEAST_SPREAD)[:, :, None, None]
-    rows, columns = torch.meshgrid(torch.arange(height), torch.arange(width), indexing="ij")
-    distance = (torch.stack([columns, rows]) - place[:, :, None, None]) / spread
-    scores = torch.zeros(count * _KINDS, height, width)
+    end = torch.tensor([width - 1, height - 1], device=device)
+    place = torch.minimum(middle.floor().long().clamp(min=0), end)
+    spread = (_SPREAD * size / _STRIDE).clamp(min=_LEAST_SPREAD)
+    across, down = ((axis - place[:, i, None]) / spread[:, i, None] for i, axis in enumerate((columns, rows)))
+    hills = torch.exp(-down.square() / 2)[:, :, None] * torch.exp(-across.square() / 2)[:, None]
     kind = (kept - (_DIGITS - 1)).clamp(min=0)
-    for row, hill in zip((page * _KINDS + kind).tolist(), torch.exp(-distance.square().sum(dim=1) / 2), strict=True):
-        scores[row] = torch.maximum(scores[row], hill)
+    scores = torch.zeros(count * _KINDS, height, width, device=device)
+    _raise_to(scores, page * _KINDS + kind, hills)
 
-    near = torch.minimum((place[:, None] + torch.tensor(_AROUND)).clamp(min=0), last)
+    near = torch.minimum((place[:, None] + torch.tensor(_AROUND, device=device)).clamp(min=0), end)
     offset = middle[:, None] - near - 0.5
     sizes = (size.clamp(min=1) / 16).log()[:, None].expand(-1, len(_AROUND), -1)
     page, kept = (values[:, None, None].expand(-1, len(_AROUND), 1) for values in (page, kept))
     known = torch.cat([page, near.flip(-1), kept, offset, sizes], dim=-1).reshape(-1, 8)
-    return scores.view(shape).to(device), weights.to(device), known.to(device)
+    return scores.view(shape), weights, known
+
+
+def _raise_to(maps: Tensor, numbers: Tensor, values: Tensor) -> None:
+    """Bring maps ``(M, H, W)`` up to values ``(K, H, W)``, each of which is for the map of its number."""
+    maps.scatter_reduce_(0, numbers[:, None, None].expand_as(values), values, "amax")
+
+
+def _between(places: Tensor, first: Tensor, last: Tensor) -> Tensor:
+    """For each interval whether each place is in it."""
+    return (places >= first[:, None]) & (places <= last[:, None])
 
 
 def _focal_loss(logits: Tensor, wanted: Tensor, weights: Tensor) -> Tensor:

@@ -35,7 +35,7 @@ _BESIDE = (0.05, 1.2)
 # So much of a character is in the strip, or not: what is between is unclear.
 _IN, _OUT = 0.8, 0.25
 _KINDS = ("string", "lines", "table", "form", "display", "prose", "single", "scattered")
-_SHARES = (0.36, 0.25, 0.07, 0.07, 0.08, 0.09, 0.04, 0.04)
+_SHARES = (0.44, 0.22, 0.06, 0.06, 0.08, 0.08, 0.03, 0.03)
 _HEIGHTS = (10.0, 110.0)
 _SMALL, _SMALL_SIDES = 0.35, (40, 120)
 # So many strips are of one page, and so often one is looked for on it before another page is drawn.
