@@ -49,8 +49,12 @@ NAMES = [
     "lenet5",
     "vgg-200k",
     "vgg-300k",
+    "vgg-1m",
     "fashion-200k",
+    "fashion-1m",
 ]
+# Too large for the package: what they got is told, their recipes make them.
+LARGE = ["vgg-300k", "vgg-1m", "fashion-1m"]
 EVERY = [*NAMES, "handwriting"]  # which examples/train_weights.py makes
 SHIPPED_SEED = 0
 LIMITS = {
@@ -102,7 +106,7 @@ def test(names: list[str], folder: Path) -> None:
                 with keeping.changing(FILE) as kept:
                     kept["results"][name][seed] |= looked(score)
                 print(f"{name} seed {seed}: {score}", flush=True)
-            if int(seed) == SHIPPED_SEED:
+            if int(seed) == SHIPPED_SEED and name not in LARGE:
                 shipped = classifier
         if shipped is not None:
             ship(name, shipped, keeping.read(FILE)["results"][name])

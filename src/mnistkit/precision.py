@@ -44,17 +44,20 @@ class Precision:
 
         That is bfloat16 for convolutions on a CPU that multiplies it: with matrix units for it (Intel's AMX), 1.2 to 2.1 times
         as fast as float32, or with vectors of it (AVX-512), as fast to 1.9 times as fast. On a CPU without either it is slower,
-        for dense layers alone it is slower even with them, and for GPUs nothing was measured: float32.
+        for dense layers alone it is slower even with them: float32. On a GPU of NVIDIA's that multiplies it (from compute
+        capability 8.0 on), it is bfloat16 for convolutions as well: 1.1 times as fast for the recipe ``vgg-1m`` on an H200, where
+        most of the time is spent on starting its small steps.
         """
         device = torch.device(device)
-        if device.type != "cpu":
+        kind = {"cpu": "CPU", "cuda": "GPU"}.get(device.type)
+        if kind is None:
             name, reason = "fp32", "nothing else was measured on this kind of device"
-        elif not _multiplies_bfloat16():
-            name, reason = "fp32", "this CPU does not multiply bfloat16"
+        elif not _multiplies_bfloat16(device):
+            name, reason = "fp32", f"this {kind} does not multiply bfloat16"
         elif not any(isinstance(module, nn.Conv2d) for module in model.modules()):
             name, reason = "fp32", "a model without convolutions is slower in bfloat16"
         else:
-            name, reason = "bf16", "this CPU multiplies bfloat16"
+            name, reason = "bf16", f"this {kind} multiplies bfloat16"
         precision = cls(cast("PrecisionName", name), device)
         precision.reason = reason
         return precision
@@ -114,7 +117,9 @@ class Precision:
             self.scaler.load_state_dict(state)
 
 
-def _multiplies_bfloat16() -> bool:
+def _multiplies_bfloat16(device: torch.device) -> bool:
+    if device.type == "cuda":
+        return torch.cuda.get_device_capability(device) >= (8, 0)
     # Older versions of torch do not tell, and float32 is right everywhere.
     capabilities = getattr(torch.cpu, "get_capabilities", None)
     return capabilities is not None and any(capabilities().get(name) for name in ("amx_bf16", "avx512_bf16"))

@@ -164,13 +164,27 @@ CONVOLUTION, DENSE = nn.Sequential(nn.Conv2d(1, 2, 3), nn.ReLU()), nn.Linear(4, 
         ("avx512_bf16", CONVOLUTION, "cpu", "bf16", "this CPU multiplies bfloat16"),
         ("amx_bf16", DENSE, "cpu", "fp32", "a model without convolutions is slower in bfloat16"),
         ("avx2", CONVOLUTION, "cpu", "fp32", "this CPU does not multiply bfloat16"),
-        ("amx_bf16", CONVOLUTION, "cuda", "fp32", "nothing else was measured on this kind of device"),
+        ("amx_bf16", CONVOLUTION, "mps", "fp32", "nothing else was measured on this kind of device"),
     ],
 )
 def test_the_fastest_precision_is_that_of_the_measurements(cpu, unit, model, device, name, reason):
     cpu(unit)
     precision = Precision.fastest(model, device)
     assert (precision.name, precision.reason, precision.device.type) == (name, reason, device)
+
+
+@pytest.mark.parametrize(
+    ("capability", "model", "name", "reason"),
+    [
+        ((9, 0), CONVOLUTION, "bf16", "this GPU multiplies bfloat16"),
+        ((8, 0), DENSE, "fp32", "a model without convolutions is slower in bfloat16"),
+        ((7, 5), CONVOLUTION, "fp32", "this GPU does not multiply bfloat16"),
+    ],
+)
+def test_the_fastest_precision_of_a_gpu_is_that_of_its_units(monkeypatch, capability, model, name, reason):
+    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda device: capability)
+    precision = Precision.fastest(model, "cuda")
+    assert (precision.name, precision.reason, precision.device.type) == (name, reason, "cuda")
 
 
 def test_a_torch_that_does_not_tell_its_cpu_gets_float32(monkeypatch):
