@@ -166,6 +166,9 @@ def choose_group(names: list[str], folder: Path) -> None:
     mean = np.mean([every[member] for member in chosen], axis=0)
     correct = int((mean.argmax(1) == labels).sum())
     with keeping.changing(FILE) as kept:
+        # What was looked at stays told.
+        if "test" in (before := kept.get("group", {})):
+            kept["earlier"].append({"group": before.pop("members"), **before})
         kept["group"] = {"members": chosen, "validation": [correct, len(labels)]}
     print(kept["group"], flush=True)
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import statistics
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
@@ -17,12 +18,13 @@ import numpy as np
 
 import kept as keeping
 from kept import ROOT
-from mnistkit import Classifier, compare, evaluate, load_mnist
+from mnistkit import Classifier, compare, create_model, evaluate, load_mnist
 from mnistkit.evaluation import Report
 from mnistkit.metrics import Proportion
-from mnistkit.models import pretrained_file
+from mnistkit.models import summary
+from mnistkit.recipes import get_recipe
 from mnistkit.zoo import ZooEntry, list_zoo
-from zoo import FILE
+from zoo import FILE, LARGE
 
 PAGE = ROOT / "docs" / "zoo.md"
 # Five people were shown each test image that another network of theirs doubted, and asked for its label, another digit, or
@@ -52,7 +54,6 @@ def page() -> None:
     """Compare every two neighbours, and write the tables of the page."""
     every = sorted(list_zoo(), key=lambda entry: entry.score.accuracy, reverse=True)
     entries = [entry for entry in every if entry.measured_on == "mnist test"]
-    others = [entry for entry in every if entry not in entries]
     test = load_mnist().test
     reports = {entry.name: evaluate(Classifier.pretrained(entry.name, device="cpu"), test) for entry in entries}
     with keeping.changing(FILE) as kept:
@@ -60,14 +61,23 @@ def page() -> None:
             entry.name: {"parameters": entry.parameters, "macs": entry.macs, **entry.score.to_json()}
             for entry in entries
         }
+    large = [
+        Row.of_large(name, kept)
+        for name in LARGE
+        if any("test" in run for run in kept["results"].get(name, {}).values())
+    ]
+    rows = [*map(Row.of_shipped, every), *large]
     tables: list[Iterable[str]] = [
-        accuracies(kept, entries),
+        accuracies(kept, [row for row in rows if row.dataset == "mnist"]),
         harder(kept, entries),
         neighbours(reports),
         doubted(reports),
     ]
     tables += [group(kept)] if "test" in kept.get("group", {}) else []
-    tables += [["Of Fashion-MNIST's own images:", "", *accuracies(kept, others)], earlier(kept)]
+    tables += [
+        ["Of Fashion-MNIST's own images:", "", *accuracies(kept, [row for row in rows if row.dataset != "mnist"])],
+        earlier(kept),
+    ]
     keeping.replace_between(
         PAGE,
         "<!-- zoo: begin, written by benchmarks/zoo_page.py -->\n",
@@ -76,27 +86,74 @@ def page() -> None:
     )
 
 
-def accuracies(kept: dict[str, Any], entries: list[ZooEntry]) -> Iterator[str]:
-    """A line for each network."""
+@dataclass(frozen=True)
+class Row:
+    """What is told of a network, whether it ships or not.
+
+    Attributes:
+        name: of its recipe.
+        dataset: that its recipe trains on.
+        parameters: how many it has.
+        macs: multiply-accumulate operations for one image.
+        kilobytes: its file in the package, or a dash.
+        tests: right and all test images, of each run that was looked at.
+    """
+
+    name: str
+    dataset: str
+    parameters: int
+    macs: int
+    kilobytes: str
+    tests: list[list[int]]
+
+    @classmethod
+    def of_shipped(cls, entry: ZooEntry) -> Row:
+        """Of a network in the package, whose card has the only figure if no run is kept."""
+        runs = keeping.read(FILE)["results"].get(entry.name, {}).values()
+        tests = [run["test"] for run in runs if "test" in run]
+        return cls(
+            entry.name,
+            entry.measured_on.removesuffix(" test"),
+            entry.parameters,
+            entry.macs,
+            f"{entry.kilobytes:,.0f}",
+            tests or [[entry.score.correct, entry.score.count]],
+        )
+
+    @classmethod
+    def of_large(cls, name: str, kept: dict[str, Any]) -> Row:
+        """Of a network that does not ship."""
+        recipe = get_recipe(name)
+        counted = summary(create_model(recipe.model, **recipe.arguments))
+        tests = [run["test"] for run in kept["results"][name].values() if "test" in run]
+        return cls(name, recipe.dataset, counted.parameters, counted.macs, "-", tests)
+
+    @property
+    def mean(self) -> float:
+        """The mean accuracy of its runs."""
+        return statistics.mean(correct / count for correct, count in self.tests)
+
+
+def accuracies(kept: dict[str, Any], rows: list[Row]) -> Iterator[str]:
+    """A line for each network, the best first."""
     yield (
         "| name | parameters | MACs | kB | test images, mean of the seeds | each seed | 95 % interval | validation "
         "| core seconds |"
     )
     yield "|---|---|---|---|---|---|---|---|---|"
-    for entry in entries:
-        runs = [run for run in kept["results"].get(entry.name, {}).values() if "test" in run]
-        tests = [run["test"] for run in runs] or [[entry.score.correct, entry.score.count]]
-        found = [correct / count for correct, count in tests]
-        mean, count = statistics.mean(found), tests[0][1]
+    for row in sorted(rows, key=lambda row: row.mean, reverse=True):
+        runs = [run for run in kept["results"].get(row.name, {}).values() if "test" in run]
+        count = row.tests[0][1]
         # The same test images every time: more seeds do not make the interval narrower.
-        low, high = Proportion(round(mean * count), count).interval
-        each = ", ".join(f"{accuracy:.2%}" for accuracy in found)
+        low, high = Proportion(round(row.mean * count), count).interval
+        each = ", ".join(map(of, row.tests))
         validation = ", ".join(of(run["validation"]) for run in runs) or "-"
         spent = [run["core seconds"] for run in runs if run.get("core seconds")]
         seconds = f"{statistics.median(spent):,.0f}" if spent else "-"
-        size = f"{len(pretrained_file(entry.name).read_bytes()) / 1000:,.0f}"
+        if any("NVIDIA" in run["machine"] for run in runs):
+            seconds += " beside a GPU"
         yield (
-            f"| `{entry.name}` | {entry.parameters:,} | {entry.macs:,} | {size} | **{mean:.2%}** | {each} "
+            f"| `{row.name}` | {row.parameters:,} | {row.macs:,} | {row.kilobytes} | **{row.mean:.2%}** | {each} "
             f"| {low:.2%} to {high:.2%} | {validation} | {seconds} |"
         )
 

@@ -27,8 +27,9 @@ _LOW, _GLANCE, _LARGEST_GLANCE = 10, 24, 800
 # ways, 133 of 160 are read as they should be.
 _TURNED, _FEWEST = 1.2, 8
 # With this score, and this share of one digit's in it, a find says that the page is upright; and what share of the finds says it
-# where the page is: upside down, three of ten digits are still digits.
-_SURE, _CLEAR, _NEARLY_ALL = 0.3, 0.75, 0.95
+# where the page is: upside down, three of ten digits are still digits. What may be a digit has that score; of a page on its side
+# most finds have no more.
+_SURE, _CLEAR, _NEARLY_ALL, _MAYBE = 0.3, 0.75, 0.95, 0.1
 
 
 def require_frames(classifier: FrameClassifier) -> None:
@@ -81,7 +82,7 @@ def _upright_finds(grey: np.ndarray, maps: Maps) -> tuple[Finds, int]:
     """The finds in the page's best direction, and by how many quarters it was turned counter-clockwise for them."""
     finds = find_characters(grey, maps)
     told = _told(finds)
-    if len(told) and (told >= _CLEAR).mean() >= _NEARLY_ALL:
+    if 2 * len(told) > (finds.scores[:, 0] > _MAYBE).sum() and (told >= _CLEAR).mean() >= _NEARLY_ALL:
         return finds, 0
     glance = shrink(grey, min(_LARGEST_GLANCE, round(_GLANCE / _height(finds, grey) * max(grey.shape))))
     looks = [find_characters(np.ascontiguousarray(np.rot90(glance, quarters)), maps) for quarters in range(4)]
