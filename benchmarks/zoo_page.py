@@ -57,15 +57,11 @@ def page() -> None:
     test = load_mnist().test
     reports = {entry.name: evaluate(Classifier.pretrained(entry.name, device="cpu"), test) for entry in entries}
     with keeping.changing(FILE) as kept:
+        large = [Row.of_large(name, kept) for name in LARGE]
         kept["networks"] = {
             entry.name: {"parameters": entry.parameters, "macs": entry.macs, **entry.score.to_json()}
             for entry in entries
-        }
-    large = [
-        Row.of_large(name, kept)
-        for name in LARGE
-        if any("test" in run for run in kept["results"].get(name, {}).values())
-    ]
+        } | {row.name: row.to_json() for row in large if row.dataset == "mnist"}
     rows = [*map(Row.of_shipped, every), *large]
     tables: list[Iterable[str]] = [
         accuracies(kept, [row for row in rows if row.dataset == "mnist"]),
@@ -74,10 +70,8 @@ def page() -> None:
         doubted(reports),
     ]
     tables += [group(kept)] if "test" in kept.get("group", {}) else []
-    tables += [
-        ["Of Fashion-MNIST's own images:", "", *accuracies(kept, [row for row in rows if row.dataset != "mnist"])],
-        earlier(kept),
-    ]
+    others = [row for row in rows if row.dataset != "mnist"]
+    tables += [["Of Fashion-MNIST's own images:", "", *accuracies(kept, others)], earlier(kept)]
     keeping.replace_between(
         PAGE,
         "<!-- zoo: begin, written by benchmarks/zoo_page.py -->\n",
@@ -127,6 +121,12 @@ class Row:
         counted = summary(create_model(recipe.model, **recipe.arguments))
         tests = [run["test"] for run in kept["results"][name].values() if "test" in run]
         return cls(name, recipe.dataset, counted.parameters, counted.macs, "-", tests)
+
+    def to_json(self) -> dict[str, Any]:
+        """Its size, and the mean of its runs as one score."""
+        count = self.tests[0][1]
+        score = Proportion(round(self.mean * count), count)
+        return {"parameters": self.parameters, "macs": self.macs, **score.to_json()}
 
     @property
     def mean(self) -> float:

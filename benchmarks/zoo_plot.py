@@ -11,6 +11,7 @@ import kept as keeping
 from mnistkit._core.style import dress, look_of, one_axes
 from mnistkit.metrics import Proportion
 from mnistkit.plots import Theme
+from mnistkit.recipes import get_recipe
 
 # The accuracy on MNIST's test images in per cent, by the number of parameters ...
 PUBLISHED_SIZES = {
@@ -42,6 +43,8 @@ def accuracy_against_seconds(theme: Theme = "light") -> Figure:
     """The mean accuracy of each network's seeds over the processor time of its training."""
     ours = {}
     for name, runs in keeping.read("zoo.json")["results"].items():
+        if get_recipe(name).dataset != "mnist":
+            continue
         # Of a run on a GPU the processor's time is not what it took.
         ours_alone = [run for run in runs.values() if "NVIDIA" not in run["machine"] and "test" in run]
         timed = [run for run in ours_alone if run.get("core seconds")]
@@ -68,10 +71,11 @@ def _accuracy_against(
         low, high = (100 * bound for bound in Proportion(correct, count).interval)
         axes.plot([place, place], [low, high], color=look.lines[0], linewidth=1.2)
         axes.plot(place, 100 * correct / count, "o", color=look.lines[0])
-        # A name that would cover a cross with its name, or the name before it, stands above all the same.
+        # A name that would cover a cross with its name, or the name before it, stands on the other side.
         covers = any(place / _NEAR < other < _NAME * place and accuracy < low for other, accuracy in crosses)
-        under = below and not covers and place > _NEAR * last
-        last = place if under else last
+        close = place <= _NEAR * last
+        under = not covers and not close if below else close
+        last = place if under == below else last
         axes.annotate(
             name,
             (place, low if under else high),
