@@ -84,3 +84,8 @@ def replace_between(page: Path, begin: str, end: str, text: str) -> None:
     if not (mark and end_mark):
         raise SystemExit(f"{page} has no {begin!r} followed by {end!r}")
     page.write_text(f"{before}{begin}{text}{end}{after}")
+
+
+def on_gpu(run: dict[str, Any]) -> bool:
+    """Whether a run was one on a GPU, so that the processor's time is not what it took."""
+    return "NVIDIA" in run["machine"]

@@ -57,21 +57,22 @@ def page() -> None:
     test = load_mnist().test
     reports = {entry.name: evaluate(Classifier.pretrained(entry.name, device="cpu"), test) for entry in entries}
     with keeping.changing(FILE) as kept:
-        large = [Row.of_large(name, kept) for name in LARGE]
+        rows = [Row.of_shipped(entry, kept) for entry in every] + [Row.of_large(name, kept) for name in LARGE]
+        ours = [row for row in rows if row.dataset == "mnist"]
+        networks: list[ZooEntry | Row] = [*entries, *(row for row in ours if row.name in LARGE)]
         kept["networks"] = {
-            entry.name: {"parameters": entry.parameters, "macs": entry.macs, **entry.score.to_json()}
-            for entry in entries
-        } | {row.name: row.to_json() for row in large if row.dataset == "mnist"}
-    rows = [*map(Row.of_shipped, every), *large]
+            network.name: {"parameters": network.parameters, "macs": network.macs, **network.score.to_json()}
+            for network in networks
+        }
     tables: list[Iterable[str]] = [
-        accuracies(kept, [row for row in rows if row.dataset == "mnist"]),
+        accuracies(ours),
         harder(kept, entries),
         neighbours(reports),
         doubted(reports),
     ]
     tables += [group(kept)] if "test" in kept.get("group", {}) else []
-    others = [row for row in rows if row.dataset != "mnist"]
-    tables += [["Of Fashion-MNIST's own images:", "", *accuracies(kept, others)], earlier(kept)]
+    others = [row for row in rows if row not in ours]
+    tables += [["Of Fashion-MNIST's own images:", "", *accuracies(others)], earlier(kept)]
     keeping.replace_between(
         PAGE,
         "<!-- zoo: begin, written by benchmarks/zoo_page.py -->\n",
@@ -90,7 +91,8 @@ class Row:
         parameters: how many it has.
         macs: multiply-accumulate operations for one image.
         kilobytes: its file in the package, or a dash.
-        tests: right and all test images, of each run that was looked at.
+        runs: that the test images were looked at for.
+        tests: right and all test images, of each run; of the card, if no run is kept.
     """
 
     name: str
@@ -98,43 +100,43 @@ class Row:
     parameters: int
     macs: int
     kilobytes: str
+    runs: list[dict[str, Any]]
     tests: list[list[int]]
 
     @classmethod
-    def of_shipped(cls, entry: ZooEntry) -> Row:
-        """Of a network in the package, whose card has the only figure if no run is kept."""
-        runs = keeping.read(FILE)["results"].get(entry.name, {}).values()
-        tests = [run["test"] for run in runs if "test" in run]
-        return cls(
-            entry.name,
-            entry.measured_on.removesuffix(" test"),
-            entry.parameters,
-            entry.macs,
-            f"{entry.kilobytes:,.0f}",
-            tests or [[entry.score.correct, entry.score.count]],
-        )
+    def of_shipped(cls, entry: ZooEntry, kept: dict[str, Any]) -> Row:
+        """Of a network in the package."""
+        runs = looked_at(kept, entry.name)
+        tests = [run["test"] for run in runs] or [[entry.score.correct, entry.score.count]]
+        dataset, kilobytes = entry.measured_on.removesuffix(" test"), f"{entry.kilobytes:,.0f}"
+        return cls(entry.name, dataset, entry.parameters, entry.macs, kilobytes, runs, tests)
 
     @classmethod
     def of_large(cls, name: str, kept: dict[str, Any]) -> Row:
         """Of a network that does not ship."""
-        recipe = get_recipe(name)
+        recipe, runs = get_recipe(name), looked_at(kept, name)
         counted = summary(create_model(recipe.model, **recipe.arguments))
-        tests = [run["test"] for run in kept["results"][name].values() if "test" in run]
-        return cls(name, recipe.dataset, counted.parameters, counted.macs, "-", tests)
-
-    def to_json(self) -> dict[str, Any]:
-        """Its size, and the mean of its runs as one score."""
-        count = self.tests[0][1]
-        score = Proportion(round(self.mean * count), count)
-        return {"parameters": self.parameters, "macs": self.macs, **score.to_json()}
+        tests = [run["test"] for run in runs]
+        return cls(name, recipe.dataset, counted.parameters, counted.macs, "-", runs, tests)
 
     @property
     def mean(self) -> float:
         """The mean accuracy of its runs."""
         return statistics.mean(correct / count for correct, count in self.tests)
 
+    @property
+    def score(self) -> Proportion:
+        """The mean as that of one run: the test images are the same, and more seeds make the interval no narrower."""
+        count = self.tests[0][1]
+        return Proportion(round(self.mean * count), count)
 
-def accuracies(kept: dict[str, Any], rows: list[Row]) -> Iterator[str]:
+
+def looked_at(kept: dict[str, Any], name: str) -> list[dict[str, Any]]:
+    """The runs of a recipe that the test images were looked at for."""
+    return [run for run in kept["results"].get(name, {}).values() if "test" in run]
+
+
+def accuracies(rows: list[Row]) -> Iterator[str]:
     """A line for each network, the best first."""
     yield (
         "| name | parameters | MACs | kB | test images, mean of the seeds | each seed | 95 % interval | validation "
@@ -142,15 +144,12 @@ def accuracies(kept: dict[str, Any], rows: list[Row]) -> Iterator[str]:
     )
     yield "|---|---|---|---|---|---|---|---|---|"
     for row in sorted(rows, key=lambda row: row.mean, reverse=True):
-        runs = [run for run in kept["results"].get(row.name, {}).values() if "test" in run]
-        count = row.tests[0][1]
-        # The same test images every time: more seeds do not make the interval narrower.
-        low, high = Proportion(round(row.mean * count), count).interval
+        low, high = row.score.interval
         each = ", ".join(map(of, row.tests))
-        validation = ", ".join(of(run["validation"]) for run in runs) or "-"
-        spent = [run["core seconds"] for run in runs if run.get("core seconds")]
+        validation = ", ".join(of(run["validation"]) for run in row.runs) or "-"
+        spent = [run["core seconds"] for run in row.runs if run.get("core seconds")]
         seconds = f"{statistics.median(spent):,.0f}" if spent else "-"
-        if any("NVIDIA" in run["machine"] for run in runs):
+        if any(map(keeping.on_gpu, row.runs)):
             seconds += " beside a GPU"
         yield (
             f"| `{row.name}` | {row.parameters:,} | {row.macs:,} | {row.kilobytes} | **{row.mean:.2%}** | {each} "

@@ -45,9 +45,7 @@ def accuracy_against_seconds(theme: Theme = "light") -> Figure:
     for name, runs in keeping.read("zoo.json")["results"].items():
         if get_recipe(name).dataset != "mnist":
             continue
-        # Of a run on a GPU the processor's time is not what it took.
-        ours_alone = [run for run in runs.values() if "NVIDIA" not in run["machine"] and "test" in run]
-        timed = [run for run in ours_alone if run.get("core seconds")]
+        timed = [run for run in runs.values() if run.get("core seconds") and "test" in run and not keeping.on_gpu(run)]
         if timed:
             seconds = statistics.median(run["core seconds"] for run in timed)
             correct = statistics.mean(run["test"][0] for run in timed)
