@@ -47,6 +47,8 @@ NAMES = [
     "fast-99.4",
     "fast-99.6",
     "lenet5",
+    "lenet5-long",
+    "vgg-100k",
     "vgg-200k",
     "vgg-300k",
     "vgg-1m",
@@ -54,7 +56,7 @@ NAMES = [
     "fashion-1m",
 ]
 # Too large for the package: what they got is told, their recipes make them.
-LARGE = ["vgg-300k", "vgg-1m", "fashion-1m"]
+LARGE = ["fast-99.6", "vgg-300k", "vgg-1m", "fashion-1m"]
 EVERY = [*NAMES, "handwriting"]  # which examples/train_weights.py makes
 SHIPPED_SEED = 0
 LIMITS = {

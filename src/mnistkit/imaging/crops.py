@@ -66,15 +66,21 @@ def _cut(page: np.ndarray, box: Sequence[float]) -> tuple[np.ndarray, np.ndarray
 def _ink(cut: np.ndarray, within: np.ndarray) -> np.ndarray:
     """What differs from the paper around the box, in the direction in which most does, at full strength."""
     around = cut[~within]
-    paper = float(np.median(around if around.size > 8 else cut))
+    paper = _quantile(around if around.size > 8 else cut.ravel(), 0.5)
     away = cut.astype(np.float32) - paper
     dark, light = np.maximum(-away, 0), np.maximum(away, 0)
     ink: np.ndarray = dark if (dark[within] ** 2).sum() >= (light[within] ** 2).sum() else light
-    strongest = float(np.percentile(ink[within], 98))
+    strongest = _quantile(ink[within], 0.98)
     if strongest < _LEAST_CONTRAST:
         return np.zeros(cut.shape, np.uint8)
     full: np.ndarray = np.minimum(ink * (255 / strongest), 255).astype(np.uint8)
     return full
+
+
+def _quantile(values: np.ndarray, share: float) -> float:
+    """The value, of some, that has this share of them below it: numpy's own takes ten times as long for so few."""
+    place = round(share * (len(values) - 1))
+    return float(np.partition(values, place)[place])
 
 
 def _mask(ink: np.ndarray, within: np.ndarray) -> np.ndarray:

@@ -12,7 +12,7 @@ from mnistkit.reading.ink import contrast, goes_on
 from mnistkit.reading.strokes import shared
 from mnistkit.reading.words import words
 
-__all__ = ["choose_apart"]
+__all__ = ["choose_apart", "letters_beside"]
 
 # What a digit of the same line speaks for another: one of about its height, at about its place, a few heights away.
 _BESIDE, _TALLER, _OFF, _FAR = 3.0, 1.33, 0.3, 4.0
@@ -59,6 +59,16 @@ def choose_apart(candidates: Candidates, page: np.ndarray) -> Candidates:
     strength = _strength(chosen, page)
     rules = (chosen.kinds == 0) & [goes_on(page, box) for box in chosen.boxes.tolist()]
     return chosen[(strength >= _least_strength(strength)) & ~rules]
+
+
+def letters_beside(candidates: Candidates, chosen: Candidates) -> Candidates:
+    """The candidates that are rather letters, where none was chosen, no two of one place."""
+    places = np.flatnonzero(((candidates.kinds == 0) | (candidates.kinds == LETTER)) & (candidates.letters > 0))
+    _, inside = shared(candidates.boxes[places], chosen.boxes)
+    places = places[inside.max(axis=1, initial=0) < _PART]
+    places = places[np.argsort(-candidates.letters[places], kind="stable")][:_MOST_CHOSEN]
+    _, inside = shared(candidates.boxes[places], candidates.boxes[places])
+    return candidates[places[_first_of_each(inside > _INSIDE)]]
 
 
 def _strength(candidates: Candidates, page: np.ndarray) -> np.ndarray:
@@ -114,7 +124,7 @@ def _in_words(candidates: Candidates, chosen: Candidates) -> np.ndarray:
     These are those that were chosen, and others.
     """
     chosen = chosen[(chosen.kinds == 0) | (chosen.kinds == LETTER)]
-    others = _letters(candidates, chosen)
+    others = letters_beside(candidates, chosen)
     boxes = np.concatenate([chosen.boxes, others.boxes])
     if not len(boxes):
         return candidates.letters
@@ -124,16 +134,6 @@ def _in_words(candidates: Candidates, chosen: Candidates) -> np.ndarray:
     _, inside = shared(candidates.boxes, boxes)
     within = inside.max(axis=1) > _PART
     return np.where(within, mean[word][inside.argmax(axis=1)], candidates.letters)
-
-
-def _letters(candidates: Candidates, chosen: Candidates) -> Candidates:
-    """The candidates that are rather letters, where none was chosen, no two of one place."""
-    places = np.flatnonzero(((candidates.kinds == 0) | (candidates.kinds == LETTER)) & (candidates.letters > 0))
-    _, inside = shared(candidates.boxes[places], chosen.boxes)
-    places = places[inside.max(axis=1, initial=0) < _PART]
-    places = places[np.argsort(-candidates.letters[places], kind="stable")][:_MOST_CHOSEN]
-    _, inside = shared(candidates.boxes[places], candidates.boxes[places])
-    return candidates[places[_first_of_each(inside > _INSIDE)]]
 
 
 def _beside(candidates: Candidates, others: Candidates) -> np.ndarray:

@@ -37,7 +37,9 @@ def goes_on(page: np.ndarray, box: Sequence[float]) -> bool:
     if not all(part.size for part in parts):
         return False
     # Beside the strokes there is paper, or a rule that lies.
-    inside, *beyond = (columns - np.median(columns) for columns in (part.mean(axis=0) for part in parts))
+    inside, *beyond = (
+        columns - np.sort(columns)[len(columns) // 2] for columns in (part.mean(axis=0) for part in parts)
+    )
     # Rules beside the digit are not its own.
     own = np.abs(inside)[left - first : right - first]
     strokes = own > own.max(initial=0.0) / 2

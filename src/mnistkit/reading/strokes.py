@@ -23,6 +23,8 @@ _MATCH, _MOST = 0.35, 2
 _CUT = 0.7
 # No digit is cut into more pieces than the first; what is cut into more than the second is no row of digits.
 _MOST_PIECES, _TANGLE = 4, 60
+# More strokes than this are a texture's, or the text of a page that no picture shows; those that fit no find come last.
+_MOST_STROKES = 2500
 
 
 @dataclass(frozen=True)
@@ -72,7 +74,7 @@ def find_strokes(
     touched = boxes if touching is None else boxes[touching]
     ways_to_join += [(UNSEEN, 0.0, place) for place in _unseen(lines, touched) if place not in fitting]
     strokes = []
-    for find, fit, (number, start, end) in ways_to_join:
+    for find, fit, (number, start, end) in ways_to_join[:_MOST_STROKES]:
         whole = join(lines[number][start:end])
         left, top, right, bottom = whole.edges
         frame = frame_ink(ink[whole.pixels], whole.mask, size=size)

@@ -9,8 +9,9 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from mnistkit.imaging import SIGNS, STRIP_COLUMN, STRIP_DIGIT, STRIP_HEIGHT, Columns, cut_strip, levelling
+from mnistkit.imaging import LETTER, SIGNS, STRIP_COLUMN, STRIP_DIGIT, STRIP_HEIGHT, Columns, cut_strip, levelling
 from mnistkit.reading.candidates import NO_SLOT, Candidates, doubt, joined, log_odds
+from mnistkit.reading.choosing import letters_beside
 from mnistkit.reading.lines import levelled, order, slope
 from mnistkit.reading.strokes import shared
 
@@ -21,13 +22,17 @@ __all__ = ["with_lines"]
 _CLEAR, _DOUBT, _PART = 6.0, -3.0, 0.3
 # So many columns of pixels are read in all: about a quarter of a second's work.
 _MOST = 10_000
-# Digits farther apart than so many heights are not one line; so many beside its ends are seen, and half of that is read.
-_APART, _BESIDE = 2.5, 1.1
+# Characters farther apart than so many heights are not one line; so many beside its ends are seen, and half of that is read.
+_APART, _BESIDE = 2.5, 2.2
 # The kinds of characters that columns tell: ten digits, the signs, a letter; then nothing.
 _TOLD_LETTER, _NOTHING = 10 + len(SIGNS), 11 + len(SIGNS)
 # So many of the log-odds of a character of the line count for a candidate, or for one that the line alone has; so much speaks
 # against one in whose place the line has none; and a floor for the line's probabilities.
-_SUREST, _AGAINST, _FLOOR = 4.0, 2.0, 0.01
+_SUREST, _AGAINST, _FLOOR = 6.0, 4.0, 0.003
+# Which digit it is, the line knows better than what was told of a cut: its opinion counts so many times.
+_DIGITS = 2.0
+# What is a letter by fewer nats than this may be a digit all the same: a line is asked about it too.
+_SURELY_LETTER = 3.0
 # A candidate is the character whose middle is in this share of its width, about its own middle, if it is as high as a digit of
 # the line, or so much lower or higher; and so far off the middle of the line, in units of that height.
 _WITHIN, _NARROW, _LOW, _HIGH, _OFF = 0.7, 0.3, 0.5, 1.6, 0.35
@@ -126,7 +131,7 @@ class _Said:
         shares = np.column_stack([told[:, :10].sum(axis=1), told[:, 10:]])[np.arange(len(heard)), kinds]
         self.odds[heard] += log_odds(line.sure[which] * shares).clip(-_SUREST, _SUREST)
         self.letters[heard] += _letters(told)
-        self.digits[heard] += _digits(told)
+        self.digits[heard] += _DIGITS * _digits(told)
         self.slots[heard] = first + which
 
     def applied(self, candidates: Candidates, temperature: float) -> Candidates:
@@ -150,18 +155,21 @@ def with_lines(
         columns: reads strips.
         temperature: of the logits.
     """
-    digits = chosen.kinds == 0
-    if not digits.any():
+    digits = chosen[chosen.kinds == 0]
+    letters = candidates[(candidates.kinds == LETTER) & (candidates.odds > 0)]
+    doubtful = letters_beside(letters[letters.letters < _SURELY_LETTER], chosen)
+    characters = joined([digits, doubtful])
+    if not len(characters):
         return candidates
-    degrees = slope(chosen.boxes[digits])
-    level = np.array(levelled(chosen.boxes.tolist(), degrees))
-    clear = _clear(candidates, chosen, temperature)
-    lines = order(chosen.boxes, digits, degrees)
-    runs = [run for line in lines for run in _runs(line, digits, level) if not clear[run].all()]
+    degrees = slope(digits.boxes if len(digits) else characters.boxes)
+    level = np.array(levelled(characters.boxes.tolist(), degrees))
+    clear = np.append(_clear(candidates, digits, temperature), np.zeros(len(doubtful), np.bool_))
+    lines = order(characters.boxes, np.ones(len(characters), np.bool_), degrees)
+    runs = [run for line in lines for run in _runs(line, level) if not clear[run].all()]
     if not runs:
         return candidates
     # The least sure ones first: a page of texture has more than there is time for.
-    runs.sort(key=lambda run: float(chosen.odds[run].min()))
+    runs.sort(key=lambda run: float(characters.odds[run].min()))
     places = _Places.of(candidates, degrees)
     said, alone, left, slot = _Said.nothing(candidates), [], _MOST, 0
     for run in runs:
@@ -192,10 +200,10 @@ def _clear(candidates: Candidates, chosen: Candidates, temperature: float) -> np
     return clear
 
 
-def _runs(line: Sequence[Sequence[int]], digits: np.ndarray, level: np.ndarray) -> Iterator[list[int]]:
-    """The parts of a line between wide gaps: the numbers of their digits."""
+def _runs(line: Sequence[Sequence[int]], level: np.ndarray) -> Iterator[list[int]]:
+    """The parts of a line between wide gaps: the numbers of their characters."""
     run: list[int] = []
-    for number in (number for group in line for number in group if digits[number]):
+    for number in itertools.chain(*line):
         if run and level[number, 0] - level[run[-1], 2] > _APART * (level[number, 3] - level[number, 1]):
             yield run
             run = []

@@ -24,9 +24,8 @@ _fast = functools.partial(
     label_smoothing=0.1,
     precision="auto",
 )
-_vgg = functools.partial(
+_long = functools.partial(
     Recipe,
-    model="vgg_cnn",
     optimizer="adamw",
     optimizer_options={"weight_decay": 0.02},
     schedule=OneCycle,
@@ -35,6 +34,7 @@ _vgg = functools.partial(
     callbacks=(functools.partial(EMA, 0.999),),
     keep="last",
 )
+_vgg = functools.partial(_long, model="vgg_cnn")
 
 _RECIPES = {
     recipe.name: recipe
@@ -153,6 +153,14 @@ _RECIPES = {
             epochs=12,
             augment=PixelShift(1),
         ),
+        _long(
+            name="lenet5-long",
+            title="LeNet-5 in five minutes of one processor core",
+            model="lenet5",
+            lr=0.004,
+            epochs=60,
+            augment=Augment(rotate=10, scale=0.1, shift=2, elastic=0.6),
+        ),
         Recipe(
             name="separable-1k",
             title="Under 1,000 parameters",
@@ -182,6 +190,15 @@ _RECIPES = {
             augment=Augment(rotate=10, scale=0.1, shift=2, elastic=0.6),
             callbacks=(functools.partial(EMA, 0.998),),
             keep="last",
+        ),
+        _vgg(
+            name="vgg-100k",
+            title="Under 100,000 parameters, as deep as the larger ones",
+            arguments={"maps": (18, 36, 72), "dropout": 0.1},
+            lr=0.005,
+            epochs=30,
+            augment=Augment(rotate=10, scale=0.1, shift=2, elastic=0.6),
+            precision="auto",
         ),
         _vgg(
             name="vgg-200k",

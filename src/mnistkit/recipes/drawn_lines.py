@@ -7,6 +7,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import cv2
 import numpy as np
 import torch
 from torch import Tensor
@@ -17,8 +18,10 @@ from mnistkit.recipes.detection import LETTER
 from mnistkit.recipes.drawn import Drawn, as_input, perhaps_faded
 from mnistkit.seeding import derive_seed
 from mnistkit.synthetic import Page
-from mnistkit.synthetic.canvas import IGNORED
+from mnistkit.synthetic.canvas import IGNORED, Canvas
 from mnistkit.synthetic.fonts import Font
+from mnistkit.synthetic.glyphs import Display, Hand, Handwriting
+from mnistkit.synthetic.writer import Writer, number, phrase
 
 __all__ = ["NOTHING", "PADDING", "DrawnLines"]
 
@@ -35,9 +38,14 @@ _BESIDE = (0.05, 1.2)
 # So much of a character is in the strip, or not: what is between is unclear.
 _IN, _OUT = 0.8, 0.25
 _KINDS = ("string", "lines", "table", "form", "display", "prose", "single", "scattered")
-_SHARES = (0.44, 0.22, 0.06, 0.06, 0.08, 0.08, 0.03, 0.03)
+_SHARES = (0.42, 0.22, 0.06, 0.06, 0.08, 0.1, 0.03, 0.03)
 _HEIGHTS = (10.0, 110.0)
 _SMALL, _SMALL_SIDES = 0.35, (40, 120)
+# So many pages are one line on plain paper, so high; of these so many a number by hand whose digits touch or nearly do, so far
+# apart in units of the height; and of the others so many what a display shows.
+_PLAIN, _PLAIN_HEIGHTS, _CLOSE, _APART, _SHOWN = 0.5, (13.0, 56.0), 0.45, (-0.14, 0.06), 0.2
+# How much sizes and places differ on those lines: letters of a word do, and digits may as much.
+_UNSTEADY = (0.0, 0.16)
 # So many strips are of one page, and so often one is looked for on it before another page is drawn.
 _OF_A_PAGE, _TRIES = 3, 6
 # A strip has up to so many characters from the left one on, or in so many cases up to half of them on either side.
@@ -96,12 +104,53 @@ class DrawnLines(Drawn):
 
     def _drawn(self, seed: int) -> Page:
         draw = np.random.default_rng(seed)
+        if draw.random() < _PLAIN:
+            return self._plain(draw)
         kind = str(draw.choice(_KINDS, p=_SHARES))
         if kind in ("string", "single", "lines") and draw.random() < _SMALL:
             side = int(draw.integers(*_SMALL_SIDES))
             return self.painter.draw(draw, (side, side), heights=(9.0, 0.9 * side), kind=kind)
         wide = int(draw.integers(128, 257))
         return self.painter.draw(draw, (int(draw.integers(48, 160)), wide), heights=_HEIGHTS, kind=kind)
+
+    def _plain(self, draw: np.random.Generator) -> Page:
+        """One line on plain paper, quickly drawn: a number by hand whose digits touch, or anything by anyone."""
+        tall = math.exp(draw.uniform(*np.log(_PLAIN_HEIGHTS)))
+        if draw.random() < _CLOSE:
+            stroke = int(draw.choice([0, 0, 0, *range(-4, 9)]))
+            writer = _close(Handwriting(self.painter.digits, stroke), draw, tall)
+            text = number(draw)
+        elif draw.random() < _SHOWN:
+            writer = Writer(Display(draw), draw, tall, spacing=draw.uniform(0.08, 0.4), unsteady=0.0)
+            text = draw.choice(["", "", "-"]) + number(draw, 4) + draw.choice(["", "."]) + number(draw, 3)
+        else:
+            hand, printed = self.painter.hand(draw)
+            writer = _close(hand, draw, tall)
+            unsteady = draw.uniform(*_UNSTEADY)
+            if printed or draw.random() < 0.5:
+                writer = Writer(hand, draw, tall, spacing=draw.uniform(0.05, 0.4), unsteady=0.0 if printed else unsteady)
+            text = phrase(draw, float(draw.choice([0, 0.3, 1])), float(draw.choice([0.2, 0.8])))
+        canvas = Canvas(round(tall * (len(text) + 2.5)), round(2.4 * tall))
+        writer.write(canvas, text, -0.35 * len(text) * tall, 0)
+        paper, tone = draw.integers(150, 256), draw.integers(0, 100)
+        picture = cv2.LUT(canvas.ink, np.linspace(paper, tone, 256).astype(np.uint8))
+        return Page(
+            picture if draw.random() < 0.5 else 255 - picture, tuple(canvas.marks), "plain", tuple(canvas.others)
+        )
+
+
+def _close(hand: Hand, draw: np.random.Generator, tall: float) -> Writer:
+    """Who writes so closely that neighbours touch."""
+    return Writer(
+        hand,
+        draw,
+        tall,
+        slant=draw.normal(0, 0.08),
+        stretch=math.exp(draw.normal(0, 0.08)),
+        spacing=draw.uniform(*_APART),
+        pushed=True,
+        unsteady=draw.uniform(*_UNSTEADY),
+    )
 
 
 def _written(page: Page) -> _Written:

@@ -124,7 +124,7 @@ class PagePainter:
         if kind == "table":
             high = min(high, 0.3 * side)
         tall = math.exp(draw.uniform(math.log(low), math.log(max(high, low + 1))))
-        hand, printed = self._hand(draw)
+        hand, printed = self.hand(draw)
         spacing = draw.uniform(0.02, 0.3) if draw.random() < 0.7 else draw.uniform(0.3, 1.5)
         # Numbers by hand are written closer than forms and tables are filled in.
         close = not printed and draw.random() < (0.75 if kind == "string" else 0.3)
@@ -146,7 +146,8 @@ class PagePainter:
             strength=int(draw.integers(150, 256)),
         )
 
-    def _hand(self, draw: np.random.Generator) -> tuple[Hand, bool]:
+    def hand(self, draw: np.random.Generator) -> tuple[Hand, bool]:
+        """Somebody or something that writes, and whether it prints."""
         way = draw.random()
         if way < 0.32 and self.fonts:
             return self.fonts[draw.integers(len(self.fonts))], True
@@ -182,7 +183,7 @@ class PagePainter:
 
     def _watermark(self, canvas: Canvas, draw: np.random.Generator) -> None:
         """A name or a logo that is printed on the paper."""
-        hand, _ = self._hand(draw)
+        hand, _ = self.hand(draw)
         other = Canvas(
             canvas.width,
             canvas.height,

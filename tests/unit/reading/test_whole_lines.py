@@ -1,18 +1,20 @@
 """What a line says, read whole, of the candidates on it."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
-from mnistkit.reading.candidates import NO_SLOT, Candidates
+from mnistkit.reading.candidates import NO_SLOT, Candidates, joined
 from mnistkit.reading.whole_lines import with_lines
 
 PAGE = np.full((100, 400), 240, np.uint8)
 # Digits are 20 pixels high: a strip's pixel is one of the page.
-UNIT, BESIDE = 20, 22
+UNIT, BESIDE = 20, 44
 NOTHING = 15
 
 
-def candidates(*places, kinds=None, odds=2.0):
+def candidates(*places, kinds=None, odds=2.0, letters=-2.0):
     """Digits, likely a 4, with their middles at these places of one line."""
     boxes = np.array([(x - 6, 40, x + 6, 60) for x in places], float)
     told = np.full((len(places), 10), -9.0)
@@ -21,7 +23,7 @@ def candidates(*places, kinds=None, odds=2.0):
     odds = np.full(len(places), odds)
     frames = np.zeros((len(places), 1, 28, 28), np.uint8)
     return Candidates(
-        boxes, kinds, odds, told + odds[:, None], np.full(len(places), -2.0), frames, np.full(len(places), NO_SLOT)
+        boxes, kinds, odds, told + odds[:, None], np.full(len(places), letters), frames, np.full(len(places), NO_SLOT)
     )
 
 
@@ -109,9 +111,19 @@ def test_digits_far_apart_are_read_apart_and_a_page_without_digits_is_not_read()
     with_lines(two, two, PAGE, columns)
     assert len(columns.seen) == 2
     columns = saying("", first=100)
-    signs = candidates(100, 120, kinds=[2, 5])
-    assert with_lines(signs, signs, PAGE, columns) is signs
+    word = candidates(100, 120, kinds=[2, 5], letters=5.0)
+    assert with_lines(word, word, PAGE, columns) is word
     assert not columns.seen
+
+
+def test_what_is_hardly_likelier_a_letter_than_a_digit_is_asked_about():
+    doubtful = candidates(100, 120, 140, kinds=[5, 5, 5], letters=1.0)
+    both = joined([doubtful, replace(doubtful, kinds=np.zeros(3, int), odds=np.full(3, -2.0))])
+    none = both[:0]
+    said = with_lines(both, none, PAGE, saying("444", 100, 120, 140, first=100))
+    assert (said.odds[3:] > 3).all()
+    said = with_lines(both, none, PAGE, saying("AAA", 100, 120, 140, first=100))
+    assert (said.odds[3:] < -3).all()
 
 
 def test_a_page_of_texture_is_read_in_part():
