@@ -120,10 +120,12 @@ class _Said:
         """Add what a line says, whose first character has the slot ``first``."""
         near = places.near(line)
         reach = _WITHIN / 2 * np.maximum(places.wide[near], _NARROW * line.unit)
-        within = np.abs(places.x[near, None] - line.middles) < reach[:, None]
-        # A box with two of its line's characters in it is neither.
+        off = np.abs(places.x[near, None] - line.middles)
+        within = off < reach[:, None]
+        # A box with two of its line's characters in it is neither; one at the end of a display's cell is that of the cell.
         one = (within.sum(axis=1) == 1) & places.whole(near, line)
-        lost = near[~one & ~places.signs[near]]
+        cell = (off < places.wide[near, None] / 2).sum(axis=1) == 1
+        lost = near[~one & ~cell & ~places.signs[near]]
         self.odds[lost] -= _AGAINST
         heard, which = near[one], within[one].argmax(axis=1) if one.any() else np.zeros(0, int)
         told, kinds = line.told[which], self.kinds[heard]

@@ -128,7 +128,9 @@ class DrawnLines(Drawn):
             writer = _close(hand, draw, tall)
             unsteady = draw.uniform(*_UNSTEADY)
             if printed or draw.random() < 0.5:
-                writer = Writer(hand, draw, tall, spacing=draw.uniform(0.05, 0.4), unsteady=0.0 if printed else unsteady)
+                writer = Writer(
+                    hand, draw, tall, spacing=draw.uniform(0.05, 0.4), unsteady=0.0 if printed else unsteady
+                )
             text = phrase(draw, float(draw.choice([0, 0.3, 1])), float(draw.choice([0.2, 0.8])))
         canvas = Canvas(round(tall * (len(text) + 2.5)), round(2.4 * tall))
         writer.write(canvas, text, -0.35 * len(text) * tall, 0)
