@@ -106,7 +106,9 @@ def load_image(
     picture = _open(image, side, white, page)
     _require_size(*picture.size)
     try:
-        if white is None and picture.mode == "L" and picture.format != "JPEG" and picture.getextrema()[1] == 1:
+        # In numbers white is found before they become bytes.
+        told = picture.format is not None or isinstance(image, PIL.Image.Image)
+        if told and white is None and picture.mode == "L" and picture.format != "JPEG" and picture.getextrema()[1] == 1:
             # Saved from an array of 0 and 1; in a JPEG it would be the noise of a dark photo.
             picture = picture.point([0, 255] * 128)
         # A PNG has nothing to turn it by but these entries.
