@@ -55,7 +55,7 @@ NAMES = [
     "fashion-200k",
     "fashion-1m",
 ]
-# Too large for the package: what they got is told, their recipes make them.
+# Too large for the package, or for what they can there: what they got is told, their recipes make them.
 LARGE = ["fast-99.6", "vgg-300k", "vgg-1m", "fashion-1m"]
 EVERY = [*NAMES, "handwriting"]  # which examples/train_weights.py makes
 SHIPPED_SEED = 0
