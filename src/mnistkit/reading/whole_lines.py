@@ -168,6 +168,10 @@ def with_lines(
     clear = np.append(_clear(candidates, digits, temperature), np.zeros(len(doubtful), np.bool_))
     lines = order(characters.boxes, np.ones(len(characters), np.bool_), degrees)
     runs = [run for line in lines for run in _runs(line, level) if not clear[run].all()]
+    # What may be a letter, alone and much lower than the digits of the page, is a speck and no line.
+    heights = level[:, 3] - level[:, 1]
+    lowest = _LOW * float(np.median(heights[: len(digits)])) if len(digits) else 0.0
+    runs = [run for run in runs if len(run) > 1 or run[0] < len(digits) or heights[run[0]] > lowest]
     if not runs:
         return candidates
     # The least sure ones first: a page of texture has more than there is time for.
