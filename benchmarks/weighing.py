@@ -39,7 +39,7 @@ NUMBERS = {
         "_UNSEEN",
         "_FINDER",
     ),
-    choosing: ("_BESIDE", "_WORD", "_OWN", "_FAINTEST"),
+    choosing: ("_BESIDE", "_LIKE_DIGITS", "_RATHER", "_FAINTEST"),
     whole_lines: ("_CLEAR", "_SUREST", "_AGAINST", "_WITHIN"),
     ink: ("_AS_STRONG",),
     strokes: ("_MATCH", "_CUT"),

@@ -10,17 +10,17 @@ from mnistkit.imaging import LETTER, SIGNS
 from mnistkit.reading.candidates import NO_SLOT, Candidates, doubt
 from mnistkit.reading.ink import contrast, goes_on
 from mnistkit.reading.strokes import shared
-from mnistkit.reading.words import words
+from mnistkit.reading.words import from_neighbours, words
 
 __all__ = ["choose_apart", "letters_beside"]
 
 # What a digit of the same line speaks for another: one of about its height, at about its place, a few heights away.
 _BESIDE, _TALLER, _OFF, _FAR = 3.0, 1.33, 0.3, 4.0
-# What a word tells counts so many times as much as what one character tells, for each nat of what speaks for letters in it, in
-# the mean, above the second; no character says more than the third.
-_WORD, _A_WORD, _SUREST = 1.4, 0.3, 4.0
-# Where a line was read whole, which knows the word, what a character told alone counts for this share beside it.
-_OWN = 0.5
+# A character says no more than so many nats, for a letter or a digit, to the others of its word. Letters that look like digits
+# are rather letters by less than digits are digits: so much is taken from what speaks for letters.
+_SUREST, _LIKE_DIGITS = 4.0, 0.3
+# What was taken for a digit, and is rather a letter by so many nats in its word, is one.
+_RATHER = 1.0
 # So much of the smaller one is shared with what stands in the same place.
 _PART = 0.3
 # What has less contrast than this share of the strongest on the page shows through from its other side.
@@ -47,13 +47,12 @@ def choose_apart(candidates: Candidates, page: np.ndarray) -> Candidates:
     first = candidates[_apart(candidates)]
     beside = _beside(candidates, first)
     weighed = replace(candidates, odds=candidates.odds + _BESIDE * beside)
-    # What a word tells takes the place of what each character told alone.
-    letters = _WORD * (_in_words(candidates, candidates[_apart(weighed)]) - _A_WORD)
-    letters = np.where(candidates.slots == NO_SLOT, letters, _OWN * candidates.letters + (1 - _OWN) * letters)
+    letters = _in_words(candidates, candidates[_apart(weighed)]) - _LIKE_DIGITS
     kinds = candidates.kinds
     weighed = replace(weighed, odds=weighed.odds + doubt(kinds, letters) - doubt(kinds, candidates.letters))
-    chosen = weighed[_apart(weighed)]
-    chosen = chosen[chosen.kinds != LETTER]
+    numbers = _apart(weighed)
+    read = weighed.signs | (kinds == 0) & (letters < _RATHER)
+    chosen = weighed[numbers[read[numbers]]]
     if not len(chosen):
         return chosen
     strength = _strength(chosen, page)
@@ -119,21 +118,19 @@ def _touching(boxes: np.ndarray) -> np.ndarray:
 
 
 def _in_words(candidates: Candidates, chosen: Candidates) -> np.ndarray:
-    """How much speaks for a letter in each candidate's place, float ``(N,)``: the mean of all places of its word.
+    """How much speaks for a letter in each candidate's place: what is there, and the others of its word; float ``(N,)``.
 
-    These are those that were chosen, and others.
+    A word's characters are those that were chosen, and those that may be letters.
     """
     chosen = chosen[(chosen.kinds == 0) | (chosen.kinds == LETTER)]
     others = letters_beside(candidates, chosen)
     boxes = np.concatenate([chosen.boxes, others.boxes])
     if not len(boxes):
         return candidates.letters
-    word = words(boxes)
     letters = np.concatenate([chosen.letters, others.letters]).clip(-_SUREST, _SUREST)
-    mean = np.bincount(word, letters) / np.bincount(word).clip(min=1)
+    told = letters + from_neighbours(words(boxes), boxes[:, 0] + boxes[:, 2], letters - _LIKE_DIGITS)
     _, inside = shared(candidates.boxes, boxes)
-    within = inside.max(axis=1) > _PART
-    return np.where(within, mean[word][inside.argmax(axis=1)], candidates.letters)
+    return np.where(inside.max(axis=1) > _PART, told[inside.argmax(axis=1)], candidates.letters)
 
 
 def _beside(candidates: Candidates, others: Candidates) -> np.ndarray:

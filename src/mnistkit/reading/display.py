@@ -21,8 +21,9 @@ _LONGEST = 10.0
 # Bars of one display: as thick as each other within this factor, and as long; and this close, to the right and down, in units of
 # the longer one's length.
 _AS_THICK, _AS_LONG, _NEAR = 1.7, 3.0, (3.0, 1.7)
-# The width of a cell, from bar to bar, in units of its height: of all displays that were seen, and somewhat more.
-_CELL = (0.18, 0.75)
+# The width of a cell, from bar to bar, in units of its height: of all displays that were seen, and somewhat more; and the least
+# in units of a bar's thickness: there is room between bars, as there is none in a sheet of paper that was cut into bars.
+_CELL, _ROOM = (0.18, 0.75), 0.75
 # How far a bar may be off its place, in units of that width.
 _OFF = 0.25
 # A place is lit if this share of its middle is, and is not below the other; a cell is open where at most so much is ink.
@@ -95,23 +96,10 @@ def _read(bars: Sequence[Bar], dots: Sequence[Bar], lit: np.ndarray) -> list[Sho
     lying, upright = [bar for bar in bars if not bar.upright], [bar for bar in bars if bar.upright]
     if not lying or not upright:
         return []
-    grid = _Grid.of(lying, upright)
-    if grid is None:
-        return []
-    cells, ones = grid.cells(lying, upright)
-    shown, unread = [], 0
-    for middle in cells:
-        text = _DIGITS.get(grid.lit(middle, lit))
-        if text is None:
-            unread += 1
-        else:
-            shown.append(Shown(text, grid.box(middle, grid.width / 2, minus=text == "-")))
-    for place in ones:
-        if grid.lit(place - grid.width / 2, lit, "bc") == "bc":
-            shown.append(Shown("1", grid.box_of_one(place, cells, dots)))
-    if len(shown) < _FEWEST or all(one.text == "-" for one in shown) or _READABLE * unread > len(shown):
-        return []
-    return shown + grid.points(dots, shown)
+    # How a display leans and rises, short bars tell badly: most stand upright and level.
+    leans = [float(np.median([bar.slope for bar in some])) for some in (upright, lying)]
+    grids = [_Grid.of(lying, upright, lean, rise) for lean, rise in (leans, (0.0, 0.0))]
+    return max((grid.read(lying, upright, dots, lit) for grid in grids if grid is not None), key=len, default=[])
 
 
 @dataclass(frozen=True)
@@ -135,10 +123,8 @@ class _Grid:
     thick: float
 
     @classmethod
-    def of(cls, lying: Sequence[Bar], upright: Sequence[Bar]) -> _Grid | None:
-        """The grid of some bars; ``None`` if no display is made so."""
-        lean = float(np.median([bar.slope for bar in upright]))
-        rise = float(np.median([bar.slope for bar in lying]))
+    def of(cls, lying: Sequence[Bar], upright: Sequence[Bar], lean: float, rise: float) -> _Grid | None:
+        """The grid of some bars that lean and rise so; ``None`` if no display is made so."""
         thick = float(np.median([bar.thick for bar in (*lying, *upright)]))
         flat = cls(lean, rise, 0, 0, 0, thick)
         across, down = flat._straight(lying)
@@ -154,9 +140,31 @@ class _Grid:
         left = np.where(beside & (away < 0), away, -np.inf).max(axis=1)
         both = np.isfinite(right) & np.isfinite(left)
         width = float(np.median((right - left)[both])) if both.any() else 2 * half
-        if not _CELL[0] * (bottom - top) < width < _CELL[1] * (bottom - top):
+        if not _CELL[0] * (bottom - top) < width < _CELL[1] * (bottom - top) or width < _ROOM * thick:
             return None
         return cls(lean, rise, float(top), float(bottom), width, thick)
+
+    def read(self, lying: Sequence[Bar], upright: Sequence[Bar], dots: Sequence[Bar], lit: np.ndarray) -> list[Shown]:
+        """What its cells show; nothing if it is no display."""
+        cells, ones = self.cells(lying, upright)
+        shown, unread = [], 0
+        for middle in cells:
+            text = _DIGITS.get(self.lit(middle, lit))
+            if text is None:
+                unread += 1
+            else:
+                shown.append(Shown(text, self.box(middle, self.width / 2, minus=text == "-")))
+        for place in ones:
+            middle = place - self.width / 2
+            # What is left of it may be bars that are not straight enough to be seen as such.
+            text = _DIGITS.get(self.lit(middle, lit), "1")
+            if text != "1":
+                shown.append(Shown(text, self.box(middle, self.width / 2)))
+            elif self.lit(middle, lit, "bc") == "bc":
+                shown.append(Shown("1", self.box_of_one(place, cells, dots)))
+        if len(shown) < _FEWEST or all(one.text == "-" for one in shown) or _READABLE * unread > len(shown):
+            return []
+        return shown + self.points(dots, shown)
 
     def _straight(self, bars: Sequence[Bar]) -> tuple[np.ndarray, np.ndarray]:
         """Where the bars would be if the display stood upright."""

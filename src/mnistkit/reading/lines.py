@@ -64,12 +64,17 @@ def order(boxes: np.ndarray, anchors: np.ndarray, degrees: float) -> list[list[l
     """
     spans = levelled(boxes.tolist(), degrees)
     lines: list[list[int]] = []
+    # Top and bottom of the last digit of each line.
+    last = np.zeros((len(boxes), 2))
     for number in sorted((n for n, anchor in enumerate(anchors) if anchor), key=lambda n: spans[n][0]):
-        beside = [line for line in lines if _shared(spans[line[-1]], spans[number]) >= _SHARED]
-        if beside:
-            min(beside, key=lambda line: abs(_middle(spans[line[-1]]) - _middle(spans[number]))).append(number)
-        else:
-            lines.append([number])
+        _, top, _, bottom = spans[number]
+        beside = _shared(last[: len(lines)], top, bottom) >= _SHARED
+        off = np.where(beside, np.abs(last[: len(lines)].sum(axis=1) - top - bottom), np.inf)
+        line = int(off.argmin()) if beside.any() else len(lines)
+        if line == len(lines):
+            lines.append([])
+        lines[line].append(number)
+        last[line] = top, bottom
     for number, anchor in enumerate(anchors):
         if not anchor:
             _join_sign(number, lines, spans)
@@ -108,10 +113,12 @@ def _middle(span: Edges) -> float:
     return (span[1] + span[3]) / 2
 
 
-def _shared(first: Edges, second: Edges) -> float:
-    """How much of the lower one's height two spans share."""
-    common = min(first[3], second[3]) - max(first[1], second[1])
-    return common / max(min(first[3] - first[1], second[3] - second[1]), 1e-6)
+def _shared(spans: np.ndarray, top: float, bottom: float) -> np.ndarray:
+    """How much of the lower one's height spans ``(N, 2)`` share with another, float ``(N,)``."""
+    tops, bottoms = spans.T
+    common = np.minimum(bottoms, bottom) - np.maximum(tops, top)
+    share: np.ndarray = common / np.minimum(bottoms - tops, bottom - top).clip(min=1e-6)
+    return share
 
 
 def _groups(line: list[int], spans: Sequence[Edges], anchors: np.ndarray) -> list[list[int]]:

@@ -113,7 +113,11 @@ def shared(first: np.ndarray, second: np.ndarray) -> tuple[np.ndarray, np.ndarra
         ((right - left) * (bottom - top)).clip(min=1e-9),
         ((others[2] - others[0]) * (others[3] - others[1])).clip(min=1e-9),
     )
-    return common / (area + other - common), common / np.minimum(area, other)
+    both = area + other
+    both -= common
+    np.divide(common, both, out=both)
+    common /= np.minimum(area, other)
+    return both, common
 
 
 def _overlap(low: np.ndarray, high: np.ndarray, others_low: np.ndarray, others_high: np.ndarray) -> np.ndarray:

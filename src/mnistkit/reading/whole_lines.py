@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import itertools
-import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 
-from mnistkit.imaging import LETTER, SIGNS, STRIP_COLUMN, STRIP_DIGIT, STRIP_HEIGHT, Columns, cut_strip, levelling
+from mnistkit.imaging import LETTER, SIGNS, Columns
 from mnistkit.reading.candidates import NO_SLOT, Candidates, doubt, joined, log_odds
 from mnistkit.reading.choosing import letters_beside
 from mnistkit.reading.lines import levelled, order, slope
+from mnistkit.reading.one_line import BESIDE, Line, on_page, read_line
 from mnistkit.reading.strokes import shared
 
 __all__ = ["with_lines"]
@@ -22,10 +22,10 @@ __all__ = ["with_lines"]
 _CLEAR, _DOUBT, _PART = 6.0, -3.0, 0.3
 # So many columns of pixels are read in all: about a quarter of a second's work.
 _MOST = 10_000
-# Characters farther apart than so many heights are not one line; so many beside its ends are seen, and half of that is read.
-_APART, _BESIDE = 2.5, 2.2
-# The kinds of characters that columns tell: ten digits, the signs, a letter; then nothing.
-_TOLD_LETTER, _NOTHING = 10 + len(SIGNS), 11 + len(SIGNS)
+# Characters farther apart than so many heights are not one line.
+_APART = 2.5
+# The kinds of characters that columns tell: ten digits, the signs, a letter.
+_TOLD_LETTER = 10 + len(SIGNS)
 # So many of the log-odds of a character of the line count for a candidate, or for one that the line alone has; so much speaks
 # against one in whose place the line has none; and a floor for the line's probabilities.
 _SUREST, _AGAINST, _FLOOR = 6.0, 4.0, 0.003
@@ -38,29 +38,6 @@ _SURELY_LETTER = 3.0
 _WITHIN, _NARROW, _LOW, _HIGH, _OFF = 0.7, 0.3, 0.5, 1.6, 0.35
 # Of a character that the line alone has: its top and bottom, from the middle of the line, in units of a digit's height.
 _HEIGHTS = {"-": (-0.08, 0.08), ".": (0.36, 0.5), ",": (0.33, 0.6)}
-
-
-@dataclass(frozen=True)
-class _Line:
-    """What was read of one line.
-
-    Attributes:
-        middles: of its characters, along the level line, in pixels, float ``(N,)``.
-        told: the probabilities of the 15 kinds of characters, float ``(N, 15)``.
-        sure: how sure it is that there is a character, float ``(N,)``.
-        span: from where to where it was read.
-        y: its middle across.
-        unit: the height of a digit, in pixels.
-        width: of the strip.
-    """
-
-    middles: np.ndarray
-    told: np.ndarray
-    sure: np.ndarray
-    span: tuple[float, float]
-    y: float
-    unit: float
-    width: int
 
 
 @dataclass(frozen=True)
@@ -80,13 +57,13 @@ class _Places:
         wide, tall = (boxes[:, 2:] - boxes[:, :2]).T
         return cls(x, y, wide, tall, candidates.signs)
 
-    def near(self, line: _Line) -> np.ndarray:
+    def near(self, line: Line) -> np.ndarray:
         """The numbers of those that may be characters of a line, or parts of them."""
         off = np.abs(self.y - line.y) / line.unit
         inside = (self.x > line.span[0]) & (self.x < line.span[1]) & (off < 2 * _OFF) & (self.tall < _HIGH * line.unit)
         return np.flatnonzero(inside)
 
-    def whole(self, near: np.ndarray, line: _Line) -> np.ndarray:
+    def whole(self, near: np.ndarray, line: Line) -> np.ndarray:
         """Which of those are whole characters: signs, and what is as high as a digit of the line, bool ``(N,)``."""
         off = np.abs(self.y[near] - line.y) / line.unit
         whole: np.ndarray = self.signs[near] | (self.tall[near] > _LOW * line.unit) & (off < _OFF)
@@ -116,7 +93,7 @@ class _Said:
         count = len(candidates)
         return cls(candidates.kinds, np.zeros(count), np.zeros(count), np.zeros((count, 10)), np.full(count, NO_SLOT))
 
-    def hear(self, line: _Line, places: _Places, first: int) -> None:
+    def hear(self, line: Line, places: _Places, first: int) -> None:
         """Add what a line says, whose first character has the slot ``first``."""
         near = places.near(line)
         reach = _WITHIN / 2 * np.maximum(places.wide[near], _NARROW * line.unit)
@@ -179,7 +156,7 @@ def with_lines(
     places = _Places.of(candidates, degrees)
     said, alone, left, slot = _Said.nothing(candidates), [], _MOST, 0
     for run in runs:
-        line = _read(level[run], degrees, page, columns, left)
+        line = read_line(level[run], degrees, page, columns, left)
         if line is None:
             continue
         left -= line.width
@@ -197,7 +174,7 @@ def _clear(candidates: Candidates, chosen: Candidates, temperature: float) -> np
     told = np.sort(chosen.logits / temperature, axis=1)
     # That it is a digit, and which: log-odds of the likeliest, as far as the second is the only other.
     surest = np.minimum(chosen.odds, told[:, -1] - told[:, -2])
-    beside = chosen.boxes + (chosen.boxes[:, 3:] - chosen.boxes[:, 1:2]) * (-_BESIDE, 0, _BESIDE, 0)
+    beside = chosen.boxes + (chosen.boxes[:, 3:] - chosen.boxes[:, 1:2]) * (-BESIDE, 0, BESIDE, 0)
     doubtful = candidates[candidates.odds > _DOUBT]
     _, inside = shared(doubtful.boxes, chosen.boxes)
     doubtful = doubtful[inside.max(axis=1, initial=0) < _PART]
@@ -218,38 +195,6 @@ def _runs(line: Sequence[Sequence[int]], level: np.ndarray) -> Iterator[list[int
         yield run
 
 
-def _read(boxes: np.ndarray, degrees: float, page: np.ndarray, columns: Columns, most: int) -> _Line | None:
-    """What stands in the line of some digits, their boxes levelled, float ``(N, 4)``; ``None`` if its strip would be too long."""
-    unit = float(np.median(boxes[:, 3] - boxes[:, 1]))
-    scale = unit / STRIP_DIGIT
-    left, right = float(boxes[:, 0].min()) - _BESIDE * unit, float(boxes[:, 2].max()) + _BESIDE * unit
-    y = float((boxes[:, 1] + boxes[:, 3]).mean()) / 2
-    width = STRIP_COLUMN * math.ceil((right - left) / scale / STRIP_COLUMN)
-    if width > most:
-        return None
-    x, down = _on_page(np.array([[left + width * scale / 2, y]]), degrees)[0].tolist()
-    strip = cut_strip(page, (x, down), (width * scale, STRIP_HEIGHT * scale), degrees, width)
-    logits = columns(strip[None])[0].astype(np.float64)
-    told = np.exp(logits - np.logaddexp.reduce(logits, axis=0))
-    peaks, middles = [], []
-    for kind, run in itertools.groupby(range(told.shape[1]), key=told.argmax(axis=0).__getitem__):
-        if kind != _NOTHING:
-            places = np.array(list(run))
-            weights = told[kind, places]
-            peaks.append(int(places[weights.argmax()]))
-            middles.append(left + (float(weights @ places / weights.sum()) + 0.5) * STRIP_COLUMN * scale)
-    at = told[:, peaks].T
-    sure = 1 - at[:, _NOTHING]
-    span = left + _BESIDE * unit / 2, right - _BESIDE * unit / 2
-    return _Line(np.array(middles), at[:, :_NOTHING] / sure[:, None], sure, span, y, unit, width)
-
-
-def _on_page(middles: np.ndarray, degrees: float) -> np.ndarray:
-    """Places of the level page, float ``(N, 2)``, on the page as it is."""
-    places: np.ndarray = middles @ levelling(degrees)
-    return places
-
-
 def _letters(told: np.ndarray) -> np.ndarray:
     """How much speaks for a letter, rather than a digit, log-odds, float ``(N,)``."""
     odds: np.ndarray = np.log(told[:, _TOLD_LETTER] + _FLOOR) - np.log(told[:, :10].sum(axis=1) + _FLOOR)
@@ -263,7 +208,7 @@ def _digits(told: np.ndarray) -> np.ndarray:
     return logarithms
 
 
-def _alone(candidates: Candidates, line: _Line, first: int, degrees: float, temperature: float) -> Candidates:
+def _alone(candidates: Candidates, line: Line, first: int, degrees: float, temperature: float) -> Candidates:
     """What the line says alone, if no candidate is that; its first character has the slot ``first``."""
     likeliest = line.told.argmax(axis=1) if len(line.told) else np.zeros(0, int)
     inside = (line.middles > line.span[0]) & (line.middles < line.span[1])
@@ -275,7 +220,7 @@ def _alone(candidates: Candidates, line: _Line, first: int, degrees: float, temp
     half = np.minimum(np.minimum(gaps[:-1], gaps[1:])[missing] / 2, 0.35 * line.unit)
     heights = [_HEIGHTS.get(SIGNS[kind - 1] if kind else "", (-0.5, 0.5)) for kind in kinds.tolist()]
     top, bottom = line.y + line.unit * np.array(heights).reshape(-1, 2).T
-    middles = _on_page(np.column_stack([x[missing], (top + bottom) / 2]), degrees)
+    middles = on_page(np.column_stack([x[missing], (top + bottom) / 2]), degrees)
     halves = np.column_stack([half, (bottom - top) / 2])
     share = np.where(kinds == 0, told[:, :10].sum(axis=1), told.max(axis=1, initial=0))
     letters = np.where(kinds == 0, _letters(told), 0)

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import itertools
+import math
+
 import numpy as np
 
-__all__ = ["linked", "words"]
+__all__ = ["from_neighbours", "linked", "words"]
 
 # Neighbours of one word: so far apart at most, in units of the taller one's height; at one level for this share of the lower
 # one's height; and the lower one at least so high, beside the taller.
 _GAP, _LEVEL, _LOWEST = 0.5, 0.5, 0.45
+# In a word a digit follows a letter, or a letter a digit, in such a share of the cases.
+_CHANGES = 0.02
 
 
 def words(boxes: np.ndarray) -> np.ndarray:
@@ -24,6 +29,36 @@ def words(boxes: np.ndarray) -> np.ndarray:
     [0, 0, 2]
     """
     return linked(_beside(boxes))
+
+
+def from_neighbours(word: np.ndarray, x: np.ndarray, letters: np.ndarray) -> np.ndarray:
+    """How much the other characters of its word speak for a letter, in each place.
+
+    Letters and digits follow each other as in a Markov chain of two states, by the forward-backward algorithm (Rabiner 1989, *A
+    Tutorial on Hidden Markov Models*, section III).
+
+    Args:
+        word: to which each belongs, int ``(N,)``.
+        x: where they stand in the line, float ``(N,)``.
+        letters: how much each alone speaks for a letter, log-odds, float ``(N,)``.
+
+    Returns:
+        Log-odds, float ``(N,)``; 0 of a character alone.
+
+    >>> from_neighbours(np.array([0, 0, 0, 3]), np.array([1, 2, 3, 9]), np.array([4.0, -1.0, 4.0, -1.0])).round(1).tolist()
+    [2.1, 6.5, 2.1, 0.0]
+    """
+    told = np.zeros(len(word))
+    order = np.lexsort([x, word])
+    stays, changes = math.log(1 - _CHANGES), math.log(_CHANGES)
+    for numbers in (order.tolist(), order[::-1].tolist()):
+        passed = np.zeros(len(word))
+        for before, n in itertools.pairwise(numbers):
+            if word[before] == word[n]:
+                odds = passed[before] + letters[before]
+                passed[n] = np.logaddexp(odds + stays, changes) - np.logaddexp(odds + changes, stays)
+        told += passed
+    return told
 
 
 def linked(beside: np.ndarray) -> np.ndarray:

@@ -44,6 +44,8 @@ _SMALL, _SMALL_SIDES = 0.35, (40, 120)
 # So many pages are one line on plain paper, so high; of these so many a number by hand whose digits touch or nearly do, so far
 # apart in units of the height; and of the others so many what a display shows.
 _PLAIN, _PLAIN_HEIGHTS, _CLOSE, _APART, _SHOWN = 0.5, (13.0, 56.0), 0.45, (-0.14, 0.06), 0.2
+# And of the rest so many are printed for sure: letters that look like digits do so in print most of all.
+_PRINTED = 0.3
 # How much sizes and places differ on those lines: letters of a word do, and digits may as much.
 _UNSTEADY = (0.0, 0.16)
 # So many strips are of one page, and so often one is looked for on it before another page is drawn.
@@ -113,6 +115,9 @@ class DrawnLines(Drawn):
         wide = int(draw.integers(128, 257))
         return self.painter.draw(draw, (int(draw.integers(48, 160)), wide), heights=_HEIGHTS, kind=kind)
 
+    def _font(self, draw: np.random.Generator) -> tuple[Hand, bool]:
+        return self.painter.fonts[draw.integers(len(self.painter.fonts))], True
+
     def _plain(self, draw: np.random.Generator) -> Page:
         """One line on plain paper, quickly drawn: a number by hand whose digits touch, or anything by anyone."""
         tall = math.exp(draw.uniform(*np.log(_PLAIN_HEIGHTS)))
@@ -124,7 +129,7 @@ class DrawnLines(Drawn):
             writer = Writer(Display(draw), draw, tall, spacing=draw.uniform(0.08, 0.4), unsteady=0.0)
             text = draw.choice(["", "", "-"]) + number(draw, 4) + draw.choice(["", "."]) + number(draw, 3)
         else:
-            hand, printed = self.painter.hand(draw)
+            hand, printed = self._font(draw) if draw.random() < _PRINTED else self.painter.hand(draw)
             writer = _close(hand, draw, tall)
             unsteady = draw.uniform(*_UNSTEADY)
             if printed or draw.random() < 0.5:

@@ -157,7 +157,7 @@ def word(draw: np.random.Generator) -> str:
         return "".join(letters)
     text = "".join(letters)
     way = draw.random()
-    return text.upper() if way < 0.2 else text.capitalize() if way < 0.5 else text.lower() if way < 0.9 else text
+    return text.upper() if way < 0.2 else text.capitalize() if way < 0.4 else text.lower() if way < 0.7 else text
 
 
 def phrase(draw: np.random.Generator, words: float, amounts: float) -> str:

@@ -4,8 +4,11 @@ import cv2
 import numpy as np
 import pytest
 
-from mnistkit import Predictor
+from mnistkit import Predictor, load_mnist
 from mnistkit.reading.display import read_displays
+from mnistkit.synthetic.canvas import Canvas
+from mnistkit.synthetic.glyphs import Display
+from mnistkit.synthetic.writer import Writer
 
 # From corner to corner of a cell of 1 x 2, from the top clockwise, and the middle.
 PLACES = {
@@ -96,6 +99,39 @@ def test_rules_boxes_and_a_single_digit_are_no_display():
     for left in range(20, 260, 60):
         cv2.rectangle(boxes, (left, 20), (left + 40, 60), 255, 6)
     assert [text(ink) for ink in (table, boxes, display("5"), np.zeros((40, 40), np.uint8))] == [""] * 4
+
+
+@pytest.mark.parametrize("digits", [(4450, 5381, 5177, 3432), (1741, 3242, 3934, 271)])
+def test_a_sheet_of_paper_is_no_display(digits):
+    # The paper between and around these digits could be cut into bars as thick as its margin.
+    sheet = np.zeros((420, 600), np.uint8)
+    sheet[163:257, 203:397] = 230
+    images = load_mnist().test.images[:, 0].numpy()
+    for place, number in enumerate(digits):
+        digit = cv2.resize(images[number], (56, 56), interpolation=cv2.INTER_CUBIC)
+        left = 218 + 38 * place
+        part = sheet[182:238, left : left + 56]
+        np.minimum(part, 230 - (0.9 * digit).astype(np.uint8), out=part)
+    assert text(sheet) == ""
+
+
+@pytest.mark.parametrize("style", [5, 71])
+def test_what_is_left_of_an_upright_bar_belongs_to_its_digit(style):
+    # The upper bars of the 9 are one piece, in which not all is straight.
+    draw = np.random.default_rng(style)
+    canvas = Canvas(500, 130)
+    Writer(Display(draw), draw, 60.0, spacing=0.25, unsteady=0.0).write(canvas, "29051", -210, 0)
+    assert text(canvas.ink) == "29051"
+
+
+def test_a_level_display_is_read_though_the_ends_of_its_bars_are_uneven():
+    ink = display("225", gap=5)
+    for left in (50, 140, 230):
+        for top in (40, 90, 140):
+            # A corner of each lying bar is missing, so that all seem to rise.
+            ink[top - 5 : top - 1, left + 5 : left + 20] = 0
+            ink[top + 2 : top + 6, left + 30 : left + 46] = 0
+    assert text(ink) == "225"
 
 
 def test_a_page_with_a_display_is_read():

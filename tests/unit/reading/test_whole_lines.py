@@ -166,3 +166,27 @@ def test_a_clear_line_is_not_read_but_one_with_something_doubtful_beside_its_dig
     with_doubt.odds[2] = -1.0
     with_lines(with_doubt, clear, PAGE, columns)
     assert len(columns.seen) == 1
+
+
+def test_a_lone_speck_that_may_be_a_letter_is_no_line():
+    speck = replace(candidates(300, kinds=[5], letters=1.0), boxes=np.array([[298.0, 46, 302, 54]]))
+    two, seen = candidates(100, 120, odds=20.0), saying("", first=300)
+    assert with_lines(joined([two, speck]), two, PAGE, seen).odds.tolist() == [20, 20, 2]
+    assert seen.seen == []
+    # As high as the digits, it is asked about.
+    letter = candidates(300, kinds=[5], letters=1.0)
+    with_lines(joined([two, letter]), two, PAGE, seen)
+    assert len(seen.seen) == 1
+
+
+def test_a_line_that_is_not_clear_is_read_a_little_higher_and_lower_too():
+    two, shapes = candidates(100, 120), []
+    sure = saying("44", 100, 120, first=100)
+
+    def columns(strips):
+        shapes.append(strips.shape[0])
+        # At first both 4s may be nothing.
+        return sure(strips) * (1.0 if len(strips) == 3 else 0.05)
+
+    assert with_lines(two, two, PAGE, columns).odds.min() > 2
+    assert shapes == [1, 3]

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
-from mnistkit.reading.words import words
+from mnistkit.reading.words import from_neighbours, words
 
 # Corners of boxes of 1 to 30 pixels.
 BOXES = arrays.arrays(
@@ -34,3 +34,26 @@ def test_the_order_of_boxes_and_their_place_on_the_page_do_not_matter(boxes, ran
     order = random.sample(range(len(boxes)), len(boxes))
     first, second = words(boxes)[order], words(boxes[order] + 100)
     assert np.array_equal(first[:, None] == first, second[:, None] == second)
+
+
+def test_neighbours_tell_letters_from_digits():
+    letters = np.array([3.0, 3.0, -1.0, 3.0, -3.0, -3.0, 1.0, -3.0, -1.0])
+    told = from_neighbours(np.array([0, 0, 0, 0, 4, 4, 4, 4, 8]), np.arange(9.0), letters) + letters
+    # What looks like a digit among letters, and the other way round; alone it is what it looks like.
+    assert np.sign(told).tolist() == [1, 1, 1, 1, -1, -1, -1, -1, -1]
+    assert told[8] == letters[8]
+
+
+def test_a_number_behind_letters_stays_one():
+    letters = np.array([4.0, 4.0, 4.0, -4.0, -4.0, -4.0])
+    assert np.sign(from_neighbours(np.zeros(6, int), np.arange(6.0), letters) + letters).tolist() == [1] * 3 + [-1] * 3
+
+
+@given(arrays.arrays(np.float64, st.integers(0, 9), elements=st.floats(-4, 4)), st.randoms())
+def test_what_neighbours_tell_does_not_depend_on_the_order(letters, random):
+    order = random.sample(range(len(letters)), len(letters))
+    word, x = np.arange(len(letters)) // 4, np.arange(float(len(letters)))
+    told = from_neighbours(word, x, letters)
+    assert np.allclose(told[order], from_neighbours(word[order], x[order], letters[order]))
+    # From one side no more than how seldom letters and digits follow each other.
+    assert (np.abs(told) < 8).all()

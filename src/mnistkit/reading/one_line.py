@@ -1,0 +1,105 @@
+"""One line of a page, read whole: level, at one size, without cutting it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from mnistkit.imaging import SIGNS, STRIP_COLUMN, STRIP_DIGIT, STRIP_HEIGHT, Columns, cut_strip, levelling
+
+__all__ = ["BESIDE", "Line", "on_page", "read_line"]
+
+#: So many heights of a digit beside the ends of a line are seen, and half of that is read.
+BESIDE = 2.2
+# What columns tell of nothing comes after ten digits, the signs and a letter.
+_NOTHING = 11 + len(SIGNS)
+# Where a character is less sure than this, the line is read three times, once so much higher and once lower, in heights of a
+# digit.
+_SURELY, _HIGHER = 0.9, 0.06
+
+
+@dataclass(frozen=True)
+class Line:
+    """What was read of one line.
+
+    Attributes:
+        middles: of its characters, along the level line, in pixels, float ``(N,)``.
+        told: the probabilities of the 15 kinds of characters, float ``(N, 15)``.
+        sure: how sure it is that there is a character, float ``(N,)``.
+        span: from where to where it was read.
+        y: its middle across.
+        unit: the height of a digit, in pixels.
+        width: in pixels of the strips that were looked at.
+    """
+
+    middles: np.ndarray
+    told: np.ndarray
+    sure: np.ndarray
+    span: tuple[float, float]
+    y: float
+    unit: float
+    width: int
+
+
+def read_line(boxes: np.ndarray, degrees: float, page: np.ndarray, columns: Columns, most: int) -> Line | None:
+    """What stands in the line of some digits; ``None`` if its strip would be too long.
+
+    Args:
+        boxes: of the digits, levelled, float ``(N, 4)``.
+        degrees: the page's slope.
+        page: uint8 ``(H, W)``, grey.
+        columns: reads strips.
+        most: the longest strip, in its pixels.
+    """
+    unit = float(np.median(boxes[:, 3] - boxes[:, 1]))
+    scale = unit / STRIP_DIGIT
+    left, right = float(boxes[:, 0].min()) - BESIDE * unit, float(boxes[:, 2].max()) + BESIDE * unit
+    y = float((boxes[:, 1] + boxes[:, 3]).mean()) / 2
+    width = STRIP_COLUMN * math.ceil((right - left) / scale / STRIP_COLUMN)
+    if width > most:
+        return None
+    size = width * scale, STRIP_HEIGHT * scale
+
+    def strip(off: float) -> np.ndarray:
+        x, down = on_page(np.array([[left + size[0] / 2, y + off * unit]]), degrees)[0].tolist()
+        return cut_strip(page, (x, down), size, degrees, width)
+
+    strips = [strip(0)]
+    told = _told(columns, strips)
+    if any(told[:, run].max() < _SURELY for run in _runs(told)):
+        strips = [strip(off) for off in (-_HIGHER, 0, _HIGHER)]
+        told = _told(columns, strips)
+    peaks, middles = [], []
+    for run in _runs(told):
+        kind = int(told[:, run[0]].argmax())
+        if kind != _NOTHING:
+            weights = told[kind, run]
+            peaks.append(int(run[weights.argmax()]))
+            middles.append(left + (float(weights @ run / weights.sum()) + 0.5) * STRIP_COLUMN * scale)
+    at = told[:, peaks].T
+    sure = 1 - at[:, _NOTHING]
+    span = left + BESIDE * unit / 2, right - BESIDE * unit / 2
+    return Line(np.array(middles), at[:, :_NOTHING] / sure[:, None], sure, span, y, unit, len(strips) * width)
+
+
+def _told(columns: Columns, strips: Sequence[np.ndarray]) -> np.ndarray:
+    """The probabilities of the columns, float ``(16, W / 2)``: the geometric mean of what the strips tell."""
+    logits = columns(np.stack(strips)).astype(np.float64)
+    logits = (logits - np.logaddexp.reduce(logits, axis=1, keepdims=True)).mean(axis=0)
+    told: np.ndarray = np.exp(logits - np.logaddexp.reduce(logits, axis=0))
+    return told
+
+
+def _runs(told: np.ndarray) -> list[np.ndarray]:
+    """The columns that follow each other and say the same."""
+    kinds = told.argmax(axis=0)
+    return np.split(np.arange(len(kinds)), np.flatnonzero(np.diff(kinds)) + 1)
+
+
+def on_page(middles: np.ndarray, degrees: float) -> np.ndarray:
+    """Places of the level page, float ``(N, 2)``, on the page as it is."""
+    places: np.ndarray = middles @ levelling(degrees)
+    return places
