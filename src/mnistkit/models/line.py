@@ -9,8 +9,8 @@ __all__ = ["LineNet"]
 
 # The characters ``0123456789-.,%``, a letter, and nothing.
 _CLASSES = 16
-# How far apart the columns are that each of the last layers looks at: together they see 30 columns on either side, three digits.
-_APART = (1, 2, 4, 8)
+# How far apart the columns are that each of the last layers looks at: together they see 60 columns on either side, six digits.
+_APART = (1, 2, 4, 8, 1, 2, 4, 8)
 
 
 class LineNet(nn.Module):
@@ -42,11 +42,12 @@ class LineNet(nn.Module):
             nn.MaxPool2d((2, 1)),
             _layer(3 * w, 4 * w),
             _layer(4 * w, 4 * w),
+            _Residual(_layer(4 * w, 4 * w), nn.Conv2d(4 * w, 4 * w, 3, padding=1, bias=False), nn.BatchNorm2d(4 * w)),
         )
         self.columns = nn.Sequential(
             _layer(4 * w, 5 * w, (4, 3), (0, 1)),
             _layer(5 * w, 5 * w, (1, 5), (0, 2)),
-            *(_Context(5 * w, apart) for apart in _APART),
+            *(_context(5 * w, apart) for apart in _APART),
             nn.Conv2d(5 * w, _CLASSES, 1),
         )
 
@@ -57,30 +58,38 @@ class LineNet(nn.Module):
         return logits
 
 
-class _Context(nn.Module):
-    """Adds to each column what stands in four others, so many columns apart: a word's letters tell which of them is no digit.
+class _Residual(nn.Module):
+    """Adds to its input what some layers make of it, at first nothing: He et al. 2016, *Deep Residual Learning*.
 
-    Separable convolutions in a residual block, dilated: Yu & Koltun 2016, *Multi-Scale Context Aggregation by Dilated
-    Convolutions*. At first it adds nothing.
+    Args:
+        layers: the last one is a batch norm.
     """
 
-    def __init__(self, maps: int, apart: int) -> None:
+    def __init__(self, *layers: nn.Module) -> None:
         super().__init__()
-        self.layers = nn.Sequential(
-            nn.Conv2d(maps, maps, (1, 5), padding=(0, 2 * apart), dilation=(1, apart), groups=maps, bias=False),
-            nn.BatchNorm2d(maps),
-            nn.ReLU(),
-            nn.Conv2d(maps, maps, 1, bias=False),
-            nn.BatchNorm2d(maps),
-        )
-        last = self.layers[-1]
+        self.layers = nn.Sequential(*layers)
+        last = layers[-1]
         assert isinstance(last, nn.BatchNorm2d)
         nn.init.zeros_(last.weight)
 
-    def forward(self, columns: Tensor) -> Tensor:
-        """The columns and what was added."""
-        added: Tensor = columns + self.layers(columns)
+    def forward(self, features: Tensor) -> Tensor:
+        """The features and what was added."""
+        added: Tensor = features + self.layers(features)
         return added
+
+
+def _context(maps: int, apart: int) -> nn.Module:
+    """What stands in four other columns, so many columns apart: a word's letters tell which of them is no digit.
+
+    Separable, dilated: Yu & Koltun 2016, *Multi-Scale Context Aggregation by Dilated Convolutions*.
+    """
+    return _Residual(
+        nn.Conv2d(maps, maps, (1, 5), padding=(0, 2 * apart), dilation=(1, apart), groups=maps, bias=False),
+        nn.BatchNorm2d(maps),
+        nn.ReLU(),
+        nn.Conv2d(maps, maps, 1, bias=False),
+        nn.BatchNorm2d(maps),
+    )
 
 
 def _layer(inputs: int, outputs: int, side: tuple[int, int] = (3, 3), padding: tuple[int, int] = (1, 1)) -> nn.Module:
