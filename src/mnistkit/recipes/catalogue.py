@@ -169,7 +169,7 @@ _RECIPES = {
             optimizer_options={"weight_decay": 0.02},
             lr=0.02,
             schedule=OneCycle,
-            epochs=80,
+            epochs=24,
             batch_size=128,
             augment=Augment(rotate=6, scale=0.06, shear=5, shift=1),
             callbacks=(functools.partial(EMA, 0.999),),
