@@ -46,8 +46,9 @@ _SMALL, _SMALL_SIDES = 0.35, (40, 120)
 _PLAIN, _PLAIN_HEIGHTS, _CLOSE, _APART, _SHOWN = 0.5, (13.0, 56.0), 0.45, (-0.14, 0.06), 0.2
 # And of the rest so many are printed for sure: letters that look like digits do so in print most of all.
 _PRINTED = 0.3
-# How much sizes and places differ on those lines: letters of a word do, and digits may as much. Some people's 0 is half as high.
-_UNSTEADY = (0.0, 0.3)
+# How much sizes and places differ on those lines: letters of a word do, and digits may as much. With twice as much, drawn
+# strings and words are read worse.
+_UNSTEADY = (0.0, 0.16)
 # So many strips are of one page, and so often one is looked for on it before another page is drawn.
 _OF_A_PAGE, _TRIES = 3, 6
 # A strip has up to so many characters from the left one on, or in so many cases up to half of them on either side.
