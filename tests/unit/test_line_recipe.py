@@ -57,6 +57,11 @@ def test_strips_are_as_the_reader_takes_them(mnist):
     assert {*range(10), LETTER} <= found <= set(range(NOTHING))
 
 
+def test_without_fonts_all_is_written_by_hand(mnist):
+    strips = DrawnLines(mnist.train, (), 40, seed=0)
+    assert {tuple(strips[number][0].shape) for number in range(40)} == {(1, 32, 192)}
+
+
 def test_where_a_strip_says_a_character_is_there_is_ink(mnist):
     strips = DrawnLines(mnist.train, FONTS, 60, seed=3)
     strong, beside = [], []

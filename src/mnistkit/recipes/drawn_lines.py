@@ -116,8 +116,11 @@ class DrawnLines(Drawn):
         wide = int(draw.integers(128, 257))
         return self.painter.draw(draw, (int(draw.integers(48, 160)), wide), heights=_HEIGHTS, kind=kind)
 
-    def _font(self, draw: np.random.Generator) -> tuple[Hand, bool]:
-        return self.painter.fonts[draw.integers(len(self.painter.fonts))], True
+    def _hand(self, draw: np.random.Generator) -> tuple[Hand, bool]:
+        fonts = self.painter.fonts
+        if fonts and draw.random() < _PRINTED:
+            return fonts[draw.integers(len(fonts))], True
+        return self.painter.hand(draw)
 
     def _plain(self, draw: np.random.Generator) -> Page:
         """One line on plain paper, quickly drawn: a number by hand whose digits touch, or anything by anyone."""
@@ -130,7 +133,7 @@ class DrawnLines(Drawn):
             writer = Writer(Display(draw), draw, tall, spacing=draw.uniform(0.08, 0.4), unsteady=0.0)
             text = draw.choice(["", "", "-"]) + number(draw, 4) + draw.choice(["", "."]) + number(draw, 3)
         else:
-            hand, printed = self._font(draw) if draw.random() < _PRINTED else self.painter.hand(draw)
+            hand, printed = self._hand(draw)
             writer = _close(hand, draw, tall)
             unsteady = draw.uniform(*_UNSTEADY)
             if printed or draw.random() < 0.5:
