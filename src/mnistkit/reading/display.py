@@ -164,6 +164,9 @@ class _Grid:
                 shown.append(Shown("1", self.box_of_one(place, cells, dots)))
         if len(shown) < _FEWEST or all(one.text == "-" for one in shown) or _READABLE * unread > len(shown):
             return []
+        # A sheet of paper between digits is full of bars, but its cells would overlap.
+        if all(one.text == "1" for one in shown) and min(np.diff(sorted(ones))) < self.width + self.thick / 2:
+            return []
         return shown + self.points(dots, shown)
 
     def _straight(self, bars: Sequence[Bar]) -> tuple[np.ndarray, np.ndarray]:

@@ -32,7 +32,8 @@ class Line:
         span: from where to where it was read.
         y: its middle across.
         unit: the height of a digit, in pixels.
-        width: in pixels of the strips that were looked at.
+        width: of its strip, in pixels.
+        looks: how often it was read.
     """
 
     middles: np.ndarray
@@ -42,9 +43,12 @@ class Line:
     y: float
     unit: float
     width: int
+    looks: int
 
 
-def read_line(boxes: np.ndarray, degrees: float, page: np.ndarray, columns: Columns, most: int) -> Line | None:
+def read_line(
+    boxes: np.ndarray, degrees: float, page: np.ndarray, columns: Columns, most: int, again: int
+) -> Line | None:
     """What stands in the line of some digits; ``None`` if its strip would be too long.
 
     Args:
@@ -53,6 +57,7 @@ def read_line(boxes: np.ndarray, degrees: float, page: np.ndarray, columns: Colu
         page: uint8 ``(H, W)``, grey.
         columns: reads strips.
         most: the longest strip, in its pixels.
+        again: the longest that is read three times, likewise.
     """
     unit = float(np.median(boxes[:, 3] - boxes[:, 1]))
     scale = unit / STRIP_DIGIT
@@ -69,7 +74,7 @@ def read_line(boxes: np.ndarray, degrees: float, page: np.ndarray, columns: Colu
 
     strips = [strip(0)]
     told = _told(columns, strips)
-    if any(told[:, run].max() < _SURELY for run in _runs(told)):
+    if width <= again and any(told[:, run].max() < _SURELY for run in _runs(told)):
         strips = [strip(off) for off in (-_HIGHER, 0, _HIGHER)]
         told = _told(columns, strips)
     peaks, middles = [], []
@@ -82,7 +87,7 @@ def read_line(boxes: np.ndarray, degrees: float, page: np.ndarray, columns: Colu
     at = told[:, peaks].T
     sure = 1 - at[:, _NOTHING]
     span = left + BESIDE * unit / 2, right - BESIDE * unit / 2
-    return Line(np.array(middles), at[:, :_NOTHING] / sure[:, None], sure, span, y, unit, len(strips) * width)
+    return Line(np.array(middles), at[:, :_NOTHING] / sure[:, None], sure, span, y, unit, width, len(strips))
 
 
 def _told(columns: Columns, strips: Sequence[np.ndarray]) -> np.ndarray:

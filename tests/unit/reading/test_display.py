@@ -115,6 +115,21 @@ def test_a_sheet_of_paper_is_no_display(digits):
     assert text(sheet) == ""
 
 
+@pytest.mark.parametrize("digits", [(7328, 4188, 1909, 9151), (3183, 7444, 9, 2541)])
+def test_ones_whose_cells_would_overlap_are_paper_between_digits(digits):
+    sheet = np.zeros((700, 1000), np.uint8)
+    sheet[236:464, 290:710] = 230
+    images, left = load_mnist().test.images[:, 0].numpy(), 350
+    for number in digits:
+        digit = cv2.resize(images[number], (122, 122), interpolation=cv2.INTER_CUBIC)
+        columns = np.flatnonzero(digit.max(axis=0) > 60)
+        digit = digit[:, columns[0] : columns[-1] + 1][:, : 700 - left]
+        part = sheet[284:406, left : left + digit.shape[1]]
+        np.minimum(part, 230 - (0.9 * digit).astype(np.uint8), out=part)
+        left += digit.shape[1] + 18
+    assert text(sheet) == ""
+
+
 @pytest.mark.parametrize("style", [5, 71])
 def test_what_is_left_of_an_upright_bar_belongs_to_its_digit(style):
     # The upper bars of the 9 are one piece, in which not all is straight.

@@ -190,3 +190,16 @@ def test_a_line_that_is_not_clear_is_read_a_little_higher_and_lower_too():
 
     assert with_lines(two, two, PAGE, columns).odds.min() > 2
     assert shapes == [1, 3]
+
+
+def test_only_so_much_of_a_page_is_read_three_times():
+    places = range(100, 4000, 20)
+    long, shapes = candidates(*places), []
+    sure = saying("4" * len(places), *places, first=100)
+
+    def columns(strips):
+        shapes.append(strips.shape[0])
+        return sure(strips) * 0.05
+
+    with_lines(long, long, np.full((100, 4200), 240, np.uint8), columns)
+    assert shapes == [1]
