@@ -170,11 +170,10 @@ def choose_group(names: list[str], folder: Path) -> None:
     with keeping.changing(FILE) as kept:
         # What was looked at stays told.
         before = kept.get("group", {})
-        if before.get("members") == [list(member) for member in chosen]:
-            return
-        if "test" in before:
-            kept["earlier"].append({"group": before.pop("members"), **before})
-        kept["group"] = {"members": chosen, "validation": [correct, len(labels)]}
+        if before.get("members") != [list(member) for member in chosen]:
+            if "test" in before:
+                kept["earlier"].append({"group": before.pop("members"), **before})
+            kept["group"] = {"members": chosen, "validation": [correct, len(labels)]}
     print(kept["group"], flush=True)
 
 
