@@ -24,6 +24,7 @@ _fast = functools.partial(
     label_smoothing=0.1,
     precision="auto",
 )
+# For those that have the time to see every image in many ways.
 _long = functools.partial(
     Recipe,
     optimizer="adamw",
@@ -31,6 +32,7 @@ _long = functools.partial(
     schedule=OneCycle,
     batch_size=128,
     label_smoothing=0.05,
+    augment=Augment(rotate=10, scale=0.1, shift=2, elastic=0.6),
     callbacks=(functools.partial(EMA, 0.999),),
     keep="last",
 )
@@ -159,7 +161,6 @@ _RECIPES = {
             model="lenet5",
             lr=0.004,
             epochs=60,
-            augment=Augment(rotate=10, scale=0.1, shift=2, elastic=0.6),
         ),
         Recipe(
             name="separable-1k",
@@ -175,21 +176,14 @@ _RECIPES = {
             callbacks=(functools.partial(EMA, 0.999),),
             keep="last",
         ),
-        Recipe(
+        _long(
             name="cnn-100k",
             title="Under 100,000 parameters",
             model="handwriting_cnn",
             arguments={"width": 16, "dropout": 0.0},
-            optimizer="adamw",
-            optimizer_options={"weight_decay": 0.02},
             lr=0.006,
-            schedule=OneCycle,
             epochs=10,
-            batch_size=128,
-            label_smoothing=0.05,
-            augment=Augment(rotate=10, scale=0.1, shift=2, elastic=0.6),
             callbacks=(functools.partial(EMA, 0.998),),
-            keep="last",
         ),
         _vgg(
             name="vgg-100k",
@@ -197,7 +191,6 @@ _RECIPES = {
             arguments={"maps": (18, 36, 72), "dropout": 0.1},
             lr=0.005,
             epochs=30,
-            augment=Augment(rotate=10, scale=0.1, shift=2, elastic=0.6),
             precision="auto",
         ),
         _vgg(
@@ -206,7 +199,6 @@ _RECIPES = {
             arguments={"maps": (24, 48, 96)},
             lr=0.004,
             epochs=18,
-            augment=Augment(rotate=10, scale=0.1, shift=2, elastic=0.6),
         ),
         _vgg(
             name="vgg-300k",
@@ -214,7 +206,6 @@ _RECIPES = {
             arguments={"maps": (32, 64, 128)},
             lr=0.004,
             epochs=24,
-            augment=Augment(rotate=10, scale=0.1, shift=2, elastic=0.6),
             precision="auto",
         ),
         _vgg(
@@ -223,7 +214,6 @@ _RECIPES = {
             arguments={"maps": (64, 128, 256), "dropout": 0.3},
             lr=0.003,
             epochs=44,
-            augment=Augment(rotate=10, scale=0.1, shift=2, elastic=0.6),
             precision="auto",
         ),
         _vgg(
