@@ -101,7 +101,9 @@ class _Said:
         within = off < reach[:, None]
         # A box with two of its line's characters in it is neither; one at the end of a display's cell is that of the cell.
         one = (within.sum(axis=1) == 1) & places.whole(near, line)
-        cell = (off < places.wide[near, None] / 2).sum(axis=1) == 1
+        inside = off < places.wide[near, None] / 2
+        cell = ~one & (inside.sum(axis=1) == 1) & ~places.signs[near]
+        self.slots[near[cell]] = first + inside[cell].nonzero()[1]
         lost = near[~one & ~cell & ~places.signs[near]]
         self.odds[lost] -= _AGAINST
         heard, which = near[one], within[one].argmax(axis=1) if one.any() else np.zeros(0, int)
