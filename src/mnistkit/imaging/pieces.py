@@ -119,19 +119,20 @@ def find_frames(ink: np.ndarray) -> np.ndarray:
 
 def _frames(parts: list[Part], labels: np.ndarray) -> set[int]:
     """The numbers of borders, boxes, tables and ruled lines: such a thing is large, and mostly empty or very long."""
-    found = {part.number for part in _round_others(parts, labels)}
+    edges, mass = np.array([part.edges for part in parts]), np.array([part.mass for part in parts])
+    found = {part.number for part in _round_others(parts, edges, mass, labels)}
+    large = np.flatnonzero((edges[:, 2:] - edges[:, :2]).max(axis=1) >= _LARGE * max(labels.shape))
     return found | {
         part.number
-        for part in parts
-        if is_frame(part, labels) or _is_table(part, parts, labels) or _is_rule(part, labels)
+        for part in (parts[number] for number in large.tolist())
+        if is_frame(part, labels) or _is_table(part, edges, mass, labels) or _is_rule(part, labels)
     }
 
 
-def _round_others(parts: list[Part], labels: np.ndarray) -> Iterator[Part]:
+def _round_others(parts: list[Part], edges: np.ndarray, mass: np.ndarray, labels: np.ndarray) -> Iterator[Part]:
     """Boxes and rings with something as large as a digit in them."""
-    edges = np.array([part.edges for part in parts])
     lefts, tops, rights, bottoms = np.ascontiguousarray(edges.T)
-    height, mass = bottoms - tops, np.array([part.mass for part in parts])
+    height = bottoms - tops
     hollow = [part for part in parts if part.area <= _HOLLOW * part.width * part.height]
     for part in sorted(hollow, key=lambda part: -part.width * part.height)[:_MOST_PARTS]:
         left, top, right, bottom = part.edges
@@ -146,19 +147,19 @@ def _round_others(parts: list[Part], labels: np.ndarray) -> Iterator[Part]:
                 break
 
 
-def _is_table(part: Part, parts: list[Part], labels: np.ndarray) -> bool:
-    """Whether a part goes round several others, and is mostly empty."""
-    longer = max(part.width, part.height)
-    if longer < _LARGE * max(labels.shape) or part.area > _HOLLOW * part.width * part.height:
+def _is_table(part: Part, edges: np.ndarray, mass: np.ndarray, labels: np.ndarray) -> bool:
+    """Whether a part goes round several of all, and is mostly empty."""
+    if part.area > _HOLLOW * part.width * part.height:
         return False
-    inside = [other for other in parts if other is not part and part.around(other).edges == part.edges]
-    return sum(other.mass > _DUST_IN_TABLE * part.mass for other in inside) >= _ENCLOSED
+    inside = ((edges * (1, 1, -1, -1)) >= np.array(part.edges) * (1, 1, -1, -1)).all(axis=1)
+    # It is one of them itself.
+    return int((inside & (mass > _DUST_IN_TABLE * part.mass)).sum()) > _ENCLOSED
 
 
 def _is_rule(part: Part, labels: np.ndarray) -> bool:
     """Whether a part is a long thin line."""
     longer, shorter = max(part.width, part.height), min(part.width, part.height)
-    return longer > _LARGE * max(labels.shape) and part.area < _THIN * longer**2 and shorter < _FLAT * longer
+    return longer >= _LARGE * max(labels.shape) and part.area < _THIN * longer**2 and shorter < _FLAT * longer
 
 
 def _middle(line: Sequence[Part]) -> float:
@@ -195,12 +196,19 @@ def _group_into_lines(parts: list[Part]) -> list[list[Part]]:
     height = _weighted_median([part.height for part in parts], [part.mass for part in parts])
     tall = sorted((part for part in parts if part.height >= 0.5 * height), key=lambda part: part.left)
     lines: list[list[Part]] = []
+    # Of the last part of each line; a texture has hundreds.
+    tops, bottoms = np.zeros(len(tall)), np.zeros(len(tall))
     for part in tall:
-        beside = [line for line in lines if _shared(_rows(line[-1]), _rows(part)) >= _OVERLAP]
-        if beside:
-            min(beside, key=lambda line: abs(_middle(line[-1:]) - _middle([part]))).append(part)
+        top, bottom = tops[: len(lines)], bottoms[: len(lines)]
+        common = np.minimum(bottom, part.bottom) - np.maximum(top, part.top)
+        beside = np.flatnonzero(common >= _OVERLAP * np.minimum(bottom - top, part.height))
+        if len(beside):
+            number = int(beside[np.abs((top + bottom)[beside] - (part.top + part.bottom)).argmin()])
+            lines[number].append(part)
         else:
+            number = len(lines)
             lines.append([part])
+        tops[number], bottoms[number] = part.top, part.bottom
     # A roof, a dash or a broken stroke goes to the digit next to it.
     anchors = [(line, part) for line in lines for part in line]
     for part in parts:
@@ -209,10 +217,6 @@ def _group_into_lines(parts: list[Part]) -> list[list[Part]]:
             if part.distance(nearest) <= 0.5 * height:
                 line.append(part)
     return lines
-
-
-def _rows(part: Part) -> tuple[int, int]:
-    return part.top, part.bottom
 
 
 def _columns(piece: Piece) -> tuple[int, int]:
