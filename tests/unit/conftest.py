@@ -1,5 +1,6 @@
 import pytest
 
+from mnistkit.models import registry
 from mnistkit.training import Callback
 
 
@@ -11,3 +12,9 @@ def at():
         return type("At", (Callback,), {hook: lambda self, trainer: action(trainer), "name": name})()
 
     return make
+
+
+@pytest.fixture
+def own_models(monkeypatch):
+    """What a test registers is forgotten after it."""
+    monkeypatch.setattr(registry, "_FACTORIES", dict(registry._FACTORIES))

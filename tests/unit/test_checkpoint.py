@@ -32,7 +32,7 @@ from mnistkit.errors import (
     UnknownModelError,
     WriteError,
 )
-from mnistkit.models import ModelSpec, create_model, model_spec, register_model, registry
+from mnistkit.models import ModelSpec, create_model, model_spec, register_model
 
 WRITE_LIMITED = """
 import resource, signal, sys, torch
@@ -73,11 +73,6 @@ def path(tmp_path):
 @pytest.fixture
 def model():
     return create_model("lenet1")
-
-
-@pytest.fixture
-def _own_registry(monkeypatch):
-    monkeypatch.setattr(registry, "_FACTORIES", dict(registry._FACTORIES))
 
 
 def _content(model, **fields):
@@ -214,7 +209,7 @@ def test_weights_of_any_layout_and_type_come_back(path, weights):
     assert all(read[name].dtype == tensor.dtype for name, tensor in weights.items())
 
 
-@pytest.mark.usefixtures("_own_registry")
+@pytest.mark.usefixtures("own_models")
 def test_tied_weights_come_back_and_stay_tied(path):
     @register_model
     def tied(*, width: int = 6) -> nn.Sequential:
@@ -309,7 +304,7 @@ def test_what_a_file_cannot_hold_is_refused_before_anything_is_written(path, mod
     assert _names(path.parent) == [path.name]
 
 
-@pytest.mark.usefixtures("_own_registry")
+@pytest.mark.usefixtures("own_models")
 def test_a_number_that_json_does_not_have_may_be_an_argument(path):
     @register_model
     def limited(*, limit: float = math.inf) -> nn.Linear:

@@ -13,7 +13,7 @@ from torch.ao import quantization
 
 from mnistkit.checkpoint import CheckpointFile, load_model, load_weights, read_checkpoint, write_checkpoint
 from mnistkit.errors import CheckpointError, CheckpointFormatError, CheckpointMismatchError, ConfigError
-from mnistkit.models import ModelSpec, create_model, model_spec, register_model, registry
+from mnistkit.models import ModelSpec, create_model, model_spec, register_model
 from mnistkit.training.saved_state import require_usable
 
 ROOT = Path(__file__).parents[2]
@@ -44,11 +44,6 @@ def path(tmp_path):
 @pytest.fixture
 def model():
     return create_model("lenet1")
-
-
-@pytest.fixture
-def _own_registry(monkeypatch):
-    monkeypatch.setattr(registry, "_FACTORIES", dict(registry._FACTORIES))
 
 
 def _same(first, second):
@@ -152,7 +147,7 @@ def test_a_compressed_archive_is_not_unpacked(tmp_path):
         read_checkpoint(packed)
 
 
-@pytest.mark.usefixtures("_own_registry")
+@pytest.mark.usefixtures("own_models")
 def test_a_model_that_looks_at_numbers_is_built_within_bounds(path):
     @register_model
     def looking(*, width: int = 4, table: int = 4) -> nn.Linear:

@@ -176,6 +176,7 @@ def test_the_network_fits_the_images_that_it_is_made_for(small):
     assert model.input_shape == (1, 24, 24)
 
 
+@pytest.mark.usefixtures("own_models")
 def test_a_model_that_knows_no_image_size_gets_none(small):
     @register_model
     def fixed_for_recipes(*, classes: int = 10) -> nn.Sequential:

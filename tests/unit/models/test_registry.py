@@ -16,13 +16,9 @@ from mnistkit.models import (
     model_factory,
     model_spec,
     register_model,
-    registry,
 )
 
-
-@pytest.fixture(autouse=True)
-def _own_registry(monkeypatch):
-    monkeypatch.setattr(registry, "_FACTORIES", dict(registry._FACTORIES))
+pytestmark = pytest.mark.usefixtures("own_models")
 
 
 def tiny(width: int = 4, *, sizes: tuple[tuple[int, int], ...] = ((1, 2),), name: str | None = None) -> nn.Linear:
