@@ -125,7 +125,7 @@ def _frames(parts: list[Part], labels: np.ndarray) -> set[int]:
     return found | {
         part.number
         for part in (parts[number] for number in large.tolist())
-        if is_frame(part, labels) or _is_table(part, edges, mass, labels) or _is_rule(part, labels)
+        if is_frame(part, labels) or _is_table(part, edges, mass) or _is_rule(part, labels)
     }
 
 
@@ -147,7 +147,7 @@ def _round_others(parts: list[Part], edges: np.ndarray, mass: np.ndarray, labels
                 break
 
 
-def _is_table(part: Part, edges: np.ndarray, mass: np.ndarray, labels: np.ndarray) -> bool:
+def _is_table(part: Part, edges: np.ndarray, mass: np.ndarray) -> bool:
     """Whether a part goes round several of all, and is mostly empty."""
     if part.area > _HOLLOW * part.width * part.height:
         return False

@@ -36,15 +36,19 @@ def goes_on(page: np.ndarray, box: Sequence[float]) -> bool:
     parts = strip[top:bottom], strip[max(top - far, 0) : max(top - near, 0)], strip[bottom + near : bottom + far]
     if not all(part.size for part in parts):
         return False
-    # Beside the strokes there is paper, or a rule that lies.
-    inside, *beyond = (
-        columns - np.sort(columns)[len(columns) // 2] for columns in (part.mean(axis=0) for part in parts)
-    )
+    inside = _columns(parts[0])
     # Rules beside the digit are not its own.
     own = np.abs(inside)[left - first : right - first]
     strokes = own > own.max(initial=0.0) / 2
     if not strokes.any() or own[strokes].sum() < _MOST * own.sum():
         return False
-    signed = [(part * np.sign(inside))[left - first : right - first] for part in beyond]
+    signed = [(_columns(part) * np.sign(inside))[left - first : right - first] for part in parts[1:]]
     least = min(part[strokes].mean() for part in signed)
     return bool(least > _AS_STRONG * own[strokes].mean())
+
+
+def _columns(part: np.ndarray) -> np.ndarray:
+    """How far the columns of a part are from most of them, float ``(W,)``: beside strokes is paper, or a rule that lies."""
+    columns = part.mean(axis=0)
+    away: np.ndarray = columns - np.sort(columns)[len(columns) // 2]
+    return away

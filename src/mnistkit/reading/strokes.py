@@ -24,7 +24,7 @@ _CUT = 0.7
 # No digit is cut into more pieces than the first; what is cut into more than the second is no row of digits.
 _MOST_PIECES, _TANGLE = 4, 60
 # More strokes than this are a texture's, or the text of a page that no picture shows; those that fit no find come last.
-_MOST_STROKES = 2500
+_MOST_STROKES = 2000
 
 
 @dataclass(frozen=True)
