@@ -30,7 +30,7 @@ _TOLD_LETTER = 10 + len(SIGNS)
 # against one in whose place the line has none; and a floor for the line's probabilities.
 _SUREST, _AGAINST, _FLOOR = 6.0, 4.0, 0.003
 # Which digit it is, the line knows better than what was told of a cut: its opinion counts so many times.
-_DIGITS = 2.0
+_DIGITS = 3.0
 # What is a letter by fewer nats than this may be a digit all the same: a line is asked about it too.
 _SURELY_LETTER = 3.0
 # A candidate is the character whose middle is in this share of its width, about its own middle, if it is as high as a digit of

@@ -42,13 +42,15 @@ _SHARES = (0.42, 0.22, 0.06, 0.06, 0.08, 0.1, 0.03, 0.03)
 _HEIGHTS = (10.0, 110.0)
 _SMALL, _SMALL_SIDES = 0.35, (40, 120)
 # So many pages are one line on plain paper, so high; of these so many a number by hand whose digits touch or nearly do, so far
-# apart in units of the height; and of the others so many what a display shows.
-_PLAIN, _PLAIN_HEIGHTS, _CLOSE, _APART, _SHOWN = 0.5, (13.0, 56.0), 0.45, (-0.14, 0.06), 0.2
+# apart in units of the height, and other lines so far; and of the others so many what a display shows.
+_PLAIN, _PLAIN_HEIGHTS, _CLOSE, _APART, _SPACED, _SHOWN = 0.5, (13.0, 56.0), 0.45, (-0.14, 0.06), (0.05, 0.4), 0.2
 # And of the rest so many are printed for sure: letters that look like digits do so in print most of all.
 _PRINTED = 0.3
 # How much sizes and places differ on those lines: letters of a word do, and digits may as much. With twice as much, drawn
 # strings and words are read worse.
 _UNSTEADY = (0.0, 0.16)
+# So many hands write one digit lower than the others, so high beside them; every second time it is the 0.
+_LOWER, _LOW = 0.3, (0.45, 0.85)
 # So many strips are of one page, and so often one is looked for on it before another page is drawn.
 _OF_A_PAGE, _TRIES = 3, 6
 # A strip has up to so many characters from the left one on, or in so many cases up to half of them on either side.
@@ -127,19 +129,18 @@ class DrawnLines(Drawn):
         tall = math.exp(draw.uniform(*np.log(_PLAIN_HEIGHTS)))
         if draw.random() < _CLOSE:
             stroke = int(draw.choice([0, 0, 0, *range(-4, 9)]))
-            writer = _close(Handwriting(self.painter.digits, stroke), draw, tall)
+            writer = _by_hand(Handwriting(self.painter.digits, stroke), draw, tall, close=True)
             text = number(draw)
         elif draw.random() < _SHOWN:
             writer = Writer(Display(draw), draw, tall, spacing=draw.uniform(0.08, 0.4), unsteady=0.0)
             text = draw.choice(["", "", "-"]) + number(draw, 4) + draw.choice(["", "."]) + number(draw, 3)
         else:
             hand, printed = self._hand(draw)
-            writer = _close(hand, draw, tall)
-            unsteady = draw.uniform(*_UNSTEADY)
-            if printed or draw.random() < 0.5:
-                writer = Writer(
-                    hand, draw, tall, spacing=draw.uniform(0.05, 0.4), unsteady=0.0 if printed else unsteady
-                )
+            writer = (
+                Writer(hand, draw, tall, spacing=draw.uniform(*_SPACED), unsteady=0.0)
+                if printed
+                else _by_hand(hand, draw, tall, close=bool(draw.random() < 0.5))
+            )
             text = phrase(draw, float(draw.choice([0, 0.3, 1])), float(draw.choice([0.2, 0.8])))
         canvas = Canvas(round(tall * (len(text) + 2.5)), round(2.4 * tall))
         writer.write(canvas, text, -0.35 * len(text) * tall, 0)
@@ -150,17 +151,20 @@ class DrawnLines(Drawn):
         )
 
 
-def _close(hand: Hand, draw: np.random.Generator, tall: float) -> Writer:
-    """Who writes so closely that neighbours touch."""
+def _by_hand(hand: Hand, draw: np.random.Generator, tall: float, *, close: bool) -> Writer:
+    """Who writes by hand, perhaps so closely that neighbours touch."""
+    lower = "0" if draw.random() < 0.5 else str(draw.integers(0, 10))
     return Writer(
         hand,
         draw,
         tall,
         slant=draw.normal(0, 0.08),
         stretch=math.exp(draw.normal(0, 0.08)),
-        spacing=draw.uniform(*_APART),
-        pushed=True,
+        spacing=draw.uniform(*(_APART if close else _SPACED)),
+        pushed=close,
         unsteady=draw.uniform(*_UNSTEADY),
+        sizes={lower: draw.uniform(*_LOW)} if draw.random() < _LOWER else {},
+        foot=draw.random(),
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -34,6 +35,8 @@ class Writer:
         pushed: whether neighbours are pushed together until their inks touch; ``spacing`` is added to that.
         unsteady: how much size, place, slant and turn differ from character to character; 0 for print.
         strength: of the ink, 0 to 255.
+        sizes: of digits that are written lower than the others, in shares of the height: many people's 0 is.
+        foot: where those stand, from 0, in the middle of the line, to 1, on it.
         lines: how many lines were begun so far; marks get their number from it.
         groups: likewise of words and cells.
     """
@@ -47,6 +50,8 @@ class Writer:
     pushed: bool = False
     unsteady: float = 0.05
     strength: int = 255
+    sizes: Mapping[str, float] = field(default_factory=dict)
+    foot: float = 0.0
     lines: int = field(default=0, init=False)
     groups: int = field(default=0, init=False)
 
@@ -68,8 +73,9 @@ class Writer:
             if self.pushed and before is not None:
                 x -= _room(before, glyph) * tall * self.stretch
             before = glyph
-            sized = tall * math.exp(draw.normal(0, self.unsteady)) if self.unsteady else tall
-            top = middle - sized / 2 + draw.normal(0, self.unsteady / 2) * tall
+            usual = tall * self.sizes.get(character, 1.0)
+            sized = usual * math.exp(draw.normal(0, self.unsteady)) if self.unsteady else usual
+            top = middle - sized / 2 + draw.normal(0, self.unsteady / 2) * tall + self.foot * (tall - usual) / 2
             label = CHARACTERS.index(character) if marked and character in CHARACTERS else None
             width = canvas.put(
                 *(glyph, x, top, sized),

@@ -105,6 +105,15 @@ def test_two_characters_in_one_box_are_two():
     assert (said.odds[1:] > 0).sum() == 2
 
 
+def test_a_box_with_one_character_near_its_end_is_that_character_and_no_second_one():
+    narrow = candidates(92)
+    wide = replace(narrow, boxes=np.array([[88.0, 40, 116, 60]]))
+    both = joined([narrow, wide])
+    said = with_lines(both, both, PAGE, saying("4", 92, first=92 + 2))
+    assert len(said) == 2
+    assert said.slots[0] == said.slots[1] != NO_SLOT
+
+
 def test_digits_far_apart_are_read_apart_and_a_page_without_digits_is_not_read():
     two = candidates(100, 300)
     columns = saying("", first=100)
