@@ -151,7 +151,7 @@ def _is_table(part: Part, edges: np.ndarray, mass: np.ndarray) -> bool:
     """Whether a part goes round several of all, and is mostly empty."""
     if part.area > _HOLLOW * part.width * part.height:
         return False
-    inside = ((edges * (1, 1, -1, -1)) >= np.array(part.edges) * (1, 1, -1, -1)).all(axis=1)
+    inside = (edges[:, :2] >= part.edges[:2]).all(axis=1) & (edges[:, 2:] <= part.edges[2:]).all(axis=1)
     # It is one of them itself.
     return int((inside & (mass > _DUST_IN_TABLE * part.mass)).sum()) > _ENCLOSED
 
