@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 __all__ = ["Box"]
@@ -51,13 +52,14 @@ class Box:
         """The box so many pixels farther."""
         return Box(self.left + right, self.top + down, self.right + right, self.bottom + down)
 
-    def around(self, other: Box) -> Box:
-        """The smallest box with both in it."""
+    @staticmethod
+    def enclosing(boxes: Sequence[Box]) -> Box:
+        """The smallest box with all of some in it; at least one."""
         return Box(
-            min(self.left, other.left),
-            min(self.top, other.top),
-            max(self.right, other.right),
-            max(self.bottom, other.bottom),
+            min(box.left for box in boxes),
+            min(box.top for box in boxes),
+            max(box.right for box in boxes),
+            max(box.bottom for box in boxes),
         )
 
     def distance(self, other: Box) -> int:

@@ -218,6 +218,5 @@ def _with_fragments(digit: Part, parts: list[Part], shape: tuple[int, ...]) -> l
         taken = {part.number for part in near}
         chosen += taken
         waiting = [part for part in waiting if part.number not in taken]
-        for part in near:
-            found = found.around(part)
+        found = Box.enclosing([found, *near])
     return chosen

@@ -62,9 +62,7 @@ class Piece(Box):
 
 def join(pieces: Sequence[Piece]) -> Piece:
     """Several pieces as one."""
-    box: Box = pieces[0]
-    for piece in pieces:
-        box = box.around(piece)
+    box = Box.enclosing(pieces)
     mask = np.zeros((box.height, box.width), dtype=np.bool_)
     for piece in pieces:
         mask[piece.moved(-box.left, -box.top).pixels] |= piece.mask
@@ -121,10 +119,11 @@ def _frames(parts: list[Part], labels: np.ndarray) -> set[int]:
     """The numbers of borders, boxes, tables and ruled lines: such a thing is large, and mostly empty or very long."""
     edges, mass = np.array([part.edges for part in parts]), np.array([part.mass for part in parts])
     found = {part.number for part in _round_others(parts, edges, mass, labels)}
-    large = np.flatnonzero((edges[:, 2:] - edges[:, :2]).max(axis=1) >= _LARGE * max(labels.shape))
+    least = _LARGE * max(labels.shape)
+    large = [part for part in parts if max(part.width, part.height) >= least]
     return found | {
         part.number
-        for part in (parts[number] for number in large.tolist())
+        for part in large
         if is_frame(part, labels) or _is_table(part, edges, mass) or _is_rule(part, labels)
     }
 
@@ -148,7 +147,7 @@ def _round_others(parts: list[Part], edges: np.ndarray, mass: np.ndarray, labels
 
 
 def _is_table(part: Part, edges: np.ndarray, mass: np.ndarray) -> bool:
-    """Whether a part goes round several of all, and is mostly empty."""
+    """Whether a large part, one of those with these edges, goes round several others, and is mostly empty."""
     if part.area > _HOLLOW * part.width * part.height:
         return False
     inside = (edges[:, :2] >= part.edges[:2]).all(axis=1) & (edges[:, 2:] <= part.edges[2:]).all(axis=1)

@@ -14,7 +14,7 @@ from mnistkit.reading.words import from_neighbours, words
 
 __all__ = ["choose_apart", "letters_beside"]
 
-# What a digit of the same line speaks for another: one of about its height, at about its place, a few heights away.
+# What a digit of the same line speaks for another: one of about its height, at about its place, as near as in a table's row.
 _BESIDE, _TALLER, _OFF, _FAR = 3.0, 1.33, 0.3, 8.0
 # A character says no more than so many nats, for a letter or a digit, to the others of its word. Letters that look like digits
 # are rather letters by less than digits are digits: so much is taken from what speaks for letters.

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from mnistkit.errors import BlankImageError
-from mnistkit.imaging import Piece, find_lines, frame_ink, join
+from mnistkit.imaging import Box, Piece, find_lines, frame_ink, join
 
 __all__ = ["UNSEEN", "Strokes", "find_strokes", "shared"]
 
@@ -91,7 +91,7 @@ def _unseen(lines: Sequence[Sequence[Piece]], boxes: np.ndarray) -> Iterator[tup
     for number, pieces in enumerate(lines):
         for _, same in itertools.groupby(range(len(pieces)), key=lambda place: pieces[place].stroke):
             places = list(same)
-            left, top, right, bottom = _edges([pieces[place] for place in places])
+            left, top, right, bottom = Box.enclosing([pieces[place] for place in places]).edges
             inside = ((middles >= (left, top)) & (middles <= (right, bottom))).all(axis=1)
             if not inside.any():
                 continue
@@ -148,19 +148,9 @@ def _cuts(pieces: Sequence[Piece], start: int, end: int) -> int:
 
 def _fit(pieces: Sequence[Piece], box: Sequence[float]) -> float:
     """What pieces and a box share of both; one by one, as an array of two boxes takes longer."""
-    left, top, right, bottom = _edges(pieces)
+    left, top, right, bottom = Box.enclosing(pieces).edges
     wide, high = min(right, box[2]) - max(left, box[0]), min(bottom, box[3]) - max(top, box[1])
     if wide <= 0 or high <= 0:
         return 0.0
     common = wide * high
     return common / ((right - left) * (bottom - top) + (box[2] - box[0]) * (box[3] - box[1]) - common)
-
-
-def _edges(pieces: Sequence[Piece]) -> tuple[int, int, int, int]:
-    """Of the box around some pieces."""
-    return (
-        min(piece.left for piece in pieces),
-        min(piece.top for piece in pieces),
-        max(piece.right for piece in pieces),
-        max(piece.bottom for piece in pieces),
-    )

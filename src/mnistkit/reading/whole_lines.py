@@ -101,11 +101,10 @@ class _Said:
         within = off < reach[:, None]
         # A box with two of its line's characters in it is neither; one at the end of a display's cell is that of the cell.
         one = (within.sum(axis=1) == 1) & places.whole(near, line)
-        inside = off < places.wide[near, None] / 2
-        cell = ~one & (inside.sum(axis=1) == 1) & ~places.signs[near]
+        inside, other = off < places.wide[near, None] / 2, ~one & ~places.signs[near]
+        cell = other & (inside.sum(axis=1) == 1)
         self.slots[near[cell]] = first + inside[cell].nonzero()[1]
-        lost = near[~one & ~cell & ~places.signs[near]]
-        self.odds[lost] -= _AGAINST
+        self.odds[near[other & ~cell]] -= _AGAINST
         heard, which = near[one], within[one].argmax(axis=1) if one.any() else np.zeros(0, int)
         told, kinds = line.told[which], self.kinds[heard]
         # Of a digit, of each sign, of a letter.
