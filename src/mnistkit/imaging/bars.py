@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import cv2
@@ -20,6 +21,9 @@ _MOST_LOOKED_AT = 2
 _SHORTEST, _SHORTEST_IN_PART, _FULL, _WIDE, _STRAIGHT = 1.25, 1.5, 0.6, 1.5, 0.85
 # A small point is as wide as high by so much, whatever its few pixels tell of how thick it is.
 _SQUARE = 1.15
+# What is about as wide as high is a bar too, a lying one with pointed ends, if it fills so much of a rectangle that stands on a
+# corner and is so much smaller than its box: a point does not, but of so few pixels nobody can tell.
+_POINTED, _SMALLER, _FEW = 0.84, 0.84, 6
 # It moves aside by less than this share of its length: a display leans by 20 degrees at most.
 _STEEPEST = 0.36
 
@@ -80,7 +84,11 @@ def _parts(lit: np.ndarray) -> tuple[list[Bar], list[Bar]]:
         thick = 2 * float(cv2.distanceTransform(part, cv2.DIST_L2, 5).max()) - 1
         longer, shorter = max(width, height), min(width, height)
         if longer <= _SHORTEST * thick + 1 or longer <= min(_WIDE * thick, _SQUARE * shorter) + 1:
-            dots.append(Bar(left + width / 2, top + height / 2, longer / 2, thick, upright=False, slope=0))
+            x, y = left + width / 2, top + height / 2
+            if _pointed(part):
+                bars.append(Bar(x, y, width / 2, height, upright=False, slope=0))
+            else:
+                dots.append(Bar(x, y, longer / 2, thick, upright=False, slope=0))
             continue
         if (whole := _whole(part, thick, (left - 1, top - 1))) is not None:
             bars.append(whole)
@@ -98,12 +106,31 @@ def _parts(lit: np.ndarray) -> tuple[list[Bar], list[Bar]]:
 def _whole(part: np.ndarray, thick: float, corner: tuple[int, int]) -> Bar | None:
     """A part that is one bar."""
     rows, columns = np.nonzero(part)
-    _, sides, _ = cv2.minAreaRect(np.column_stack([columns, rows]).astype(np.float32))
-    along, across = max(sides) + 1, min(sides) + 1
-    if along < _SHORTEST * across or len(rows) < _FULL * along * across or across > _WIDE * thick:
+    # The smallest rectangle around a short bar with pointed ends stands on a corner.
+    if not any(_filled(*sides, len(rows), thick) for sides in _sides(part)):
         return None
     bar = _bar(rows, columns, thick, corner, upright=bool(np.ptp(rows) > np.ptp(columns)))
     return bar if abs(bar.slope) < _STEEPEST else None
+
+
+def _sides(part: np.ndarray) -> tuple[tuple[float, float], tuple[float, float]]:
+    """Of a part's box and of the smallest rectangle around it: the shorter side and the longer one."""
+    rows, columns = np.nonzero(part)
+    _, leaning, _ = cv2.minAreaRect(np.column_stack([columns, rows]).astype(np.float32))
+    box = float(np.ptp(rows)) + 1, float(np.ptp(columns)) + 1
+    return (min(box), max(box)), (min(leaning) + 1, max(leaning) + 1)
+
+
+def _pointed(part: np.ndarray) -> bool:
+    """Whether a part that is as wide as high stands on a corner."""
+    box, leaning = _sides(part)
+    smallest = math.prod(leaning)
+    return box[0] > _FEW and smallest < _SMALLER * math.prod(box) and float(part.sum()) >= _POINTED * smallest
+
+
+def _filled(across: float, along: float, area: int, thick: float) -> bool:
+    """Whether a part in a rectangle of these sides is a bar."""
+    return along >= _SHORTEST * across and area >= _FULL * along * across and across <= _WIDE * thick
 
 
 def _bar(rows: np.ndarray, columns: np.ndarray, thick: float, corner: tuple[int, int], *, upright: bool) -> Bar:

@@ -17,9 +17,9 @@ from mnistkit.imaging import LETTER, SIGNS, Finds, find_frames, find_ink, frame_
 from mnistkit.imaging.sheet import find_sheet
 from mnistkit.reading.display import read_displays
 from mnistkit.reading.single import FrameClassifier, tells_digits
-from mnistkit.reading.strokes import UNSEEN, find_strokes
+from mnistkit.reading.strokes import UNSEEN, find_strokes, shared
 
-__all__ = ["NO_SLOT", "Candidates", "candidates_of", "doubt", "joined", "log_odds"]
+__all__ = ["NO_SLOT", "Candidates", "candidates_of", "doubt", "inks_of", "joined", "log_odds"]
 
 #: The number of no slot.
 NO_SLOT = -1
@@ -33,6 +33,8 @@ _LEAST = 0.2
 _FOUND, _MEMBER, _MOST, _BIAS = 2.9, 0.5, 4.0, -3.0
 # That it is a character, digit or letter, is no surer than this: the finder's two scores are not made to add up.
 _CHARACTER = 0.97
+# A digit or letter that shares so much of itself with a character of a display is a part of it, or a cut beside one of its bars.
+_ON_DISPLAY = 0.2
 # What is read from a display's bars, of which all fit.
 _SHOWN = 12.0
 # What is left for a sign, of which only the finder has an opinion, and for a letter, which alone is rarer than a digit: in words
@@ -98,13 +100,14 @@ def candidates_of(
         classifier: tells what they are.
         touching: whether digits may touch others that the finder does not see; parts of a single one are no digits.
     """
-    finds, inks = _no_high_minus(finds), list(_inks(picture))
+    finds, inks = _no_high_minus(finds), list(inks_of(picture))
     for ink, corner in inks:
         finds = finds[_lined(ink, finds.boxes - np.tile(corner, 2)) < _LINED]
     parts = [_from_finds(page, finds, classifier)]
-    for ink, corner in inks:
-        parts += [_strokes(ink, corner, finds, classifier, touching), _displays(ink, corner, classifier)]
-    return joined(parts)
+    parts += [_strokes(ink, corner, finds, classifier, touching) for ink, corner in inks]
+    shown, others = joined([_displays(ink, corner, classifier) for ink, corner in inks]), joined(parts)
+    _, inside = shared(others.boxes, shown.boxes)
+    return joined([others[others.signs | (inside.max(axis=1, initial=0) < _ON_DISPLAY)], shown])
 
 
 def _from_finds(page: np.ndarray, finds: Finds, classifier: FrameClassifier) -> Candidates:
@@ -127,6 +130,16 @@ def _from_finds(page: np.ndarray, finds: Finds, classifier: FrameClassifier) -> 
     odds += doubt(kinds, letters[number])
     both = _joined(logits[number], finds.digits[number], odds, classifier)
     return Candidates(finds.boxes[number], kinds, odds, both, letters[number], frames[number], _no_slots(len(number)))
+
+
+def inks_of(picture: np.ndarray) -> Iterator[tuple[np.ndarray, tuple[int, int]]]:
+    """The ink of a picture, and of a sheet in it, each with its left and top edge."""
+    with contextlib.suppress(BlankImageError):
+        ink = find_ink(picture)
+        yield ink, (0, 0)
+        if (sheet := find_sheet(ink)) is not None:
+            # Only what is on the sheet: its own paper is no ink.
+            yield find_ink(picture[sheet.pixels]), (sheet.left, sheet.top)
 
 
 def joined(parts: Sequence[Candidates]) -> Candidates:
@@ -173,16 +186,6 @@ def _lined(ink: np.ndarray, boxes: np.ndarray) -> np.ndarray:
     of_lines, all_of_it = np.array(sums).reshape(-1, 2).T
     share: np.ndarray = of_lines / all_of_it.clip(min=1)
     return share
-
-
-def _inks(picture: np.ndarray) -> Iterator[tuple[np.ndarray, tuple[int, int]]]:
-    """The ink of a picture, and of a sheet in it, each with its left and top edge."""
-    with contextlib.suppress(BlankImageError):
-        ink = find_ink(picture)
-        yield ink, (0, 0)
-        if (sheet := find_sheet(ink)) is not None:
-            # Only what is on the sheet: its own paper is no ink.
-            yield find_ink(picture[sheet.pixels]), (sheet.left, sheet.top)
 
 
 def _displays(ink: np.ndarray, corner: tuple[int, int], classifier: FrameClassifier) -> Candidates:

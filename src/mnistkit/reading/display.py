@@ -113,6 +113,7 @@ class _Grid:
         bottom: likewise of the lowest.
         width: from the left bars of a digit to its right ones.
         thick: of a bar.
+        reach: half of how long a lying bar is.
     """
 
     lean: float
@@ -121,17 +122,23 @@ class _Grid:
     bottom: float
     width: float
     thick: float
+    reach: float
 
     @classmethod
     def of(cls, lying: Sequence[Bar], upright: Sequence[Bar], lean: float, rise: float) -> _Grid | None:
         """The grid of some bars that lean and rise so; ``None`` if no display is made so."""
         thick = float(np.median([bar.thick for bar in (*lying, *upright)]))
-        flat = cls(lean, rise, 0, 0, 0, thick)
+        flat = cls(lean, rise, 0, 0, 0, thick, 0)
         across, down = flat._straight(lying)
         columns, rows = flat._straight(upright)
         reach = np.array([bar.reach for bar in upright])
-        top = min(down.min(), (rows - reach).min() + thick / 2)
-        bottom = max(down.max(), (rows + reach).max() - thick / 2)
+        halves = _clusters(rows, _OFF * float(np.median(reach)))
+        if len(halves) == 2 and halves[1] - halves[0] > 1.5 * reach.max():
+            # Between the upper and the lower ones is half a digit's height; it may have no bar at its top or foot.
+            top, bottom = (3 * halves[0] - halves[1]) / 2, (3 * halves[1] - halves[0]) / 2
+        else:
+            top = float(min(down.min(), (rows - reach).min() + thick / 2))
+            bottom = float(max(down.max(), (rows + reach).max() - thick / 2))
         away = columns - across[:, None]
         half = float(np.median(np.abs(away).min(axis=1)))
         beside = np.abs(np.abs(away) - half) < 2 * _OFF * half
@@ -142,7 +149,8 @@ class _Grid:
         width = float(np.median((right - left)[both])) if both.any() else 2 * half
         if not _CELL[0] * (bottom - top) < width < _CELL[1] * (bottom - top) or width < _ROOM * thick:
             return None
-        return cls(lean, rise, float(top), float(bottom), width, thick)
+        short = float(np.median([bar.reach for bar in lying]))
+        return cls(lean, rise, top, bottom, width, thick, short)
 
     def read(self, lying: Sequence[Bar], upright: Sequence[Bar], dots: Sequence[Bar], lit: np.ndarray) -> list[Shown]:
         """What its cells show; nothing if it is no display."""
@@ -154,20 +162,22 @@ class _Grid:
                 unread += 1
             else:
                 shown.append(Shown(text, self.box(middle, self.width / 2, minus=text == "-")))
+        # Bars on their left may be not straight enough to be seen as such; the left ones of such a cell are no one.
+        others = {place: _DIGITS.get(self.lit(place - self.width / 2, lit), "1") for place in ones}
+        full = [place for place, text in others.items() if text != "1"]
+        for place in full:
+            cells.append(place - self.width / 2)
+            shown.append(Shown(others[place], self.box(cells[-1], self.width / 2)))
         for place in ones:
-            middle = place - self.width / 2
-            # What is left of it may be bars that are not straight enough to be seen as such.
-            text = _DIGITS.get(self.lit(middle, lit), "1")
-            if text != "1":
-                shown.append(Shown(text, self.box(middle, self.width / 2)))
-            elif self.lit(middle, lit, "bc") == "bc":
+            of_others = place in full or any(abs(place + self.width - right) < _OFF * self.width for right in full)
+            if not of_others and self.lit(place - self.width / 2, lit, "bc") == "bc":
                 shown.append(Shown("1", self.box_of_one(place, cells, dots)))
         if len(shown) < _FEWEST or all(one.text == "-" for one in shown) or _READABLE * unread > len(shown):
             return []
         # A sheet of paper between digits is full of bars, but its cells would overlap.
         if all(one.text == "1" for one in shown) and min(np.diff(sorted(ones))) < self.width + self.thick / 2:
             return []
-        return shown + self.points(dots, shown)
+        return shown + self.points(dots, shown, cells)
 
     def _straight(self, bars: Sequence[Bar]) -> tuple[np.ndarray, np.ndarray]:
         """Where the bars would be if the display stood upright."""
@@ -214,7 +224,7 @@ class _Grid:
         found = ""
         for name in places:
             u, v = where[name]
-            along = 0.25 * (high if name in "bcef" else self.width)
+            along = 0.25 * high if name in "bcef" else min(0.25 * self.width, 0.5 * self.reach)
             size = (self.thick / 4, along) if name in "bcef" else (along, self.thick / 4)
             share = self._share(lit, middle + u, centre + v, *size)
             if _HARDLY < share < _MOSTLY:
@@ -256,14 +266,16 @@ class _Grid:
         left = min(left, place)
         return self.box((left + place) / 2, max((place - left) / 2, 0.0))
 
-    def points(self, dots: Sequence[Bar], shown: Sequence[Shown]) -> list[Shown]:
-        """The dots at the foot of the digits."""
+    def points(self, dots: Sequence[Bar], shown: Sequence[Shown], cells: Sequence[float]) -> list[Shown]:
+        """The dots at the foot of the digits: what is in the middle of a cell is part of a bar."""
         left, right = min(one.box[0] for one in shown) - self.width, max(one.box[2] for one in shown) + self.width
         found = []
         for dot in dots:
-            below = abs(float(self._straight([dot])[1][0]) - self.bottom)
+            across, down = (float(place[0]) for place in self._straight([dot]))
+            below = abs(down - self.bottom)
+            within = any(abs(across - middle) < self.width / 2 for middle in cells)
             smallest, largest = (share * self.thick for share in _DOT)
-            if below < self.thick and smallest < dot.reach < largest and left < dot.x < right:
+            if not within and below < self.thick and smallest < dot.reach < largest and left < dot.x < right:
                 found.append(Shown(".", (dot.x - dot.reach, dot.y - dot.reach, dot.x + dot.reach, dot.y + dot.reach)))
         return found
 

@@ -6,8 +6,9 @@ import numpy as np
 
 from mnistkit.errors import ConfigError
 from mnistkit.imaging import SIGNS, Columns, Finds, Maps, find_characters, load_image, shrink, to_grey
-from mnistkit.reading.candidates import Candidates, candidates_of
+from mnistkit.reading.candidates import Candidates, candidates_of, inks_of
 from mnistkit.reading.choosing import choose_apart
+from mnistkit.reading.display import read_displays
 from mnistkit.reading.lines import order, slope
 from mnistkit.reading.prediction import Prediction
 from mnistkit.reading.reading import ReadDigit, Reading, ReadSign
@@ -88,9 +89,14 @@ def _upright_finds(grey: np.ndarray, maps: Maps) -> tuple[Finds, int]:
     looks = [find_characters(np.ascontiguousarray(np.rot90(glance, quarters)), maps) for quarters in range(4)]
     worth = [_worth(look) if len(_told(look)) >= _FEWEST else 0.0 for look in looks]
     quarters = int(np.argmax(worth))
-    if worth[quarters] <= _TURNED * _worth(looks[0]):
+    if worth[quarters] <= _TURNED * _worth(looks[0]) or (quarters % 2 and _shows_numbers(grey)):
         return finds, 0
     return find_characters(np.ascontiguousarray(np.rot90(grey, quarters)), maps), quarters
+
+
+def _shows_numbers(grey: np.ndarray) -> bool:
+    """Whether there is a display on the page as it is: its bars look like ones, and more so on their side."""
+    return any(read_displays(ink) for ink, _ in inks_of(grey))
 
 
 def _told(finds: Finds) -> np.ndarray:

@@ -225,7 +225,8 @@ class Display:
             along = (end - start) / np.linalg.norm(end - start)
             across = np.array([-along[1], along[0]]) * thick / 2
             start, end = start + along * self.gap * side, end - along * self.gap * side
-            tip = along * thick / 2 if self.pointed else along * 0
+            # The two points of a short bar do not reach over each other.
+            tip = along * min(thick, float(np.linalg.norm(end - start))) / 2 if self.pointed else along * 0
             shape = [start, start + tip + across, end - tip + across, end, end - tip - across, start + tip - across]
             if not self.pointed:
                 shape = [start + across, end + across, end - across, start - across]

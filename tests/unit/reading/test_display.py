@@ -154,3 +154,41 @@ def test_a_page_with_a_display_is_read():
         assert Predictor().read(picture).text in {"2345", "7042"}
     reading = Predictor().read(230 - display("-41.5", gap=6) // 2)
     assert (reading.lines, [str(number) for number in reading.numbers]) == (("-41.5",), ["-41.5"])
+
+
+def pointed(text, *, width, thickness, gap):
+    """Ink of a display whose bars have pointed ends."""
+    shape = Display(np.random.default_rng(0))
+    shape.width, shape.thickness, shape.gap = width, thickness, gap
+    shape.pointed, shape.short, shape.off = True, False, 0
+    canvas = Canvas(1200, 160)
+    Writer(shape, np.random.default_rng(0), 80.0, spacing=0.25, unsteady=0.0).write(canvas, text, -550, 0)
+    return canvas.ink
+
+
+@pytest.mark.parametrize("shape", [(0.42, 0.16, 0.05), (0.45, 0.19, 0.04), (0.6, 0.12, 0.04)], ids=str)
+@pytest.mark.parametrize("number", ["0123456789", "-43.4", "991"])
+def test_bars_no_longer_than_thick_are_bars_if_their_ends_are_pointed(shape, number):
+    width, thickness, gap = shape
+    assert text(pointed(number, width=width, thickness=thickness, gap=gap)) == number
+
+
+def test_the_left_bars_of_a_cell_without_lying_ones_are_no_one():
+    ink = display("8042")
+    for column in range(150, 180, 10):
+        ink[30:50, column : column + 2] = ink[130:150, column : column + 2] = (
+            0  # top and foot of the 0 are rows of dots
+        )
+    assert text(ink) == "8042"
+
+
+@pytest.mark.parametrize("number", ["-15.26", "64.816", "-529.13"])
+def test_a_one_on_a_display_is_read_once(number):
+    reading = Predictor().read(235 - display(number, gap=2, thick=8) // 255 * 215)
+    assert reading.lines == (number,)
+
+
+@pytest.mark.parametrize("number", ["-932.30", "05.604"])
+def test_a_display_is_not_read_on_its_side(number):
+    reading = Predictor().read(235 - display(number, gap=6, thick=5, ghosts=30) // 255 * 215)
+    assert (reading.turned, reading.lines) == (0, (number,))
