@@ -27,6 +27,9 @@ from mnistkit.imaging.load import images_in as images_in
 from mnistkit.imaging.load import load_image as load_image
 from mnistkit.imaging.pages import Pages as Pages
 from mnistkit.imaging.pages import load_pages as load_pages
+from mnistkit.imaging.parts import Part as Part
+from mnistkit.imaging.parts import Parts as Parts
+from mnistkit.imaging.parts import find_parts as find_parts
 from mnistkit.imaging.pieces import Piece as Piece
 from mnistkit.imaging.pieces import find_frames as find_frames
 from mnistkit.imaging.pieces import find_lines as find_lines

@@ -20,6 +20,7 @@ from mnistkit.errors import BlankImageError, ConfigError, unknown_name
 from mnistkit.imaging.digit import find_candidates
 from mnistkit.imaging.ink import find_ink, shrink
 from mnistkit.imaging.load import load_image
+from mnistkit.imaging.parts import Parts, find_parts
 from mnistkit.imaging.sheet import cut_inset, find_sheet, is_sheet, on_sheet
 from mnistkit.types import ImageLike
 
@@ -143,7 +144,7 @@ def _proposals(image: np.ndarray, size: tuple[int, int]) -> Iterator[Stages]:
         return
     looks = _looks(picture, ink, size)
     if (inset := cut_inset(picture)) is not None:
-        looks = itertools.chain(_if_any(_candidates(inset, find_ink(inset), size)), looks)
+        looks = itertools.chain(_if_any(_framed(inset, find_ink(inset), size)), looks)
     yield next(looks)
     # Something was found: no further look can make the picture a blank one.
     yield from _if_any(looks)
@@ -151,15 +152,16 @@ def _proposals(image: np.ndarray, size: tuple[int, int]) -> Iterator[Stages]:
 
 def _looks(picture: np.ndarray, ink: np.ndarray, size: tuple[int, int]) -> Iterator[Stages]:
     """At one picture and its ink; the first raises BlankImageError if there is nothing."""
-    candidates = _candidates(picture, ink, size)
+    parts = find_parts(ink)
+    candidates = _candidates(picture, parts, size)
     first = next(candidates)
     if is_sheet(first.digit):
         sheet = on_sheet(picture, first.digit)
-        yield from _if_any(_candidates(sheet, find_ink(sheet), size))
+        yield from _if_any(_framed(sheet, find_ink(sheet), size))
     yield first
     yield from candidates
-    for other_picture, other_ink in _other_opinions(picture, ink):
-        yield from _if_any(_candidates(other_picture, other_ink, size))
+    for other_picture, other_ink in _other_opinions(picture, parts):
+        yield from _if_any(_framed(other_picture, other_ink, size))
 
 
 def _if_any(looks: Iterator[Stages]) -> Iterator[Stages]:
@@ -168,20 +170,27 @@ def _if_any(looks: Iterator[Stages]) -> Iterator[Stages]:
         yield from looks
 
 
-def _candidates(picture: np.ndarray, ink: np.ndarray, size: tuple[int, int]) -> Iterator[Stages]:
-    for mask, share in itertools.islice(find_candidates(ink), _MOST_PIECES):
+def _framed(picture: np.ndarray, ink: np.ndarray, size: tuple[int, int]) -> Iterator[Stages]:
+    """Each candidate of a picture; the first raises BlankImageError if there is nothing."""
+    yield from _candidates(picture, find_parts(ink), size)
+
+
+def _candidates(picture: np.ndarray, parts: Parts, size: tuple[int, int]) -> Iterator[Stages]:
+    ink = parts.ink
+    for mask, share in itertools.islice(find_candidates(parts), _MOST_PIECES):
         strokes = _strokes(ink, mask)
         frame = _fit_and_center(strokes, size)
         yield Stages(picture, ink, np.where(mask, ink, 0), strokes.astype(np.uint8), frame, share)
 
 
-def _other_opinions(picture: np.ndarray, ink: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+def _other_opinions(picture: np.ndarray, parts: Parts) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """What may be ink if the first opinion showed no digit: pictures, and their ink."""
+    ink = parts.ink
     # Only the strongest: the rest is a stain or a sheet.
     yield picture, np.where(ink > _STRONG * float(ink.max()), ink, 0).astype(np.uint8)
     # Only what is thin: the rest is a shadow.
     yield picture, find_ink(picture, widest=_THIN_PEN)
-    if (sheet := find_sheet(ink)) is not None:
+    if (sheet := find_sheet(parts)) is not None:
         yield picture[sheet.pixels], find_ink(picture[sheet.pixels])
 
 

@@ -7,7 +7,7 @@ candidate (LeCun et al. 1998, section IV.A: heuristic over-segmentation).
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import cv2
@@ -15,7 +15,7 @@ import numpy as np
 
 from mnistkit.errors import BlankImageError
 from mnistkit.imaging.box import Box
-from mnistkit.imaging.digit import Part, find_parts, is_frame
+from mnistkit.imaging.parts import Part, Parts
 
 __all__ = ["Piece", "find_frames", "find_lines", "join"]
 
@@ -31,20 +31,11 @@ _WIDEST = 0.7
 _MOST_CUT, _HIGHEST_CUT = 0.35, 0.8
 # More parts than this are a texture, not writing.
 _MOST_PARTS = 500
-# Tables and ruled lines take at least this share of the picture's longer side.
-_LARGE = 0.25
-# A table has at most this share of its box inked, and so many other parts inside, each with this share of its ink or more.
-_HOLLOW, _ENCLOSED, _DUST_IN_TABLE = 0.35, 4, 0.002
-# What is drawn round something has at most that share of its box inked, too, and is no more than so many times as high as that,
-# nor has so many times its ink.
-_ROUND, _HEAVY = 2.8, 10.0
-# A straight line of these is so long, in shares of the shorter side of a box or table, and of a ruled line itself; and no thicker
-# than this share of that.
+# A straight line of a frame is so long, in shares of the shorter side of a box or table, or of a ruled line itself; and no
+# thicker than this share of that.
 _STRAIGHT, _THICKEST = 0.6, 0.15
 # Boxes in boxes are looked at from the smallest, until they have so many times the picture's pixels.
 _MOST_LOOKED_AT = 10
-# A ruled line is no thicker than this share of its length, and lies in a box no higher than that.
-_THIN, _FLAT = 0.04, 0.12
 
 
 @dataclass(frozen=True)
@@ -69,96 +60,45 @@ def join(pieces: Sequence[Piece]) -> Piece:
     return Piece(*box.edges, mask, pieces[0].stroke)
 
 
-def find_lines(ink: np.ndarray) -> list[list[Piece]]:
+def find_lines(parts: Parts) -> list[list[Piece]]:
     """The lines of a page from top to bottom, the pieces of each from left to right.
 
     Args:
-        ink: uint8 ``(H, W)``, as :func:`find_ink` gives it.
+        parts: of the page's ink.
 
     Raises:
-        BlankImageError: if there is none.
+        BlankImageError: if there is nothing of the size of a digit.
     """
-    labels, parts = find_parts(ink)
-    frames = _frames(parts, labels)
-    written = _without_dust([part for part in parts if part.number not in frames] or parts, ink.shape)
+    free = [part for part in parts.found if part.number not in parts.frames]
+    written = _without_dust(free or list(parts.found), parts.labels.shape)
     if not written:
         raise BlankImageError("the image is blank: there is nothing in it of the size of a digit")
     lines = _group_into_lines(written)
-    return [_pieces(line, labels) for line in sorted(lines, key=lambda line: _middle(line))]
+    return [_pieces(line, parts.labels) for line in sorted(lines, key=lambda line: _middle(line))]
 
 
-def find_frames(ink: np.ndarray) -> np.ndarray:
+def find_frames(parts: Parts) -> np.ndarray:
     """The straight lines of borders, boxes, tables and ruled paper, bool ``(H, W)``.
 
     Args:
-        ink: uint8 ``(H, W)``, as :func:`find_ink` gives it.
+        parts: of the page's ink.
     """
-    lines = np.zeros(ink.shape, np.bool_)
-    try:
-        labels, parts = find_parts(ink)
-    except BlankImageError:
-        return lines
-    frames = _frames(parts, labels)
-    left = _MOST_LOOKED_AT * ink.size
-    for part in sorted((part for part in parts if part.number in frames), key=lambda part: part.width * part.height):
+    lines = np.zeros(parts.labels.shape, np.bool_)
+    frames = [part for part in parts.found if part.number in parts.frames]
+    left = _MOST_LOOKED_AT * lines.size
+    for part in sorted(frames, key=lambda part: part.width * part.height):
         left -= part.width * part.height
         if left < 0:
             break
-        pixels = (labels[part.pixels] == part.number).astype(np.uint8)
+        pixels = (parts.labels[part.pixels] == part.number).astype(np.uint8)
         longer, shorter = max(part.width, part.height), min(part.width, part.height)
         # Longer than the strokes of what touches it, and thin.
-        long = max(3, round(_STRAIGHT * (longer if _is_rule(part, labels) else shorter)))
+        long = max(3, round(_STRAIGHT * (longer if parts.is_rule(part) else shorter)))
         square = np.ones((max(3, round(_THICKEST * long)),) * 2, np.uint8)
         for shape in ((1, long), (long, 1)):
             straight = cv2.morphologyEx(pixels, cv2.MORPH_OPEN, np.ones(shape, np.uint8))
             lines[part.pixels] |= straight > cv2.morphologyEx(straight, cv2.MORPH_OPEN, square)
     return lines
-
-
-def _frames(parts: list[Part], labels: np.ndarray) -> set[int]:
-    """The numbers of borders, boxes, tables and ruled lines: such a thing is large, and mostly empty or very long."""
-    edges, mass = np.array([part.edges for part in parts]), np.array([part.mass for part in parts])
-    found = {part.number for part in _round_others(parts, edges, mass, labels)}
-    least = _LARGE * max(labels.shape)
-    large = [part for part in parts if max(part.width, part.height) >= least]
-    return found | {
-        part.number
-        for part in large
-        if is_frame(part, labels) or _is_table(part, edges, mass) or _is_rule(part, labels)
-    }
-
-
-def _round_others(parts: list[Part], edges: np.ndarray, mass: np.ndarray, labels: np.ndarray) -> Iterator[Part]:
-    """Boxes and rings with something as large as a digit in them."""
-    lefts, tops, rights, bottoms = np.ascontiguousarray(edges.T)
-    height = bottoms - tops
-    hollow = [part for part in parts if part.area <= _HOLLOW * part.width * part.height]
-    for part in sorted(hollow, key=lambda part: -part.width * part.height)[:_MOST_PARTS]:
-        left, top, right, bottom = part.edges
-        inside = (lefts >= left) & (tops >= top) & (rights <= right) & (bottoms <= bottom)
-        inside &= (part.height <= _ROUND * height) & (part.mass <= _HEAVY * mass)
-        for number in np.flatnonzero(inside).tolist():
-            x0, y0, x1, y1 = edges[number].tolist()
-            x, y = (x0 + x1) // 2, (y0 + y1) // 2
-            ways = labels[top:y, x], labels[y:bottom, x], labels[y, left:x], labels[y, x:right]
-            if parts[number] is not part and all((way == part.number).any() for way in ways):
-                yield part
-                break
-
-
-def _is_table(part: Part, edges: np.ndarray, mass: np.ndarray) -> bool:
-    """Whether a large part, one of those with these edges, goes round several others, and is mostly empty."""
-    if part.area > _HOLLOW * part.width * part.height:
-        return False
-    inside = (edges[:, :2] >= part.edges[:2]).all(axis=1) & (edges[:, 2:] <= part.edges[2:]).all(axis=1)
-    # It is one of them itself.
-    return int((inside & (mass > _DUST_IN_TABLE * part.mass)).sum()) > _ENCLOSED
-
-
-def _is_rule(part: Part, labels: np.ndarray) -> bool:
-    """Whether a part is a long thin line."""
-    longer, shorter = max(part.width, part.height), min(part.width, part.height)
-    return longer >= _LARGE * max(labels.shape) and part.area < _THIN * longer**2 and shorter < _FLAT * longer
 
 
 def _middle(line: Sequence[Part]) -> float:

@@ -6,8 +6,8 @@ import cv2
 import numpy as np
 
 from mnistkit.imaging.box import Box
-from mnistkit.imaging.digit import find_parts
 from mnistkit.imaging.ink import FLAT
+from mnistkit.imaging.parts import Parts
 
 __all__ = ["cut_inset", "find_sheet", "is_sheet", "on_sheet"]
 
@@ -55,21 +55,18 @@ def cut_inset(picture: np.ndarray) -> np.ndarray | None:
     return on_sheet(picture, other, edge=2) if is_sheet(other) else None
 
 
-def find_sheet(ink: np.ndarray) -> Box | None:
+def find_sheet(parts: Parts) -> Box | None:
     """Where a sheet of any shape may lie on a ground of another colour, without its edges; ``None`` if none does.
 
     Against that ground all of the sheet counts as ink: the largest part, nearly as full as its box.
 
     Args:
-        ink: uint8 ``(H, W)``, as :func:`find_ink` gives it.
-
-    Raises:
-        BlankImageError: if nothing stands out from the paper.
+        parts: of the picture's ink.
     """
-    _, parts = find_parts(ink)
-    largest = max(parts, key=lambda part: part.width * part.height)
+    size = parts.ink.size
+    largest = max(parts.found, key=lambda part: part.width * part.height)
     box = largest.width * largest.height
-    if not (_SIZE[0] * ink.size < box < _SIZE[1] * ink.size and largest.area > _FULLNESS_OF_BOX * box):
+    if not (_SIZE[0] * size < box < _SIZE[1] * size and largest.area > _FULLNESS_OF_BOX * box):
         return None
     inside = largest.inside(round(_EDGE * max(largest.width, largest.height)))
     return inside if inside.width > 0 and inside.height > 0 else None

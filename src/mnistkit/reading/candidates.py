@@ -13,7 +13,7 @@ from dataclasses import dataclass, fields, replace
 import numpy as np
 
 from mnistkit.errors import BlankImageError
-from mnistkit.imaging import LETTER, SIGNS, Finds, find_frames, find_ink, frame_boxes
+from mnistkit.imaging import LETTER, SIGNS, Finds, Parts, find_frames, find_ink, find_parts, frame_boxes
 from mnistkit.imaging.sheet import find_sheet
 from mnistkit.reading.display import read_displays
 from mnistkit.reading.single import FrameClassifier, tells_digits
@@ -101,11 +101,11 @@ def candidates_of(
         touching: whether digits may touch others that the finder does not see; parts of a single one are no digits.
     """
     finds, inks = _no_high_minus(finds), list(inks_of(picture))
-    for ink, corner in inks:
-        finds = finds[_lined(ink, finds.boxes - np.tile(corner, 2)) < _LINED]
-    parts = [_from_finds(page, finds, classifier)]
-    parts += [_strokes(ink, corner, finds, classifier, touching) for ink, corner in inks]
-    shown, others = joined([_displays(ink, corner, classifier) for ink, corner in inks]), joined(parts)
+    for parts, corner in inks:
+        finds = finds[_lined(parts, finds.boxes - np.tile(corner, 2)) < _LINED]
+    strokes = [_strokes(parts, corner, finds, classifier, touching) for parts, corner in inks]
+    others = joined([_from_finds(page, finds, classifier), *strokes])
+    shown = joined([others[:0], *(_displays(parts.ink, corner, classifier) for parts, corner in inks)])
     _, inside = shared(others.boxes, shown.boxes)
     return joined([others[others.signs | (inside.max(axis=1, initial=0) < _ON_DISPLAY)], shown])
 
@@ -132,14 +132,14 @@ def _from_finds(page: np.ndarray, finds: Finds, classifier: FrameClassifier) -> 
     return Candidates(finds.boxes[number], kinds, odds, both, letters[number], frames[number], _no_slots(len(number)))
 
 
-def inks_of(picture: np.ndarray) -> Iterator[tuple[np.ndarray, tuple[int, int]]]:
-    """The ink of a picture, and of a sheet in it, each with its left and top edge."""
+def inks_of(picture: np.ndarray) -> Iterator[tuple[Parts, tuple[int, int]]]:
+    """The ink of a picture, and of a sheet in it, each with its left and top edge; nothing of a blank one."""
     with contextlib.suppress(BlankImageError):
-        ink = find_ink(picture)
-        yield ink, (0, 0)
-        if (sheet := find_sheet(ink)) is not None:
+        parts = find_parts(find_ink(picture))
+        yield parts, (0, 0)
+        if (sheet := find_sheet(parts)) is not None:
             # Only what is on the sheet: its own paper is no ink.
-            yield find_ink(picture[sheet.pixels]), (sheet.left, sheet.top)
+            yield find_parts(find_ink(picture[sheet.pixels])), (sheet.left, sheet.top)
 
 
 def joined(parts: Sequence[Candidates]) -> Candidates:
@@ -173,9 +173,9 @@ def _no_high_minus(finds: Finds) -> Finds:
     return replace(finds, scores=scores)
 
 
-def _lined(ink: np.ndarray, boxes: np.ndarray) -> np.ndarray:
+def _lined(parts: Parts, boxes: np.ndarray) -> np.ndarray:
     """Which share of the ink in each box is that of lines: of borders, boxes, tables and ruled paper, float ``(N,)``."""
-    lines = find_frames(ink)
+    ink, lines = parts.ink, find_frames(parts)
     if not lines.any():
         return np.zeros(len(boxes))
     corners = boxes.round().astype(int).clip(0, np.tile(ink.shape[::-1], 2))
@@ -202,16 +202,16 @@ def _displays(ink: np.ndarray, corner: tuple[int, int], classifier: FrameClassif
 
 
 def _strokes(
-    ink: np.ndarray, corner: tuple[int, int], finds: Finds, classifier: FrameClassifier, touching: bool
+    parts: Parts, corner: tuple[int, int], finds: Finds, classifier: FrameClassifier, touching: bool
 ) -> Candidates:
     likely = (finds.scores.argmax(axis=1) == 0) | (finds.scores[:, 0] >= _LEAST)
     preprocessing, finds = classifier.preprocessing, finds[likely]
     boxes = finds.boxes - np.tile(corner, 2)
     # What is hardly a digit tells nothing of what it touches.
     touched = (finds.scores[:, 0] >= _LEAST) & touching
-    strokes = find_strokes(ink, boxes, size=preprocessing.size, touching=touched) if len(finds) else []
+    strokes = find_strokes(parts, boxes, size=preprocessing.size, touching=touched) if len(finds) else []
     if not strokes:
-        return _from_finds(ink, finds[:0], classifier)
+        return _from_finds(parts.ink, finds[:0], classifier)
     boxes = np.array([one.box for one in strokes]) + np.tile(corner, 2)
     frames = preprocessing.reshape(np.stack([one.frame for one in strokes]))
     number = np.array([one.find for one in strokes])

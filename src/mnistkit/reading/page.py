@@ -96,7 +96,7 @@ def _upright_finds(grey: np.ndarray, maps: Maps) -> tuple[Finds, int]:
 
 def _shows_numbers(grey: np.ndarray) -> bool:
     """Whether there is a display on the page as it is: its bars look like ones, and more so on their side."""
-    return any(read_displays(ink) for ink, _ in inks_of(grey))
+    return any(read_displays(parts.ink) for parts, _ in inks_of(grey))
 
 
 def _told(finds: Finds) -> np.ndarray:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from mnistkit.errors import BlankImageError
-from mnistkit.imaging import Box, Piece, find_lines, frame_ink, join
+from mnistkit.imaging import Box, Parts, Piece, find_lines, frame_ink, join
 
 __all__ = ["UNSEEN", "Strokes", "find_strokes", "shared"]
 
@@ -45,18 +45,18 @@ class Strokes:
 
 
 def find_strokes(
-    ink: np.ndarray, boxes: np.ndarray, *, size: tuple[int, int] = (28, 28), touching: np.ndarray | None = None
+    parts: Parts, boxes: np.ndarray, *, size: tuple[int, int] = (28, 28), touching: np.ndarray | None = None
 ) -> list[Strokes]:
     """The pieces of ink that fit boxes best, none for boxes that no pieces fit; and what touches these and fits no box.
 
     Args:
-        ink: uint8 ``(H, W)``, as :func:`~mnistkit.imaging.find_ink` gives it.
+        parts: of the page's ink.
         boxes: of finds, float ``(N, 4)``, in pixels of the ink.
         size: height and width of the frames.
         touching: for which of the boxes others may touch what is in them that no box tells of, bool ``(N,)``; all if not given.
     """
     try:
-        lines = find_lines(ink)
+        lines = find_lines(parts)
     except BlankImageError:
         return []
     fitting: dict[tuple[int, int, int], list[tuple[float, int]]] = {}
@@ -77,7 +77,7 @@ def find_strokes(
     for find, fit, (number, start, end) in ways_to_join[:_MOST_STROKES]:
         whole = join(lines[number][start:end])
         left, top, right, bottom = whole.edges
-        frame = frame_ink(ink[whole.pixels], whole.mask, size=size)
+        frame = frame_ink(parts.ink[whole.pixels], whole.mask, size=size)
         strokes.append(Strokes((float(left), float(top), float(right), float(bottom)), frame, find, fit))
     return strokes
 

@@ -5,7 +5,8 @@ import pytest
 
 from mnistkit.errors import BlankImageError
 from mnistkit.imaging import find_ink, shrink
-from mnistkit.imaging.digit import find_candidates, find_digit, find_parts
+from mnistkit.imaging.digit import find_candidates, find_digit
+from mnistkit.imaging.parts import find_parts
 
 
 @pytest.fixture(scope="module")
@@ -218,7 +219,7 @@ def test_the_candidates_come_likeliest_first_and_share_no_pixel():
     """The square in the middle has most ink; the strip along the border comes after everything else."""
     boxes = (40, 70, 40, 70), (35, 75, 88, 94), (0, 100, 0, 4)
     ink = parts(*boxes)
-    candidates = list(find_candidates(ink))
+    candidates = list(find_candidates(find_parts(ink)))
     assert len(candidates) == 3
     for (mask, share), box in zip(candidates, boxes, strict=True):
         assert np.array_equal(mask, parts(box) > 0)
@@ -228,21 +229,22 @@ def test_the_candidates_come_likeliest_first_and_share_no_pixel():
 
 def test_a_candidate_keeps_its_own_fragments():
     first, second = parts((30, 70, 20, 40), (22, 27, 24, 44)), parts((30, 70, 75, 85), (22, 27, 76, 90))
-    masks = [mask for mask, _ in find_candidates(np.maximum(first, second))]
+    masks = [mask for mask, _ in find_candidates(find_parts(np.maximum(first, second)))]
     assert [mask.tolist() for mask in masks] == [(first > 0).tolist(), (second > 0).tolist()]
 
 
 def test_dust_is_no_candidate():
-    assert len(list(find_candidates(parts((30, 70, 40, 60), (5, 7, 90, 92))))) == 1
+    assert len(list(find_candidates(find_parts(parts((30, 70, 40, 60), (5, 7, 90, 92)))))) == 1
 
 
 def test_parts_know_their_box_and_their_ink():
-    labels, (part,) = find_parts(parts((0, 10, 40, 60)))
+    found = find_parts(parts((0, 10, 40, 60)))
+    (part,) = found.found
     assert (part.top, part.bottom, part.left, part.right, part.width, part.height) == (0, 10, 40, 60, 20, 10)
     assert (part.area, part.mass, part.peak) == (200, 200 * 200, 200)
     # One of its two long sides, of an outline of 60.
     assert part.contact == pytest.approx(20 / 60)
-    assert np.array_equal(labels == part.number, parts((0, 10, 40, 60)) > 0)
+    assert np.array_equal(found.labels == part.number, parts((0, 10, 40, 60)) > 0)
 
 
 @pytest.mark.parametrize(

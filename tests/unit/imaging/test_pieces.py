@@ -5,7 +5,15 @@ import numpy as np
 import pytest
 
 from mnistkit.errors import BlankImageError
-from mnistkit.imaging import Piece, find_frames, find_lines, join
+from mnistkit.imaging import Piece, find_frames, find_lines, find_parts, join
+
+
+def lines_of(ink):
+    return find_lines(find_parts(ink))
+
+
+def frames_of(ink):
+    return find_frames(find_parts(ink))
 
 
 def page(*boxes, shape=(200, 300), strength=200):
@@ -28,7 +36,7 @@ BARS = [(50, 90, 40, 50), (50, 90, 80, 90), (52, 88, 120, 130)]
 
 
 def test_a_line_is_read_from_left_to_right():
-    (line,) = find_lines(page(*BARS[::-1]))
+    (line,) = lines_of(page(*BARS[::-1]))
     assert boxes(line) == BARS
     assert len({piece.stroke for piece in line}) == 3
     assert [(piece.width, piece.height) for piece in line] == [(10, 40), (10, 40), (10, 36)]
@@ -37,38 +45,38 @@ def test_a_line_is_read_from_left_to_right():
 
 def test_lines_are_read_from_top_to_bottom():
     lower = [(130, 170, 30, 40), (128, 168, 70, 80)]
-    lines = find_lines(page(*lower, *BARS))
+    lines = lines_of(page(*lower, *BARS))
     assert [boxes(line) for line in lines] == [BARS, lower]
 
 
 @pytest.mark.parametrize("slope", [-1, 1])
 def test_a_line_may_rise_or_fall_across_the_page(slope):
     steps = [(100 + slope * 15 * n, 140 + slope * 15 * n, 30 + 40 * n, 40 + 40 * n) for n in range(6)]
-    (line,) = find_lines(page(*steps, shape=(280, 300)))
+    (line,) = lines_of(page(*steps, shape=(280, 300)))
     assert boxes(line) == steps
 
 
 def test_dust_shadows_frames_and_the_edge_of_the_sheet_are_not_read():
     ink = page(*BARS, (20, 23, 200, 203), (199, 200, 0, 300))
     ink[60:80, 200:210] = 60
-    assert [boxes(line) for line in find_lines(ink)] == [BARS]
+    assert [boxes(line) for line in lines_of(ink)] == [BARS]
     ink = page(*BARS)
     cv2.rectangle(ink, (8, 8), (291, 191), 200, 3)
-    assert [boxes(line) for line in find_lines(ink)] == [BARS]
+    assert [boxes(line) for line in lines_of(ink)] == [BARS]
 
 
 def test_a_small_mark_far_from_every_digit_belongs_to_no_line():
-    assert [boxes(line) for line in find_lines(page(*BARS, (180, 188, 260, 268)))] == [BARS]
+    assert [boxes(line) for line in lines_of(page(*BARS, (180, 188, 260, 268)))] == [BARS]
 
 
 def test_the_roof_of_a_five_is_joined_with_it():
-    (line,) = find_lines(page((50, 90, 40, 60), (38, 44, 44, 70)))
+    (line,) = lines_of(page((50, 90, 40, 60), (38, 44, 44, 70)))
     assert boxes(line) == [(38, 90, 40, 70)]
     assert line[0].mask.sum() == 40 * 20 + 6 * 26
 
 
 def test_a_dash_beside_a_digit_stays_a_piece_of_its_own():
-    (line,) = find_lines(page(*BARS, (68, 72, 52, 64)))
+    (line,) = lines_of(page(*BARS, (68, 72, 52, 64)))
     assert (68, 72, 52, 64) in boxes(line)
 
 
@@ -81,7 +89,7 @@ def circles(*centres, radius=20, thickness=6):
 
 def test_two_zeros_that_touch_are_cut_between_them():
     """Where they touch there is more ink than anywhere beside: only the notches above and below show it."""
-    (line,) = find_lines(circles(60, 104))
+    (line,) = lines_of(circles(60, 104))
     (seam,) = {piece.stroke for piece in line}
     assert seam
     edges = [piece.right for piece in line[:-1]]
@@ -91,7 +99,7 @@ def test_two_zeros_that_touch_are_cut_between_them():
 
 def test_digits_joined_by_a_thin_stroke_are_cut_there():
     ink = page((50, 90, 40, 60), (50, 90, 90, 110), (88, 90, 60, 90))
-    (line,) = find_lines(ink)
+    (line,) = lines_of(ink)
     edges = [piece.right for piece in line[:-1]]
     assert len(line) >= 2
     assert all(60 <= edge <= 90 for edge in edges)
@@ -99,9 +107,9 @@ def test_digits_joined_by_a_thin_stroke_are_cut_there():
 
 
 def test_what_is_no_wider_than_a_digit_is_not_cut():
-    (line,) = find_lines(circles(60))
+    (line,) = lines_of(circles(60))
     assert len(line) == 1 or all(piece.stroke == line[0].stroke for piece in line)
-    (line,) = find_lines(page((50, 90, 40, 44), (50, 90, 60, 64), (86, 90, 40, 64)))
+    (line,) = lines_of(page((50, 90, 40, 44), (50, 90, 60, 64), (86, 90, 40, 64)))
     assert boxes(line) == [(50, 90, 40, 64)]
 
 
@@ -109,13 +117,13 @@ def test_many_specks_are_a_texture_of_which_only_the_largest_are_kept():
     ink = np.zeros((400, 400), np.uint8)
     for row, column in itertools.product(range(3), repeat=2):
         ink[4 + row : -4 : 5, 4 + column : -4 : 5] = 200
-    assert sum(map(len, find_lines(ink))) <= 500
+    assert sum(map(len, lines_of(ink))) <= 500
 
 
 @pytest.mark.parametrize("ink", [page(), page((0, 200, 0, 12)), page((0, 200, 0, 300))], ids=["nothing", "edge", "all"])
 def test_a_page_without_writing_is_blank(ink):
     with pytest.raises(BlankImageError, match="the image is blank"):
-        find_lines(ink)
+        lines_of(ink)
 
 
 def test_joining_keeps_every_pixel_in_its_place():
@@ -146,21 +154,21 @@ def test_lines_of_boxes_and_tables_are_told_from_what_stands_in_them():
         cv2.circle(ink, (left + 10, top + 15), 13, 200, 3)
     # A stroke that touches a rule is shorter than that.
     ink[120:141, 190:193] = 255
-    lines = find_frames(ink)
+    lines = frames_of(ink)
     assert lines[20, 60]
     assert lines[60, 20]
     assert lines[60, 141]
     assert lines[81, 200]
     assert not lines[ink == 200].any()
     assert not lines[125:135, 191].any()
-    assert len({piece.stroke for line in find_lines(ink) for piece in line}) == 5
+    assert len({piece.stroke for line in lines_of(ink) for piece in line}) == 5
 
 
 def test_a_ring_is_no_line_and_no_piece():
     ink = np.zeros((200, 200), np.uint8)
     cv2.circle(ink, (100, 100), 80, 255, 3)
-    assert not find_frames(ink).any()
-    (alone,) = {piece.stroke for line in find_lines(ink) for piece in line}
+    assert not frames_of(ink).any()
+    (alone,) = {piece.stroke for line in lines_of(ink) for piece in line}
     cv2.rectangle(ink, (85, 70), (115, 130), 255, cv2.FILLED)
-    (inside,) = {piece.stroke for line in find_lines(ink) for piece in line}
+    (inside,) = {piece.stroke for line in lines_of(ink) for piece in line}
     assert inside != alone

@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 from mnistkit.imaging import find_ink, frame_image
+from mnistkit.imaging.parts import find_parts
 from mnistkit.imaging.sheet import cut_inset, find_sheet, is_sheet, on_sheet
 
 
@@ -100,7 +101,7 @@ def test_a_sheet_seen_at_an_angle_is_one_and_a_round_spot_is_none():
     cv2.circle(spot, (150, 150), 100, 200, -1)
     assert is_sheet(sheet)
     assert not is_sheet(spot)
-    assert find_sheet(spot) is not None
+    assert find_sheet(find_parts(spot)) is not None
 
 
 def test_around_a_sheet_all_is_paper_of_its_colour():

@@ -4,6 +4,7 @@ import cv2
 import numpy as np
 import pytest
 
+from mnistkit.imaging import find_parts
 from mnistkit.reading.strokes import UNSEEN, find_strokes
 
 RINGS = np.zeros((80, 140), np.uint8)
@@ -21,7 +22,7 @@ def share(first, second):
 
 @pytest.mark.parametrize("boxes", [(LEFT, RIGHT), (RIGHT,), (LEFT,)], ids=str)
 def test_a_digit_is_cut_from_the_one_it_touches_whether_both_were_found_or_one(boxes):
-    strokes = find_strokes(RINGS, np.array(boxes))
+    strokes = find_strokes(find_parts(RINGS), np.array(boxes))
     found = [[one for one in strokes if share(one.box, box) > 0.75] for box in (LEFT, RIGHT)]
     assert all(found)
     for same, box in zip(found, (LEFT, RIGHT), strict=True):
@@ -30,10 +31,12 @@ def test_a_digit_is_cut_from_the_one_it_touches_whether_both_were_found_or_one(b
 
 
 def test_parts_of_a_single_digit_are_no_digits():
-    strokes = find_strokes(RINGS, np.array([LEFT]), touching=np.array([False]))
+    strokes = find_strokes(find_parts(RINGS), np.array([LEFT]), touching=np.array([False]))
     assert {one.find for one in strokes} == {0}
 
 
 def test_ink_that_nothing_was_found_in_is_no_digit():
-    assert find_strokes(RINGS, np.array([[120.0, 60, 139, 79]])) == []
-    assert find_strokes(np.zeros((40, 40), np.uint8), np.array([LEFT])) == []
+    assert find_strokes(find_parts(RINGS), np.array([[120.0, 60, 139, 79]])) == []
+    specks = np.zeros((40, 40), np.uint8)
+    specks[[5, 30], [5, 30]] = 255
+    assert find_strokes(find_parts(specks), np.array([LEFT])) == []
