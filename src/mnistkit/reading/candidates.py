@@ -33,7 +33,7 @@ _LEAST = 0.2
 _FOUND, _MEMBER, _MOST, _BIAS = 2.9, 0.5, 4.0, -3.0
 # That it is a character, digit or letter, is no surer than this: the finder's two scores are not made to add up.
 _CHARACTER = 0.97
-# A digit or letter that shares so much of itself with a character of a display is a part of it, or a cut beside one of its bars.
+# A digit that shares so much of itself with a character of a display is a part of it, or a cut beside one of its bars.
 _ON_DISPLAY = 0.2
 # What is read from a display's bars, of which all fit.
 _SHOWN = 12.0
@@ -107,7 +107,7 @@ def candidates_of(
     others = joined([_from_finds(page, finds, classifier), *strokes])
     shown = joined([others[:0], *(_displays(parts.ink, corner, classifier) for parts, corner in inks)])
     _, inside = shared(others.boxes, shown.boxes)
-    return joined([others[others.signs | (inside.max(axis=1, initial=0) < _ON_DISPLAY)], shown])
+    return joined([others[(others.kinds != 0) | (inside.max(axis=1, initial=0) < _ON_DISPLAY)], shown])
 
 
 def _from_finds(page: np.ndarray, finds: Finds, classifier: FrameClassifier) -> Candidates:

@@ -19,6 +19,8 @@ _NOTHING = 11 + len(SIGNS)
 # Where a character is less sure than this, the line is read three times, once so much higher and once lower, in heights of a
 # digit.
 _SURELY, _HIGHER = 0.9, 0.06
+# No two characters are so close, in columns.
+_CLOSEST = 2.0
 
 
 @dataclass(frozen=True)
@@ -77,17 +79,11 @@ def read_line(
     if width <= again and any(told[:, run].max() < _SURELY for run in _runs(told)):
         strips = [strip(off) for off in (-_HIGHER, 0, _HIGHER)]
         told = _told(columns, strips)
-    peaks, middles = [], []
-    for run in _runs(told):
-        kind = int(told[:, run[0]].argmax())
-        if kind != _NOTHING:
-            weights = told[kind, run]
-            peaks.append(int(run[weights.argmax()]))
-            middles.append(left + (float(weights @ run / weights.sum()) + 0.5) * STRIP_COLUMN * scale)
-    at = told[:, peaks].T
+    places, at = _characters(told)
+    middles = left + (places + 0.5) * STRIP_COLUMN * scale
     sure = 1 - at[:, _NOTHING]
     span = left + BESIDE * unit / 2, right - BESIDE * unit / 2
-    return Line(np.array(middles), at[:, :_NOTHING] / sure[:, None], sure, span, y, unit, width, len(strips))
+    return Line(middles, at[:, :_NOTHING] / sure[:, None], sure, span, y, unit, width, len(strips))
 
 
 def _told(columns: Columns, strips: Sequence[np.ndarray]) -> np.ndarray:
@@ -96,6 +92,39 @@ def _told(columns: Columns, strips: Sequence[np.ndarray]) -> np.ndarray:
     logits = (logits - np.logaddexp.reduce(logits, axis=1, keepdims=True)).mean(axis=0)
     told: np.ndarray = np.exp(logits - np.logaddexp.reduce(logits, axis=0))
     return told
+
+
+def _characters(told: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The characters of a line: their middles, in columns, float ``(N,)``, and what is told of each, float ``(N, 16)``."""
+    groups: list[list[np.ndarray]] = []
+    last, before = -np.inf, -1
+    for run in _runs(told):
+        kind = int(told[:, run[0]].argmax())
+        if kind == _NOTHING:
+            continue
+        middle = _middle(told[kind], run)
+        # What is one thing for some columns and another for the next ones is a character of which it is unclear what it is.
+        if run[0] == before + 1 and middle - last < _CLOSEST:
+            groups[-1].append(run)
+        else:
+            groups.append([run])
+        last, before = middle, int(run[-1])
+    middles, at = [], []
+    for group in groups:
+        columns = np.concatenate(group)
+        there = 1 - told[_NOTHING]
+        if len(group) == 1:
+            kind = int(told[:, columns[0]].argmax())
+            middles.append(_middle(told[kind], columns))
+            at.append(told[:, columns[told[kind, columns].argmax()]])
+        else:
+            middles.append(_middle(there, columns))
+            at.append(told[:, columns].mean(axis=1))
+    return np.array(middles), np.array(at).reshape(-1, len(told))
+
+
+def _middle(weights: np.ndarray, columns: np.ndarray) -> float:
+    return float(weights[columns] @ columns / weights[columns].sum())
 
 
 def _runs(told: np.ndarray) -> list[np.ndarray]:
