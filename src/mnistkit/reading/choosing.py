@@ -10,7 +10,7 @@ from mnistkit.imaging import LETTER, SIGNS
 from mnistkit.reading.candidates import NO_SLOT, Candidates, doubt
 from mnistkit.reading.ink import contrast, goes_on
 from mnistkit.reading.strokes import shared
-from mnistkit.reading.words import from_neighbours, words
+from mnistkit.reading.words import from_neighbours, from_other_words, words
 
 __all__ = ["choose_apart", "letters_beside"]
 
@@ -118,7 +118,7 @@ def _touching(boxes: np.ndarray) -> np.ndarray:
 
 
 def _in_words(candidates: Candidates, chosen: Candidates) -> np.ndarray:
-    """How much speaks for a letter in each candidate's place: what is there, and the others of its word; float ``(N,)``.
+    """How much speaks for a letter in each candidate's place: itself, the others of its word, and other words; float ``(N,)``.
 
     A word's characters are those that were chosen, and those that may be letters.
     """
@@ -128,7 +128,8 @@ def _in_words(candidates: Candidates, chosen: Candidates) -> np.ndarray:
     if not len(boxes):
         return candidates.letters
     letters = np.concatenate([chosen.letters, others.letters]).clip(-_SUREST, _SUREST)
-    told = letters + from_neighbours(words(boxes), boxes[:, 0] + boxes[:, 2], letters - _LIKE_DIGITS)
+    word, weighed = words(boxes), letters - _LIKE_DIGITS
+    told = letters + from_neighbours(word, boxes[:, 0] + boxes[:, 2], weighed) + from_other_words(word, weighed)
     _, inside = shared(candidates.boxes, boxes)
     return np.where(inside.max(axis=1) > _PART, told[inside.argmax(axis=1)], candidates.letters)
 

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
-from mnistkit.reading.words import from_neighbours, words
+from mnistkit.reading.words import from_neighbours, from_other_words, words
 
 # Corners of boxes of 1 to 30 pixels.
 BOXES = arrays.arrays(
@@ -57,3 +57,28 @@ def test_what_neighbours_tell_does_not_depend_on_the_order(letters, random):
     assert np.allclose(told[order], from_neighbours(word[order], x[order], letters[order]))
     # From one side no more than how seldom letters and digits follow each other.
     assert (np.abs(told) < 8).all()
+
+
+def test_among_words_what_looks_like_a_number_is_rather_a_word():
+    words_alone = np.array([8.0, 8.0, 8.0, -2.0])
+    told = from_other_words(np.arange(4), words_alone) + words_alone
+    assert (told > 0).all()
+    # As many numbers as words tell nothing, and numbers alone do not speak against a letter.
+    assert not from_other_words(np.arange(5), np.array([8.0, 8.0, -8.0, -8.0, -1.0]))[4]
+    assert not from_other_words(np.arange(4), np.array([-8.0, -8.0, -8.0, 1.0])).any()
+
+
+def test_one_word_tells_nothing_of_a_number_beside_it():
+    assert not from_other_words(np.array([0, 0, 0, 3]), np.array([4.0, 4.0, 4.0, -1.0])).any()
+
+
+def test_what_is_surely_a_number_stays_one_on_a_page_of_words():
+    letters = np.array([8.0] * 9 + [-4.0] * 3)
+    word = np.array([*range(9), 9, 9, 9])
+    assert (from_other_words(word, letters) + from_neighbours(word, np.arange(12.0), letters) + letters)[9:].max() < 0
+
+
+@given(arrays.arrays(np.float64, st.integers(0, 30), elements=st.floats(-9, 9)), st.randoms())
+def test_what_other_words_tell_does_not_depend_on_the_order(letters, random):
+    order, word = random.sample(range(len(letters)), len(letters)), np.arange(len(letters)) // 2
+    assert np.allclose(from_other_words(word, letters)[order], from_other_words(word[order], letters[order]))
