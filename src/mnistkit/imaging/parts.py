@@ -75,7 +75,7 @@ class Parts:
 
     @functools.cached_property
     def frames(self) -> frozenset[int]:
-        """The numbers of borders, boxes, tables and ruled lines: such a thing is large, and mostly empty or very long."""
+        """The numbers of borders, boxes, tables and ruled lines, which are large, and mostly empty or very long."""
         edges, mass = np.array([part.edges for part in self.found]), np.array([part.mass for part in self.found])
         found = {part.number for part in _round_others(self, edges, mass)}
         least = _LONG * max(self.labels.shape)
