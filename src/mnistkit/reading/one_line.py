@@ -112,14 +112,9 @@ def _characters(told: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     middles, at = [], []
     for group in groups:
         columns = np.concatenate(group)
-        there = 1 - told[_NOTHING]
-        if len(group) == 1:
-            kind = int(told[:, columns[0]].argmax())
-            middles.append(_middle(told[kind], columns))
-            at.append(told[:, columns[told[kind, columns].argmax()]])
-        else:
-            middles.append(_middle(there, columns))
-            at.append(told[:, columns].mean(axis=1))
+        weights = told[told[:, columns[0]].argmax()] if len(group) == 1 else 1 - told[_NOTHING]
+        middles.append(_middle(weights, columns))
+        at.append(told[:, columns[weights[columns].argmax()]] if len(group) == 1 else told[:, columns].mean(axis=1))
     return np.array(middles), np.array(at).reshape(-1, len(told))
 
 
