@@ -16,7 +16,8 @@ _GAP, _LEVEL, _LOWEST = 0.5, 0.5, 0.45
 _CHANGES = 0.02
 # A word is letters, or a number, for sure if so many nats say so; so many others tell of the page; what they tell counts so many
 # times, and at most so many nats: on a page full of words a number is one all the same. Of 100 drawn pages of words, 79 of 2,444
-# letters are then read as digits, and 122 without; of 30 pages of prose, 37 and 56; one of 1,352 digits in lines and forms is lost.
+# letters are then read as digits, and 122 without; of 30 pages of prose, 37 and 56; of 1,352 digits in lines and forms one less
+# is read.
 _SURE, _FEWEST, _WEIGHT, _MOST = 4.0, 2, 2.0, 3.0
 
 
