@@ -14,12 +14,13 @@ from mnistkit.reading.choosing import letters_beside
 from mnistkit.reading.lines import levelled, order, slope
 from mnistkit.reading.one_line import BESIDE, Line, on_page, read_line
 from mnistkit.reading.strokes import shared
+from mnistkit.reading.words import words
 
 __all__ = ["with_lines"]
 
-# A line is clear without being read if its digits have at least the first log-odds, and no candidate above the second is beside
-# them that shares less than the third with all.
-_CLEAR, _DOUBT, _PART = 6.0, -3.0, 0.3
+# A line is clear without being read if its digits have at least the first log-odds, the second where neighbours may hide one
+# between them, and no candidate above the third is beside them that shares less than the fourth with all.
+_CLEAR, _CLEAR_CLOSE, _DOUBT, _PART = 6.0, 12.0, -3.0, 0.3
 # So many columns of pixels are read in all, and so many of them three times: about a third of a second's work.
 _MOST, _MOST_AGAIN = 10_000, 2_000
 # Characters farther apart than so many heights are not one line.
@@ -182,7 +183,9 @@ def _clear(candidates: Candidates, chosen: Candidates, temperature: float) -> np
     _, inside = shared(doubtful.boxes, chosen.boxes)
     doubtful = doubtful[inside.max(axis=1, initial=0) < _PART]
     _, near = shared(doubtful.boxes, beside)
-    clear: np.ndarray = (surest > _CLEAR) & (near.max(axis=0, initial=0) < _PART)
+    word = words(chosen.boxes)
+    close = np.bincount(word, minlength=len(word))[word] > 1
+    clear: np.ndarray = (surest > np.where(close, _CLEAR_CLOSE, _CLEAR)) & (near.max(axis=0, initial=0) < _PART)
     return clear
 
 

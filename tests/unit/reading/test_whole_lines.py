@@ -167,19 +167,27 @@ def test_a_temperature_changes_no_answer():
 
 
 def test_a_clear_line_is_not_read_but_one_with_something_doubtful_beside_its_digits_is():
-    clear = candidates(100, 120, odds=9.0)
+    clear = candidates(100, 140, odds=9.0)
     columns = saying("", first=100)
     assert len(with_lines(clear, clear, PAGE, columns)) == 2
     assert not columns.seen
-    with_doubt = candidates(100, 120, 138, odds=9.0)
+    with_doubt = candidates(100, 140, 158, odds=9.0)
     with_doubt.odds[2] = -1.0
     with_lines(with_doubt, clear, PAGE, columns)
     assert len(columns.seen) == 1
 
 
+def test_between_close_digits_one_may_hide_so_that_they_have_to_be_surer():
+    close = candidates(100, 120, odds=9.0)
+    columns = saying("414", 100, 110, 120, first=100)
+    said = with_lines(close, close, PAGE, columns)
+    assert len(columns.seen) == 1
+    assert len(said) == 3
+
+
 def test_a_lone_speck_that_may_be_a_letter_is_no_line():
     speck = replace(candidates(300, kinds=[5], letters=1.0), boxes=np.array([[298.0, 46, 302, 54]]))
-    two, seen = candidates(100, 120, odds=20.0), saying("", first=300)
+    two, seen = candidates(100, 140, odds=20.0), saying("", first=300)
     assert with_lines(joined([two, speck]), two, PAGE, seen).odds.tolist() == [20, 20, 2]
     assert seen.seen == []
     # As high as the digits, it is asked about.
