@@ -85,7 +85,7 @@ def _parts(lit: np.ndarray) -> tuple[list[Bar], list[Bar]]:
         longer, shorter = max(width, height), min(width, height)
         if longer <= _SHORTEST * thick + 1 or longer <= min(_WIDE * thick, _SQUARE * shorter) + 1:
             x, y = left + width / 2, top + height / 2
-            if _pointed(part):
+            if shorter > _FEW and _pointed(*np.nonzero(part)):
                 bars.append(Bar(x, y, width / 2, height, upright=False, slope=0))
             else:
                 dots.append(Bar(x, y, longer / 2, thick, upright=False, slope=0))
@@ -107,25 +107,23 @@ def _whole(part: np.ndarray, thick: float, corner: tuple[int, int]) -> Bar | Non
     """A part that is one bar."""
     rows, columns = np.nonzero(part)
     # The smallest rectangle around a short bar with pointed ends stands on a corner.
-    if not any(_filled(*sides, len(rows), thick) for sides in _sides(part)):
+    if not any(_filled(*sides, len(rows), thick) for sides in _sides(rows, columns)):
         return None
     bar = _bar(rows, columns, thick, corner, upright=bool(np.ptp(rows) > np.ptp(columns)))
     return bar if abs(bar.slope) < _STEEPEST else None
 
 
-def _sides(part: np.ndarray) -> tuple[tuple[float, float], tuple[float, float]]:
-    """Of a part's box and of the smallest rectangle around it: the shorter side and the longer one."""
-    rows, columns = np.nonzero(part)
+def _sides(rows: np.ndarray, columns: np.ndarray) -> tuple[tuple[float, float], tuple[float, float]]:
+    """Of the box of some pixels and of the smallest rectangle around them: the shorter side and the longer one."""
     _, leaning, _ = cv2.minAreaRect(np.column_stack([columns, rows]).astype(np.float32))
     box = float(np.ptp(rows)) + 1, float(np.ptp(columns)) + 1
     return (min(box), max(box)), (min(leaning) + 1, max(leaning) + 1)
 
 
-def _pointed(part: np.ndarray) -> bool:
-    """Whether a part that is as wide as high stands on a corner."""
-    box, leaning = _sides(part)
-    smallest = math.prod(leaning)
-    return box[0] > _FEW and smallest < _SMALLER * math.prod(box) and float(part.sum()) >= _POINTED * smallest
+def _pointed(rows: np.ndarray, columns: np.ndarray) -> bool:
+    """Whether pixels of a part that is as wide as high stand on a corner."""
+    box, smallest = (math.prod(sides) for sides in _sides(rows, columns))
+    return smallest < _SMALLER * box and len(rows) >= _POINTED * smallest
 
 
 def _filled(across: float, along: float, area: int, thick: float) -> bool:

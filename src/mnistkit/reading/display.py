@@ -24,6 +24,9 @@ _AS_THICK, _AS_LONG, _NEAR = 1.7, 3.0, (3.0, 1.7)
 # The width of a cell, from bar to bar, in units of its height: of all displays that were seen, and somewhat more; and the least
 # in units of a bar's thickness: there is room between bars, as there is none in a sheet of paper that was cut into bars.
 _CELL, _ROOM = (0.18, 0.75), 0.75
+# Upright bars in two rows are halves of digits, none goes from top to foot, if the rows are so far apart, in units of half the
+# longest bar.
+_HALVES = 1.5
 # How far a bar may be off its place, in units of that width.
 _OFF = 0.25
 # A place is lit if this share of its middle is, and is not below the other; a cell is open where at most so much is ink.
@@ -133,7 +136,7 @@ class _Grid:
         columns, rows = flat._straight(upright)
         reach = np.array([bar.reach for bar in upright])
         halves = _clusters(rows, _OFF * float(np.median(reach)))
-        if len(halves) == 2 and halves[1] - halves[0] > 1.5 * reach.max():
+        if len(halves) == 2 and halves[1] - halves[0] > _HALVES * reach.max():
             # Between the upper and the lower ones is half a digit's height; it may have no bar at its top or foot.
             top, bottom = (3 * halves[0] - halves[1]) / 2, (3 * halves[1] - halves[0]) / 2
         else:
@@ -163,11 +166,11 @@ class _Grid:
             else:
                 shown.append(Shown(text, self.box(middle, self.width / 2, minus=text == "-")))
         # Bars on their left may be not straight enough to be seen as such; the left ones of such a cell are no one.
-        others = {place: _DIGITS.get(self.lit(place - self.width / 2, lit), "1") for place in ones}
-        full = [place for place, text in others.items() if text != "1"]
-        for place in full:
+        texts = {place: _DIGITS.get(self.lit(place - self.width / 2, lit), "1") for place in ones}
+        full = {place: text for place, text in texts.items() if text != "1"}
+        for place, text in full.items():
             cells.append(place - self.width / 2)
-            shown.append(Shown(others[place], self.box(cells[-1], self.width / 2)))
+            shown.append(Shown(text, self.box(cells[-1], self.width / 2)))
         for place in ones:
             of_others = place in full or any(abs(place + self.width - right) < _OFF * self.width for right in full)
             if not of_others and self.lit(place - self.width / 2, lit, "bc") == "bc":

@@ -85,9 +85,9 @@ def from_other_words(word: np.ndarray, letters: np.ndarray) -> np.ndarray:
     """
     _, number = np.unique(word, return_inverse=True)
     told = np.bincount(number, letters)
+    words_of, numbers = (sure.sum() - sure for sure in (told > _SURE, told < -_SURE))
     # Laplace's rule: one more of either than were seen.
-    words_of, numbers = ((side * told > _SURE).sum() - (side * told > _SURE) + 1 for side in (1, -1))
-    odds = np.where(words_of + numbers >= _FEWEST + 2, _WEIGHT * np.log(words_of / numbers), 0)
+    odds = np.where(words_of + numbers >= _FEWEST, _WEIGHT * np.log((words_of + 1) / (numbers + 1)), 0)
     each: np.ndarray = odds.clip(0, _MOST)[number]
     return each
 

@@ -175,10 +175,9 @@ def test_bars_no_longer_than_thick_are_bars_if_their_ends_are_pointed(shape, num
 
 def test_the_left_bars_of_a_cell_without_lying_ones_are_no_one():
     ink = display("8042")
+    # Top and foot of the 0 are rows of dots.
     for column in range(150, 180, 10):
-        ink[30:50, column : column + 2] = ink[130:150, column : column + 2] = (
-            0  # top and foot of the 0 are rows of dots
-        )
+        ink[30:50, column : column + 2] = ink[130:150, column : column + 2] = 0
     assert text(ink) == "8042"
 
 
