@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from mnistkit.errors import ConfigError
-from mnistkit.imaging import SIGNS, Columns, Finds, Maps, find_characters, load_image, shrink, to_grey
+from mnistkit.imaging import LETTER, SIGNS, Columns, Finds, Maps, find_characters, load_image, shrink, to_grey
 from mnistkit.reading.candidates import Candidates, candidates_of, inks_of
 from mnistkit.reading.choosing import choose_apart
 from mnistkit.reading.display import read_displays
@@ -23,9 +23,9 @@ _SIDE = 1600
 # For the page's direction a glance is enough: at a copy in which all its digits but so many in a hundred, the lowest, are so many
 # pixels high, and which is no larger than the third: four looks at a crowded page would take longer than all else.
 _LOW, _GLANCE, _LARGEST_GLANCE = 10, 24, 800
-# A page read in another direction has to be better by this factor, most pages are upright; and to have so many digits: fewer
-# have no direction, as most of them may be digits upside down too. Of 40 drawn pages of ten digits or more, turned in all four
-# ways, 133 of 160 are read as they should be.
+# A page read in another direction has to be better by this factor, most pages are upright; and to have so many digits or
+# letters: fewer have no direction, as most of them may be digits upside down too. Of 150 drawn pages of ten digits or more,
+# turned in all four ways, 584 of 600 are read as they lie; of 150 upright ones of words, 146.
 _TURNED, _FEWEST = 1.2, 8
 # With this score, and this share of one digit's in it, a find says that the page is upright; and what share of the finds says it
 # where the page is: with 0.85, three of 300 drawn pages that lay on their side or upside down would be taken for upright ones,
@@ -87,7 +87,7 @@ def _upright_finds(grey: np.ndarray, maps: Maps) -> tuple[Finds, int]:
         return finds, 0
     glance = shrink(grey, min(_LARGEST_GLANCE, round(_GLANCE / _height(finds, grey) * max(grey.shape))))
     looks = [find_characters(np.ascontiguousarray(np.rot90(glance, quarters)), maps) for quarters in range(4)]
-    worth = [_worth(look) if len(_told(look)) >= _FEWEST else 0.0 for look in looks]
+    worth = [_worth(look) if _characters(look) >= _FEWEST else 0.0 for look in looks]
     quarters = int(np.argmax(worth))
     if worth[quarters] <= _TURNED * _worth(looks[0]) or (quarters % 2 and _shows_numbers(grey)):
         return finds, 0
@@ -112,13 +112,19 @@ def _height(finds: Finds, grey: np.ndarray) -> float:
     return float(np.percentile(seen[:, 3] - seen[:, 1], _LOW)) if len(seen) else _GLANCE * max(grey.shape) / _SIDE
 
 
-def _worth(finds: Finds) -> float:
-    """How much speaks for a direction: digits that are surely there, and surely one of ten.
+def _characters(finds: Finds) -> int:
+    """How many digits and letters the finder sees."""
+    return int((finds.scores[:, [0, LETTER]].max(axis=1, initial=0) >= _SURE).sum())
 
-    All of them together, times each of them: letters that look like digits upside down are many, and none is sure.
+
+def _worth(finds: Finds) -> float:
+    """How much speaks for a direction: digits that are surely there, and surely one of ten, and letters that are.
+
+    Letters upside down often look like digits: what is a letter in one direction counts there, as a digit does. Of 150 drawn
+    pages of words 91 were turned upside down, and read, without it.
     """
-    worth = float((finds.scores[:, 0] ** 3 * finds.digits.max(axis=1, initial=0) ** 2).sum())
-    return worth * worth / max(len(_told(finds)), 1)
+    digits = finds.scores[:, 0] * finds.digits.max(axis=1, initial=0)
+    return float(np.maximum(digits**2, finds.scores[:, LETTER] ** 3).sum())
 
 
 def _reading(

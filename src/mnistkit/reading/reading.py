@@ -111,7 +111,7 @@ class Reading:
         picture: uint8 ``(H, W)`` or ``(H, W, 3)``: what was looked at, the picture scaled down if it is large.
         scale: pixels of the picture to one of ``picture``.
         turned: by how many degrees the picture was turned counter-clockwise to be read: 0, 90, 180 or 270. A page of few
-            digits has no direction of its own; it is read as it is.
+            characters has no direction of its own; it is read as it is.
         slope: by how many degrees its lines fall to the right, after that.
     """
 

@@ -213,12 +213,22 @@ def test_what_holds_no_digit_gives_an_empty_reading(reader):
     assert reading.figure().axes[0].get_title() == "no digits"
 
 
+def printed(text, name="DejaVu Sans"):
+    lines = text.splitlines()
+    picture = PIL.Image.new("L", (420, 46 + 52 * len(lines)), 240)
+    pen, font = PIL.ImageDraw.Draw(picture), PIL.ImageFont.truetype(findfont(name), 44)
+    pen.multiline_text((30, 20), text, font=font, fill=30)
+    return picture
+
+
+def test_words_that_look_like_numbers_upside_down_are_not_turned(reader):
+    reading = reader.read(printed("ELSE HELLO\nHOLES OIL\nGELB BOGEL"))
+    assert (reading.turned, reading.text) == (0, "")
+
+
 def test_words_are_no_numbers(reader):
     def read(text, name):
-        picture = PIL.Image.new("L", (420, 150), 240)
-        pen, font = PIL.ImageDraw.Draw(picture), PIL.ImageFont.truetype(findfont(name), 44)
-        pen.multiline_text((30, 20), text, font=font, fill=30)
-        return reader.read(picture).text.replace(" ", "").replace("\n", "")
+        return reader.read(printed(text, name)).text.replace(" ", "").replace("\n", "")
 
     named = ("Room 412", "Hello 73", "Invoice 2041", "Total 15", "Page 250", "Order 986", "Street 7", "Building 36")
     right = {
