@@ -26,6 +26,8 @@ __all__ = ["Page", "PagePainter"]
 # writes.
 _STROKES = (-7, -5, -3, 0, 0, 0, 3, 5, 9, 15)
 _BY_OTHER = (0.0, 0.0, 0.3, 0.6)
+# How narrow or wide, beside what they are, few fonts are.
+_NARROW = (0.4, 1.25)
 # So much of a letter stands on the sheet, or it was cut off with what is beside it.
 _ON_SHEET = 0.7
 
@@ -65,6 +67,7 @@ class PagePainter:
         digits: images of handwritten digits, one channel of 28x28, with labels 0 to 9; those of one split only.
         fonts: for printed pages; without any, all is written by hand.
         hands: fonts of handwriting. Without any, a pen alone writes letters, and so that they are told by its strokes.
+        narrowed: the share of the printed pages on which characters are as narrow or as wide as few fonts are.
 
     Attributes:
         kinds: the names of the layouts.
@@ -75,9 +78,11 @@ class PagePainter:
 
     kinds = tuple(LAYOUTS)
 
-    def __init__(self, digits: DigitDataset, fonts: Sequence[Font] = (), hands: Sequence[Font] = ()) -> None:
+    def __init__(
+        self, digits: DigitDataset, fonts: Sequence[Font] = (), hands: Sequence[Font] = (), *, narrowed: float = 0.0
+    ) -> None:
         self.digits = Images(digits)
-        self.fonts, self.hands = tuple(fonts), tuple(hands)
+        self.fonts, self.hands, self.narrowed = tuple(fonts), tuple(hands), narrowed
 
     def draw(
         self,
@@ -134,12 +139,14 @@ class PagePainter:
         elif close:
             # Neighbours that touch or overlap: their inks, or the boxes around them.
             spacing = draw.uniform(-0.12, 0.03)
+        # Where no page is narrowed, nothing is drawn for it: such pages stay what they are.
+        narrowed = printed and self.narrowed > 0 and draw.random() < self.narrowed
         return Writer(
             hand,
             draw,
             tall,
             slant=draw.normal(0, 0.04) if printed else draw.normal(0.05, 0.15),
-            stretch=math.exp(draw.normal(0, 0.12)),
+            stretch=draw.uniform(*_NARROW) if narrowed else math.exp(draw.normal(0, 0.12)),
             spacing=spacing,
             pushed=pushed,
             unsteady=0.0 if printed else draw.uniform(0.02, 0.12),
