@@ -27,10 +27,11 @@ _LOW, _GLANCE, _LARGEST_GLANCE = 10, 24, 800
 # letters: fewer have no direction, as most of them may be digits upside down too. Of 150 drawn pages of ten digits or more,
 # turned in all four ways, 584 of 600 are read as they lie; of 150 upright ones of words, 146.
 _TURNED, _FEWEST = 1.2, 8
-# With this score, and this share of one digit's in it, a find says that the page is upright; and what share of the finds says it
-# where the page is: with 0.85, three of 300 drawn pages that lay on their side or upside down would be taken for upright ones,
-# and with this none. What may be a digit has the last score; of a page on its side most finds have no more.
-_SURE, _CLEAR, _NEARLY_ALL, _MAYBE = 0.3, 0.75, 0.92, 0.1
+# With the first score a find is a digit or a letter. A page lies as it should if of so many of them it is clear that they are
+# digits, and which, with at least the second share for one of ten: of 300 drawn pages with lines of ten digits or more and as
+# many of words, none that lies on its side or upside down is taken for an upright one, and one of 40 that are a single line.
+# What may be a digit has the last score; of a page on its side most finds have no more.
+_SURE, _CLEAR, _NEARLY_ALL, _MAYBE = 0.3, 0.75, 0.8, 0.1
 
 
 def require_frames(classifier: FrameClassifier) -> None:
@@ -82,12 +83,11 @@ def read_page(picture: np.ndarray, scale: float, classifier: FrameClassifier, ma
 def _upright_finds(grey: np.ndarray, maps: Maps) -> tuple[Finds, int]:
     """The finds in the page's best direction, and by how many quarters it was turned counter-clockwise for them."""
     finds = find_characters(grey, maps)
-    told = _told(finds)
-    if 2 * len(told) > (finds.scores[:, 0] > _MAYBE).sum() and (told >= _CLEAR).mean() >= _NEARLY_ALL:
+    if _clearly_upright(finds):
         return finds, 0
     glance = shrink(grey, min(_LARGEST_GLANCE, round(_GLANCE / _height(finds, grey) * max(grey.shape))))
     looks = [find_characters(np.ascontiguousarray(np.rot90(glance, quarters)), maps) for quarters in range(4)]
-    worth = [_worth(look) if _characters(look) >= _FEWEST else 0.0 for look in looks]
+    worth = [_worth(look) if len(_characters(look)) >= _FEWEST else 0.0 for look in looks]
     quarters = int(np.argmax(worth))
     if worth[quarters] <= _TURNED * _worth(looks[0]) or (quarters % 2 and _shows_numbers(grey)):
         return finds, 0
@@ -99,10 +99,18 @@ def _shows_numbers(grey: np.ndarray) -> bool:
     return any(read_displays(parts.ink) for parts, _ in inks_of(grey))
 
 
-def _told(finds: Finds) -> np.ndarray:
-    """How sure the finder is of which digit each is that it sees."""
-    told: np.ndarray = finds.digits.max(axis=1, initial=0)[finds.scores[:, 0] >= _SURE]
-    return told
+def _characters(finds: Finds) -> Finds:
+    """The digits and letters that the finder sees."""
+    return finds[finds.scores[:, [0, LETTER]].max(axis=1, initial=0) >= _SURE]
+
+
+def _clearly_upright(finds: Finds) -> bool:
+    """Whether no other direction has to be looked at: nearly all characters are one of ten digits, and no letter."""
+    seen = _characters(finds)
+    if 2 * len(seen) <= (finds.scores[:, [0, LETTER]] > _MAYBE).any(axis=1).sum():
+        return False
+    digits = (seen.scores[:, 0] > seen.scores[:, LETTER]) & (seen.digits.max(axis=1, initial=0) >= _CLEAR)
+    return bool(digits.mean() >= _NEARLY_ALL)
 
 
 def _height(finds: Finds, grey: np.ndarray) -> float:
@@ -110,11 +118,6 @@ def _height(finds: Finds, grey: np.ndarray) -> float:
     seen = finds.boxes[finds.scores[:, 0] >= _SURE]
     # Without any, digits as small as those that a copy of the usual size shows.
     return float(np.percentile(seen[:, 3] - seen[:, 1], _LOW)) if len(seen) else _GLANCE * max(grey.shape) / _SIDE
-
-
-def _characters(finds: Finds) -> int:
-    """How many digits and letters the finder sees."""
-    return int((finds.scores[:, [0, LETTER]].max(axis=1, initial=0) >= _SURE).sum())
 
 
 def _worth(finds: Finds) -> float:
