@@ -76,6 +76,15 @@ def test_what_the_line_alone_sees_is_a_candidate_with_a_box():
     assert said.odds[2] > 0
 
 
+def test_a_low_digit_that_was_taken_for_a_letter_is_what_the_line_alone_sees():
+    two = candidates(100, 140)
+    low = replace(candidates(120, kinds=[5], letters=2.0), boxes=np.array([[114.0, 47, 126, 55]]))
+    said = with_lines(joined([two, low]), two, PAGE, saying("404", 100, 120, 140, first=100))
+    assert said.kinds.tolist() == [0, 0, 5, 0]
+    assert said.logits[3].argmax() == 0
+    assert said.odds[3] > 0
+
+
 def test_signs_are_candidates_too_where_they_stand():
     two = candidates(100, 140)
     said = with_lines(two, two, PAGE, saying("4.4", 100, 120, 140, first=100))
