@@ -168,7 +168,7 @@ def with_lines(
         alone.append(_alone(candidates, line, slot, degrees, temperature))
         slot += len(line.middles)
     heard = said.applied(candidates, temperature)
-    # What a candidate is likelier to be than not, the line does not have alone; where one is rather a letter, either may be right.
+    # What a candidate is likelier to be than not, the line does not have alone; but it may be right where one is rather a letter.
     known = np.unique(heard.slots[(heard.odds > 0) & (heard.kinds != LETTER)])
     return joined([heard, *(one[~np.isin(one.slots, known)] for one in alone)])
 

@@ -44,9 +44,8 @@ _SMALL, _SMALL_SIDES = 0.35, (40, 120)
 # So many pages are one line on plain paper, so high; of these so many a number by hand whose digits touch or nearly do, so far
 # apart in units of the height, and other lines so far; and of the others so many what a display shows.
 _PLAIN, _PLAIN_HEIGHTS, _CLOSE, _APART, _SPACED, _SHOWN = 0.5, (13.0, 56.0), 0.45, (-0.14, 0.06), (0.05, 0.4), 0.2
-# And of the rest so many are printed for sure: letters that look like digits do so in print most of all; so many of those as
-# narrow or wide as few fonts are.
-_PRINTED, _NARROWED, _NARROW = 0.3, 0.25, (0.4, 1.25)
+# And of the rest so many are printed for sure: letters that look like digits do so in print most of all.
+_PRINTED = 0.3
 # How much sizes and places differ on those lines: letters of a word do, and digits may as much. With twice as much, drawn
 # strings and words are read worse.
 _UNSTEADY = (0.0, 0.16)
@@ -138,7 +137,9 @@ class DrawnLines(Drawn):
         else:
             hand, printed = self._hand(draw)
             writer = (
-                _in_print(hand, draw, tall) if printed else _by_hand(hand, draw, tall, close=bool(draw.random() < 0.5))
+                self._in_print(hand, draw, tall)
+                if printed
+                else _by_hand(hand, draw, tall, close=bool(draw.random() < 0.5))
             )
             words = draw.choice([0, 0.3, 1, 1] if printed else [0, 0.3, 1])
             text = phrase(draw, float(words), float(draw.choice([0.2, 0.8])))
@@ -149,6 +150,10 @@ class DrawnLines(Drawn):
         return Page(
             picture if draw.random() < 0.5 else 255 - picture, tuple(canvas.marks), "plain", tuple(canvas.others)
         )
+
+    def _in_print(self, font: Hand, draw: np.random.Generator, tall: float) -> Writer:
+        stretch = self.painter.stretch(draw, printed=True)
+        return Writer(font, draw, tall, stretch=stretch, spacing=draw.uniform(*_SPACED), unsteady=0.0)
 
 
 def _by_hand(hand: Hand, draw: np.random.Generator, tall: float, *, close: bool) -> Writer:
@@ -166,11 +171,6 @@ def _by_hand(hand: Hand, draw: np.random.Generator, tall: float, *, close: bool)
         sizes={lower: draw.uniform(*_LOW)} if draw.random() < _LOWER else {},
         foot=draw.random(),
     )
-
-
-def _in_print(font: Hand, draw: np.random.Generator, tall: float) -> Writer:
-    stretch = draw.uniform(*_NARROW) if draw.random() < _NARROWED else 1.0
-    return Writer(font, draw, tall, stretch=stretch, spacing=draw.uniform(*_SPACED), unsteady=0.0)
 
 
 def _written(page: Page) -> _Written:

@@ -73,7 +73,7 @@ class PagePainter:
         kinds: the names of the layouts.
 
     Raises:
-        ConfigError: for images of another shape or number of classes, or if a digit has none.
+        ConfigError: for images of another shape or number of classes, if a digit has none, or for a share that is none.
     """
 
     kinds = tuple(LAYOUTS)
@@ -81,6 +81,8 @@ class PagePainter:
     def __init__(
         self, digits: DigitDataset, fonts: Sequence[Font] = (), hands: Sequence[Font] = (), *, narrowed: float = 0.0
     ) -> None:
+        if not 0 <= narrowed <= 1:
+            raise ConfigError(f"narrowed is {narrowed}, expected a share of the printed pages, from 0 to 1")
         self.digits = Images(digits)
         self.fonts, self.hands, self.narrowed = tuple(fonts), tuple(hands), narrowed
 
@@ -139,14 +141,12 @@ class PagePainter:
         elif close:
             # Neighbours that touch or overlap: their inks, or the boxes around them.
             spacing = draw.uniform(-0.12, 0.03)
-        # Where no page is narrowed, nothing is drawn for it: such pages stay what they are.
-        narrowed = printed and self.narrowed > 0 and draw.random() < self.narrowed
         return Writer(
             hand,
             draw,
             tall,
             slant=draw.normal(0, 0.04) if printed else draw.normal(0.05, 0.15),
-            stretch=draw.uniform(*_NARROW) if narrowed else math.exp(draw.normal(0, 0.12)),
+            stretch=self.stretch(draw, printed=printed),
             spacing=spacing,
             pushed=pushed,
             unsteady=0.0 if printed else draw.uniform(0.02, 0.12),
@@ -165,6 +165,13 @@ class PagePainter:
         if self.hands and way < 0.92:
             return self._hand_font(draw, int(draw.choice(_STROKES))), False
         return Pen(math.exp(draw.uniform(math.log(1.5), math.log(17)))), False
+
+    def stretch(self, draw: np.random.Generator, *, printed: bool) -> float:
+        """How much wider characters are made than they are."""
+        # Where nothing is narrowed, no number is drawn for it: such pages stay what they are.
+        if printed and self.narrowed and draw.random() < self.narrowed:
+            return float(draw.uniform(*_NARROW))
+        return math.exp(draw.normal(0, 0.12))
 
     def _hand_font(self, draw: np.random.Generator, stroke: int) -> Hand:
         return HandFont(self.hands[draw.integers(len(self.hands))], stroke)

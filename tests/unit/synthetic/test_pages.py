@@ -171,6 +171,24 @@ def test_one_writes_with_digits_only(mnist):
         PagePainter(draw_distractors(7, mnist.train))
     with pytest.raises(ConfigError, match="it has no image of 8, 9"):
         PagePainter(mnist.validation.only(*range(8)))
+    with pytest.raises(ConfigError, match="narrowed is 1.5, expected a share"):
+        PagePainter(mnist.validation, narrowed=1.5)
+
+
+def test_print_may_be_narrower_than_its_font(mnist):
+    def proportions(narrowed):
+        painter = PagePainter(mnist.validation, FONTS[:1], narrowed=narrowed)
+        painter.hand = lambda draw: (FONTS[0], True)
+        wide = []
+        for seed in range(20):
+            page = painter.draw(np.random.default_rng(seed), heights=(20, 40), kind="lines")
+            boxes = np.array([mark.box for mark in page.marks if mark.label == 8]).reshape(-1, 4)
+            wide.extend(((boxes[:, 2] - boxes[:, 0]) / (boxes[:, 3] - boxes[:, 1])).tolist())
+        return np.array(wide)
+
+    usual, narrowed = proportions(0.0), proportions(1.0)
+    assert narrowed.min() < 0.7 * usual.min()
+    assert narrowed.mean() < usual.mean()
 
 
 @pytest.mark.parametrize(
