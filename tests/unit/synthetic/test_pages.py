@@ -171,7 +171,7 @@ def test_one_writes_with_digits_only(mnist):
         PagePainter(draw_distractors(7, mnist.train))
     with pytest.raises(ConfigError, match="it has no image of 8, 9"):
         PagePainter(mnist.validation.only(*range(8)))
-    with pytest.raises(ConfigError, match="narrowed is 1.5, expected a share"):
+    with pytest.raises(ConfigError, match=r"narrowed is 1\.5, expected a share"):
         PagePainter(mnist.validation, narrowed=1.5)
 
 
