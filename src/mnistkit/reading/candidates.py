@@ -19,10 +19,12 @@ from mnistkit.reading.display import read_displays
 from mnistkit.reading.single import FrameClassifier, tells_digits
 from mnistkit.reading.strokes import UNSEEN, find_strokes, shared
 
-__all__ = ["NO_SLOT", "Candidates", "candidates_of", "doubt", "inks_of", "joined", "log_odds"]
+__all__ = ["NO_SLOT", "SLOTS", "Candidates", "candidates_of", "doubt", "inks_of", "joined", "log_odds"]
 
 #: The number of no slot.
 NO_SLOT = -1
+#: The slots of each line are counted from a multiple of this: no line has so many.
+SLOTS = 10_000
 
 # The least score of a find that is looked at more closely; weaker ones only speak for strokes.
 _LEAST = 0.2
@@ -30,7 +32,7 @@ _LEAST = 0.2
 # 200 drawn pages, the others close to that, and moved on the real pictures that guide the imaging. In nats, for each of the
 # finder's own log-odds, which are too careful; for each of the classifier's that it is any digit, at most so many either way;
 # and what is left.
-_FOUND, _MEMBER, _MOST, _BIAS = 2.9, 0.5, 4.0, -3.0
+_FOUND, _MEMBER, _MOST, _BIAS = 2.5, 0.5, 4.0, -3.0
 # That it is a character, digit or letter, is no surer than this: the finder's two scores are not made to add up.
 _CHARACTER = 0.97
 # A digit that shares so much of itself with a character of a display is a part of it, or a cut beside one of its bars.
@@ -64,7 +66,7 @@ class Candidates:
         letters: how much speaks for a letter rather than a digit, log-odds, float ``(N,)``; 0 where the finder has no opinion.
         frames: what the classifier saw, uint8 ``(N, C, H, W)``.
         slots: the number of the character that it is in a line that was read whole, int ``(N,)``; :data:`NO_SLOT` where none
-            was. What is in two slots is apart, however much the boxes share.
+            was. What is in two slots of one line is apart, however much the boxes share.
     """
 
     boxes: np.ndarray

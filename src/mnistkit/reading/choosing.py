@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 
 from mnistkit.imaging import LETTER, SIGNS
-from mnistkit.reading.candidates import NO_SLOT, Candidates, doubt
+from mnistkit.reading.candidates import NO_SLOT, SLOTS, Candidates, doubt
 from mnistkit.reading.ink import contrast, goes_on
 from mnistkit.reading.strokes import shared
 from mnistkit.reading.words import from_neighbours, from_other_words, words
@@ -92,7 +92,8 @@ def _apart(candidates: Candidates) -> np.ndarray:
     boxes += narrow[:, None] / 2 * (-1, 0, 1, 0)
     same, inside = shared(boxes, boxes)
     slots = candidates.slots[order]
-    told_apart = (slots[:, None] != slots) & (slots != NO_SLOT) & (slots[:, None] != NO_SLOT)
+    # Of one line, as no slot is of none; another line may have seen one of these characters once more.
+    told_apart = (slots[:, None] != slots) & (slots[:, None] // SLOTS == slots // SLOTS)
     overlap = ((same > _SAME) | (inside > _INSIDE)) & ~told_apart | (slots[:, None] == slots) & (slots != NO_SLOT)
     return order[_first_of_each(overlap | (_touching(boxes) & signs & signs[:, None]))]
 

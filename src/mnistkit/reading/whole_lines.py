@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from mnistkit.imaging import LETTER, SIGNS, Columns
-from mnistkit.reading.candidates import NO_SLOT, Candidates, doubt, joined, log_odds
+from mnistkit.reading.candidates import NO_SLOT, SLOTS, Candidates, doubt, joined, log_odds
 from mnistkit.reading.choosing import letters_beside
 from mnistkit.reading.lines import levelled, order, slope
 from mnistkit.reading.one_line import BESIDE, Line, on_page, read_line
@@ -29,7 +29,7 @@ _APART = 2.5
 _TOLD_LETTER = 10 + len(SIGNS)
 # So many of the log-odds of a character of the line count for a candidate, or for one that the line alone has; so much speaks
 # against one in whose place the line has none; and a floor for the line's probabilities.
-_SUREST, _AGAINST, _FLOOR = 6.0, 4.0, 0.003
+_SUREST, _AGAINST, _FLOOR = 6.0, 7.0, 0.003
 # Which digit it is, the line knows better than what was told of a cut: its opinion counts so many times.
 _DIGITS = 3.0
 # What is a letter by fewer nats than this may be a digit all the same: a line is asked about it too.
@@ -166,7 +166,7 @@ def with_lines(
         again -= line.width if line.looks > 1 else 0
         said.hear(line, places, slot)
         alone.append(_alone(candidates, line, slot, degrees, temperature))
-        slot += len(line.middles)
+        slot += SLOTS
     heard = said.applied(candidates, temperature)
     # What a candidate is likelier to be than not, the line does not have alone; but it may be right where one is rather a letter.
     known = np.unique(heard.slots[(heard.odds > 0) & (heard.kinds != LETTER)])

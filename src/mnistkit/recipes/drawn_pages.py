@@ -29,8 +29,9 @@ _HUGE, _HUGE_HEIGHTS, _HUGE_KINDS = 0.04, (230.0, 700.0), ("lines", "string", "s
 # So many pages are small pictures, shown enlarged by so much; what stands on them; the heights in shares of the side.
 _SMALL, _ENLARGED = 0.22, (1.4, 6.0)
 _SMALL_KINDS, _SMALL_HEIGHTS = ("string", "string", "string", "single", "lines", "scattered"), (0.15, 0.9)
-# So many pages lie on their side or upside down: they have no digits but those that stay digits, which do not matter.
-_TURNED = 0.12
+# So many pages lie on their side or, as often as on either, upside down: they have no digits but those that stay digits, which
+# do not matter. Letters look like digits upside down more than on their side.
+_TURNED, _QUARTERS = 0.2, (1, 2, 2, 3)
 _LASTING = {1: "018", 2: "01689", 3: "018"}
 # A page of fewer characters has no direction: all of them may be found or not.
 _FEWEST = 4
@@ -69,7 +70,7 @@ class DrawnPages(Drawn):
         picture, marks = self._small(draw) if draw.random() < _SMALL else self._large(draw)
         picture = perhaps_faded(picture, draw)
         if draw.random() < _TURNED:
-            picture, marks = on_its_side(picture, marks, int(draw.integers(1, 4)))
+            picture, marks = on_its_side(picture, marks, int(draw.choice(_QUARTERS)))
         rows = np.full((_MOST, 5), NOTHING, np.float32)
         for row, mark in zip(rows, marks, strict=False):
             left, top, right, bottom = mark.box

@@ -5,7 +5,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from mnistkit.reading.candidates import NO_SLOT, Candidates, joined
+from mnistkit.reading.candidates import NO_SLOT, SLOTS, Candidates, joined
+from mnistkit.reading.choosing import choose_apart
 from mnistkit.reading.whole_lines import with_lines
 
 PAGE = np.full((100, 400), 240, np.uint8)
@@ -121,6 +122,15 @@ def test_a_box_with_one_character_near_its_end_is_that_character_and_no_second_o
     said = with_lines(both, both, PAGE, saying("4", 92, first=92 + 2))
     assert len(said) == 2
     assert said.slots[0] == said.slots[1] != NO_SLOT
+
+
+def test_boxes_that_overlap_are_two_digits_if_one_line_says_so_and_not_if_two_lines_saw_one():
+    two = replace(candidates(100, 100), boxes=np.array([[90.0, 40, 106, 60], [94, 40, 110, 60]]))
+
+    def chosen(*slots):
+        return len(choose_apart(replace(two, slots=np.array(slots)), PAGE))
+
+    assert (chosen(3, 4), chosen(3, 3), chosen(3, SLOTS + 4), chosen(3, NO_SLOT)) == (2, 1, 1, 1)
 
 
 def test_digits_far_apart_are_read_apart_and_a_page_without_digits_is_not_read():
