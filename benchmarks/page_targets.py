@@ -48,8 +48,8 @@ class Targets:
             "letters of words that give no digit": ("99 %", self.letters),
             "printed digits, one by one": ("99.5 %", lambda count: self.digits("printed digit", count)),
             "printed digits in lines": ("98 %", lambda count: self.digits("printed line", count)),
-            "pages of ten digits, upright": ("-", lambda count: self.pages(self.kinds.full, count)),
-            "turned by 90, 180, 270 degrees": ("2 points less", lambda count: self.digits("turned", count)),
+            "pages of ten digits, upright": ("-", lambda count: self._right(self.full(count))),
+            "turned by 90, 180, 270 degrees": ("2 points less", self.turned),
             "skewed by 15 degrees": ("2 points less", lambda count: self.digits("skewed by 15 degrees", count)),
         }
 
@@ -62,10 +62,18 @@ class Targets:
         """Digits that are right, in the order of the page."""
         return self._right(self.kinds.pages(kind, count, SEED))
 
-    def pages(self, draw: Callable[[np.random.Generator], DrawnPage], count: int) -> Proportion:
-        """The same of pages that are not of a kind."""
+    def full(self, count: int) -> Iterator[DrawnPage]:
+        """Lines of ten digits and more, upright."""
         generator = np.random.default_rng(SEED)
-        return self._right(draw(generator) for _ in range(count))
+        return (self.kinds.full(generator) for _ in range(count))
+
+    def turned(self, count: int) -> Proportion:
+        """The same pages, so that both rows differ by the turn alone: on one side, upside down, on the other side."""
+        turned = (
+            DrawnPage(np.ascontiguousarray(np.rot90(page.picture, 1 + number % 3)), page.digits)
+            for number, page in enumerate(self.full(count))
+        )
+        return self._right(turned)
 
     def _right(self, pages: Iterator[DrawnPage]) -> Proportion:
         wrong = written = 0
