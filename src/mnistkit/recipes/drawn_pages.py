@@ -29,8 +29,8 @@ _HUGE, _HUGE_HEIGHTS, _HUGE_KINDS = 0.04, (230.0, 700.0), ("lines", "string", "s
 # So many pages are small pictures, shown enlarged by so much; what stands on them; the heights in shares of the side.
 _SMALL, _ENLARGED = 0.22, (1.4, 6.0)
 _SMALL_KINDS, _SMALL_HEIGHTS = ("string", "string", "string", "single", "lines", "scattered"), (0.15, 0.9)
-# So many pages lie on their side or, as often as on either, upside down: they have no digits but those that stay digits, which
-# do not matter. Letters look like digits upside down more than on their side.
+# So many pages lie on their side or, half of these, upside down, where letters look like digits more than on their side: they
+# have no digits but those that stay digits, which do not matter.
 _TURNED, _QUARTERS = 0.2, (1, 2, 2, 3)
 _LASTING = {1: "018", 2: "01689", 3: "018"}
 # A page of fewer characters has no direction: all of them may be found or not.
