@@ -5,7 +5,8 @@ Their digits are MNIST's validation digits and fonts that the finder was not tra
 
 import functools
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Self
 
 import cv2
 import numpy as np
@@ -24,6 +25,10 @@ class DrawnPage:
     picture: np.ndarray
     digits: str
     text: str = ""
+
+    def turned(self, quarters: int) -> Self:
+        """The same on its side or upside down, turned counter-clockwise."""
+        return replace(self, picture=np.ascontiguousarray(np.rot90(self.picture, quarters)))
 
 
 class Kinds:
@@ -51,7 +56,7 @@ class Kinds:
             "printed digit": lambda draw: self.printed(draw, 1),
             "printed line": lambda draw: self.printed(draw, 10),
             "two columns": self.columns,
-            "turned": lambda draw: self.turned(draw, int(draw.integers(1, 4))),
+            "turned": self.turned,
             "skewed by 15 degrees": self.skewed,
             "words": self.words,
             "number after a word": self.named,
@@ -105,10 +110,10 @@ class Kinds:
             if sum(map(len, page.lines)) >= 10:
                 return DrawnPage(page.picture, "".join(page.lines))
 
-    def turned(self, draw: np.random.Generator, quarters: int) -> DrawnPage:
+    def turned(self, draw: np.random.Generator) -> DrawnPage:
         """Ten digits or more on a page that lies on its side or upside down."""
-        page = self.full(draw)
-        return DrawnPage(np.ascontiguousarray(np.rot90(page.picture, quarters)), page.digits)
+        quarters = int(draw.integers(1, 4))
+        return self.full(draw).turned(quarters)
 
     def skewed(self, draw: np.random.Generator) -> DrawnPage:
         """Ten digits or more, in lines that rise or fall by 15 degrees."""

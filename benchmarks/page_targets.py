@@ -69,11 +69,7 @@ class Targets:
 
     def turned(self, count: int) -> Proportion:
         """The same pages, so that both rows differ by the turn alone: on one side, upside down, on the other side."""
-        turned = (
-            DrawnPage(np.ascontiguousarray(np.rot90(page.picture, 1 + number % 3)), page.digits)
-            for number, page in enumerate(self.full(count))
-        )
-        return self._right(turned)
+        return self._right(page.turned(1 + number % 3) for number, page in enumerate(self.full(count)))
 
     def _right(self, pages: Iterator[DrawnPage]) -> Proportion:
         wrong = written = 0

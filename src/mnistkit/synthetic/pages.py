@@ -17,6 +17,7 @@ from mnistkit.synthetic.fonts import Font, HandFont
 from mnistkit.synthetic.glyphs import Hand, Handwriting, Images, Pen
 from mnistkit.synthetic.layouts import LAYOUTS
 from mnistkit.synthetic.paper import draw_ground, draw_light, photograph
+from mnistkit.synthetic.sheet import covered, cut_sheet, lay_on_table
 from mnistkit.synthetic.writer import Writer, word
 
 __all__ = ["Page", "PagePainter"]
@@ -213,11 +214,11 @@ class PagePainter:
         height, width = canvas.ink.shape
         paper = draw_ground(draw, height, width)
         level = float(paper.mean())
-        sheet = self._sheet(canvas, writer) if draw.random() < 0.22 else None
+        sheet = cut_sheet(canvas, writer) if draw.random() < 0.22 else None
         if sheet is not None:
             canvas.ink[sheet == 0] = 0
             canvas.print[sheet == 0] = 0
-            canvas.others = [box for box in canvas.others if _covered(sheet, box) > _ON_SHEET]
+            canvas.others = [box for box in canvas.others if covered(sheet, box) > _ON_SHEET]
         contrast = (
             draw.uniform(0.35, 1) if draw.random() < 0.75 else math.exp(draw.uniform(math.log(0.12), math.log(0.4)))
         )
@@ -235,69 +236,13 @@ class PagePainter:
             picture = _inked(picture, np.roll(ink, (by, by), (0, 1)), (level + tone) / 2)
         picture = _inked(picture, ink, tone)
         if sheet is not None:
-            picture = self._on_table(picture, sheet, draw)
+            picture = lay_on_table(picture, sheet, draw)
         light = draw_light(draw, height, width)
         if light is not None:
             picture = picture * light
         if draw.random() < 0.28:
             picture = 255 - picture
         return photograph(picture, draw)
-
-    def _sheet(self, canvas: Canvas, writer: Writer) -> np.ndarray:
-        """The mask of a sheet that has all marks on it, uint8 ``(H, W)``."""
-        draw = writer.generator
-        inverse = np.linalg.inv(np.vstack([canvas.matrix, [0, 0, 1]]))[:2]
-        corners = [(x, y) for mark in canvas.marks for x in mark.box[::2] for y in mark.box[1::2]]
-        if not corners:
-            corners = [(0.3 * canvas.width, 0.3 * canvas.height), (0.7 * canvas.width, 0.7 * canvas.height)]
-        places = np.array(corners) @ inverse[:, :2].T + inverse[:, 2]
-        margin = writer.height * draw.uniform(0.15, 1.5, 4) + 3
-        (left, top), (right, bottom) = places.min(axis=0), places.max(axis=0)
-        left, top, right, bottom = left - margin[0], top - margin[1], right + margin[2], bottom + margin[3]
-        quad = np.array([(left, top), (right, top), (right, bottom), (left, bottom)])
-        quad += draw.uniform(0, 0.05, quad.shape) * (right - left) * [(-1, -1), (1, -1), (1, 1), (-1, 1)]
-        mask = np.zeros_like(canvas.ink)
-        cv2.fillPoly(mask, [np.rint(canvas.points(quad) * 8).astype(np.int32)], 255, cv2.LINE_AA, 3)
-        return mask
-
-    def _on_table(self, picture: np.ndarray, sheet: np.ndarray, draw: np.random.Generator) -> np.ndarray:
-        height, width = sheet.shape
-        ground = draw_ground(draw, height, width, plain=0.3) * np.float32(draw.uniform(0.1, 0.95))
-        if draw.random() < 0.5:
-            shade = cv2.GaussianBlur(sheet, (0, 0), max(1.0, 0.02 * width))
-            ground = ground * (1 - shade * np.float32(draw.uniform(0, 0.6) / 255))
-        mixed = ground + (picture - ground) * (sheet * np.float32(1 / 255))
-        if draw.random() < 0.25:
-            self._fingers(mixed, sheet, draw)
-        return mixed
-
-    def _fingers(self, picture: np.ndarray, sheet: np.ndarray, draw: np.random.Generator) -> None:
-        """Of a hand that holds the sheet at its edge."""
-        outlines, _ = cv2.findContours((sheet > 127).astype(np.uint8), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
-        if not outlines:
-            return
-        edge = outlines[0][:, 0]
-        height, width = sheet.shape
-        thick = max(3, round(draw.uniform(0.06, 0.14) * width))
-        tone = draw.uniform(60, 210)
-        for _ in range(int(draw.integers(1, 4))):
-            tip = edge[draw.integers(len(edge))].astype(int)
-            away = tip - np.array([width / 2, height / 2])
-            root = tip + away / (np.linalg.norm(away) + 1e-3) * width
-            cv2.line(
-                picture,
-                tuple(int(n) for n in tip),
-                tuple(int(n) for n in root),
-                tone * draw.uniform(0.9, 1.1),
-                thick,
-                cv2.LINE_AA,
-            )
-
-
-def _covered(mask: np.ndarray, box: tuple[float, float, float, float]) -> float:
-    """The share of a box that a mask, uint8 ``(H, W)``, covers."""
-    left, top, right, bottom = (int(edge) for edge in box)
-    return float(mask[top : bottom + 1, left : right + 1].mean()) / 255
 
 
 def _inked(picture: np.ndarray, ink: np.ndarray, tone: float) -> np.ndarray:
