@@ -15,7 +15,7 @@ from mnistkit import DigitDataset, load_mnist
 from mnistkit.synthetic.fonts import Font, families, held_out
 from mnistkit.synthetic.glyphs import Display, Hand, Handwriting, Images, Pen
 from mnistkit.synthetic.pages import PagePainter
-from mnistkit.synthetic.writer import amount, word
+from mnistkit.synthetic.writer import amount, label, word
 
 
 @dataclass(frozen=True)
@@ -60,6 +60,7 @@ class Kinds:
             "skewed by 15 degrees": self.skewed,
             "words": self.words,
             "number after a word": self.named,
+            "labels": self.labels,
         }
 
     def pages(self, kind: str, count: int, seed: int) -> Iterator[DrawnPage]:
@@ -78,8 +79,8 @@ class Kinds:
         """Five of MNIST's digits, each pushed to the one before until their inks touch, and farther by some pixels."""
         labels = draw.integers(0, 10, 5)
         line = np.zeros((28, 0), np.uint8)
-        for label in labels.tolist():
-            image = self.images.pick(label, draw)
+        for digit in labels.tolist():
+            image = self.images.pick(digit, draw)
             columns = np.flatnonzero(image.max(axis=0) > 60)
             line = _pushed(line, image[:, columns[0] : columns[-1] + 1], overlap)
         picture = cv2.copyMakeBorder(line, 12, 12, 12, 12, cv2.BORDER_CONSTANT, value=0)
@@ -144,6 +145,12 @@ class Kinds:
         number = "".join(map(str, draw.integers(0, 10, draw.integers(1, 6))))
         hand = self.hand(draw) if draw.random() < 0.5 else self.font(draw)
         return DrawnPage(_written(draw, hand, f"{word(draw)} {number}"), number)
+
+    def labels(self, draw: np.random.Generator) -> DrawnPage:
+        """Letters and numbers that stand together, as d1, No7, 5kg."""
+        hand = self.hand(draw) if draw.random() < 0.5 else self.font(draw)
+        text = " ".join(label(draw) for _ in range(3))
+        return DrawnPage(_written(draw, hand, text), "".join(filter(str.isdigit, text)))
 
     def hand(self, draw: np.random.Generator) -> Hand:
         """Somebody's handwriting."""

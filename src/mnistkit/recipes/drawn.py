@@ -20,6 +20,8 @@ __all__ = ["Drawn", "as_input", "perhaps_faded"]
 
 # So many printed pages have narrow or wide characters.
 _NARROWED = 0.25
+# So many words are labels: letters with a number.
+_LABELLED = 0.5
 # So many have other tones: the darkest, the lightest, and what is between them.
 _FADED, _DARKEST, _LIGHTEST, _CURVE = 0.3, (0, 60), (150, 255), 0.4
 
@@ -38,7 +40,7 @@ class Drawn(Dataset[tuple[Tensor, Tensor]]):
     def __init__(
         self, digits: DigitDataset, fonts: Sequence[Font], count: int, *, seed: int, hands: Sequence[Font] = ()
     ) -> None:
-        self.painter = PagePainter(digits, fonts, hands, narrowed=_NARROWED)
+        self.painter = PagePainter(digits, fonts, hands, narrowed=_NARROWED, labelled=_LABELLED)
         self.count, self.seed = count, seed
 
     def __len__(self) -> int:

@@ -10,7 +10,7 @@ import numpy as np
 from mnistkit.synthetic.canvas import Canvas
 from mnistkit.synthetic.clutter import box, ring, rules, scribble, strike
 from mnistkit.synthetic.glyphs import Display
-from mnistkit.synthetic.writer import Writer, figure, number, phrase, word
+from mnistkit.synthetic.writer import Writer, figure, label, number, phrase, word
 
 __all__ = ["LAYOUTS"]
 
@@ -28,7 +28,7 @@ def lines(canvas: Canvas, writer: Writer) -> None:
     if ruled < 0.3:
         rules(canvas, writer, pitch, y + writer.height * draw.uniform(0.3, 0.75))
     for _ in range(count):
-        text = phrase(draw, words, amounts)
+        text = phrase(draw, words, amounts, writer.labelled)
         left = indent + abs(draw.normal(0, 0.05)) * canvas.width
         right = writer.write(canvas, text, left, y)
         if draw.random() < 0.06:
@@ -42,7 +42,9 @@ def string(canvas: Canvas, writer: Writer) -> None:
     draw = writer.generator
     text = figure(draw) if draw.random() < 0.25 else number(draw)
     if draw.random() < 0.15:
-        text = f"{word(draw)} {text}"
+        text = f"{word(draw, writer.labelled)} {text}"
+    if writer.labelled and draw.random() < 0.2 * writer.labelled:
+        text = label(draw)
     width = writer.measure(text)
     writer.write(canvas, text, -width / 2 + draw.normal(0, 0.04) * canvas.width, draw.normal(0, 0.05) * canvas.height)
     if draw.random() < 0.25:
@@ -75,7 +77,7 @@ def scattered(canvas: Canvas, writer: Writer) -> None:
         if any(math.hypot(x - u, y - v) < 0.75 * (height + other) for u, v, other in taken):
             continue
         taken.append((x, y, height))
-        text = number(draw, 1) if draw.random() < 0.65 else word(draw)[: int(draw.integers(2, 5))]
+        text = number(draw, 1) if draw.random() < 0.65 else word(draw, writer.labelled)[: int(draw.integers(2, 5))]
         writer.write(canvas, text, x - 0.3 * height, y, height=height)
         writer.lines += 1
         if draw.random() < 0.2:
@@ -111,7 +113,7 @@ def table(canvas: Canvas, writer: Writer) -> None:
             if draw.random() > filled:
                 continue
             head = headed and (row == 0 or column == 0)
-            text = word(draw)[:4] if head else number(draw, wide)
+            text = word(draw, writer.labelled)[:4] if head else number(draw, wide)
             height = min(writer.height, across * 0.9) * (0.6 if head else 1)
             x = left + column * across + max(0.0, across - 0.7 * height * len(text)) * draw.uniform(0.2, 0.8)
             y = top + (row + 0.5) * tall + draw.normal(0, 0.05) * tall

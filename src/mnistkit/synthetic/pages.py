@@ -29,6 +29,8 @@ _STROKES = (-7, -5, -3, 0, 0, 0, 3, 5, 9, 15)
 _BY_OTHER = (0.0, 0.0, 0.3, 0.6)
 # How narrow or wide, beside what they are, few fonts are.
 _NARROW = (0.4, 1.25)
+# How high the digits of labels are beside others, where they are lower.
+_LOWERED = (0.5, 0.9)
 # So much of a letter stands on the sheet, or it was cut off with what is beside it.
 _ON_SHEET = 0.7
 
@@ -69,6 +71,7 @@ class PagePainter:
         fonts: for printed pages; without any, all is written by hand.
         hands: fonts of handwriting. Without any, a pen alone writes letters, and so that they are told by its strokes.
         narrowed: the share of the printed pages on which characters are as narrow or as wide as few fonts are.
+        labelled: the share of the words, but those of prose, that are labels: letters with a number, as d1, No7 or 5kg.
 
     Attributes:
         kinds: the names of the layouts.
@@ -80,12 +83,20 @@ class PagePainter:
     kinds = tuple(LAYOUTS)
 
     def __init__(
-        self, digits: DigitDataset, fonts: Sequence[Font] = (), hands: Sequence[Font] = (), *, narrowed: float = 0.0
+        self,
+        digits: DigitDataset,
+        fonts: Sequence[Font] = (),
+        hands: Sequence[Font] = (),
+        *,
+        narrowed: float = 0.0,
+        labelled: float = 0.0,
     ) -> None:
-        if not 0 <= narrowed <= 1:
-            raise ConfigError(f"narrowed is {narrowed}, expected a share of the printed pages, from 0 to 1")
+        for name, share, whole in (("narrowed", narrowed, "the printed pages"), ("labelled", labelled, "the words")):
+            if not 0 <= share <= 1:
+                raise ConfigError(f"{name} is {share}, expected a share of {whole}, from 0 to 1")
         self.digits = Images(digits)
-        self.fonts, self.hands, self.narrowed = tuple(fonts), tuple(hands), narrowed
+        self.fonts, self.hands = tuple(fonts), tuple(hands)
+        self.narrowed, self.labelled = narrowed, labelled
 
     def draw(
         self,
@@ -152,7 +163,13 @@ class PagePainter:
             pushed=pushed,
             unsteady=0.0 if printed else draw.uniform(0.02, 0.12),
             strength=int(draw.integers(150, 256)),
+            labelled=self.labelled,
+            lowered=self.lowered(draw),
         )
+
+    def lowered(self, draw: np.random.Generator) -> float:
+        """How high the digits of labels are, beside other digits."""
+        return float(draw.uniform(*_LOWERED)) if self.labelled and draw.random() < 0.4 else 1.0
 
     def hand(self, draw: np.random.Generator) -> tuple[Hand, bool]:
         """Somebody or something that writes, and whether it prints."""

@@ -11,12 +11,12 @@ import numpy as np
 from mnistkit.synthetic.canvas import CHARACTERS, Canvas
 from mnistkit.synthetic.glyphs import Display, Glyph, Hand
 
-__all__ = ["Writer", "amount", "figure", "number", "phrase", "word"]
+__all__ = ["Writer", "amount", "figure", "label", "number", "phrase", "word"]
 
 _LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 _VOWELS = "aeiouy"
-# Letters that are taken for digits.
-_LIKE_DIGITS = "lIOoSBZzgqb"
+# Letters that are taken for digits, and those that are told from one by the word alone.
+_LIKE_DIGITS, _ALIKE = "lIOoSBZzgqb", "lIOo"
 # In how many rows of a digit's height neighbours are pushed together, and what counts as ink there.
 _ROWS, _INK = 56, 100
 
@@ -37,6 +37,8 @@ class Writer:
         strength: of the ink, 0 to 255.
         sizes: of digits that are written lower than the others, in shares of the height: many people's 0 is.
         foot: where those stand, from 0, in the middle of the line, to 1, on it.
+        labelled: the share of the words that are labels, letters with a number.
+        lowered: how high digits behind a letter are, in shares of the height; lower ones stand on the line, as an index does.
         lines: how many lines were begun so far; marks get their number from it.
         groups: likewise of words and cells.
     """
@@ -52,6 +54,8 @@ class Writer:
     strength: int = 255
     sizes: Mapping[str, float] = field(default_factory=dict)
     foot: float = 0.0
+    labelled: float = 0.0
+    lowered: float = 1.0
     lines: int = field(default=0, init=False)
     groups: int = field(default=0, init=False)
 
@@ -63,7 +67,9 @@ class Writer:
         tall = height or self.height
         x = left
         before: Glyph | None = None
-        for character in text:
+        behind = False
+        for character, last in zip(text, " " + text, strict=False):
+            behind = character.isdigit() and (behind or last.isalpha())
             if character == " ":
                 x += tall * draw.uniform(0.5, 0.9)
                 self.groups += marked
@@ -73,13 +79,14 @@ class Writer:
             if self.pushed and before is not None:
                 x -= _room(before, glyph) * tall * self.stretch
             before = glyph
-            usual = tall * self.sizes.get(character, 1.0)
+            usual = tall * (self.lowered if behind else self.sizes.get(character, 1.0))
+            foot = 1.0 if behind else self.foot
             sized = usual * math.exp(draw.normal(0, self.unsteady)) if self.unsteady else usual
-            top = middle - sized / 2 + draw.normal(0, self.unsteady / 2) * tall + self.foot * (tall - usual) / 2
-            label = CHARACTERS.index(character) if marked and character in CHARACTERS else None
+            top = middle - sized / 2 + draw.normal(0, self.unsteady / 2) * tall + foot * (tall - usual) / 2
+            told = CHARACTERS.index(character) if marked and character in CHARACTERS else None
             width = canvas.put(
                 *(glyph, x, top, sized),
-                label=label,
+                label=told,
                 line=self.lines,
                 group=self.groups,
                 slant=self.slant + draw.normal(0, self.unsteady / 2),
@@ -152,8 +159,18 @@ def figure(draw: np.random.Generator) -> str:
     return number(draw, 3) + str(draw.choice(list("/:+="))) + number(draw, 3) if way == 1 else amount(draw)
 
 
-def word(draw: np.random.Generator) -> str:
-    """Letters without a sense."""
+def label(draw: np.random.Generator) -> str:
+    """Letters and a number that stand together, as d1, No7 or 5kg."""
+    letters = draw.choice([letter for letter in _LETTERS if letter not in _ALIKE], draw.integers(1, 4))
+    text = "".join(letters if draw.random() < 0.4 else letters[:1])
+    return number(draw, 3) + text.lower() if draw.random() < 0.25 else text + number(draw, 3)
+
+
+def word(draw: np.random.Generator, labelled: float = 0.0) -> str:
+    """Letters without a sense, or in so many cases a label."""
+    # Where there are no labels, no number is drawn for one: such pages stay what they are.
+    if labelled and draw.random() < labelled:
+        return label(draw)
     count = int(draw.integers(2, 10))
     letters = draw.choice(list(_LETTERS), count).tolist()
     if draw.random() < 0.6:
@@ -166,10 +183,10 @@ def word(draw: np.random.Generator) -> str:
     return text.upper() if way < 0.2 else text.capitalize() if way < 0.4 else text.lower() if way < 0.7 else text
 
 
-def phrase(draw: np.random.Generator, words: float, amounts: float) -> str:
-    """The text of one line."""
+def phrase(draw: np.random.Generator, words: float, amounts: float, labelled: float = 0.0) -> str:
+    """The text of one line: so many of its parts are words, and of these so many labels."""
     parts = []
     for _ in range(int(draw.integers(1, 5))):
         way = draw.random()
-        parts.append(word(draw) if way < words else figure(draw) if way < words + amounts else number(draw))
+        parts.append(word(draw, labelled) if way < words else figure(draw) if way < words + amounts else number(draw))
     return " ".join(parts)

@@ -1,3 +1,4 @@
+import re
 from pathlib import Path
 
 import matplotlib
@@ -10,6 +11,7 @@ from mnistkit.synthetic import PagePainter, draw_distractors
 from mnistkit.synthetic.canvas import CHARACTERS, IGNORED, Canvas
 from mnistkit.synthetic.fonts import HandFont, families, held_out
 from mnistkit.synthetic.glyphs import Display, Glyph, Handwriting, Images, Pen
+from mnistkit.synthetic.writer import label
 
 # matplotlib's own fonts are there wherever the tests run.
 FONTS = [font for family in families([Path(matplotlib.get_data_path())]).values() for font in family]
@@ -173,6 +175,8 @@ def test_one_writes_with_digits_only(mnist):
         PagePainter(mnist.validation.only(*range(8)))
     with pytest.raises(ConfigError, match=r"narrowed is 1\.5, expected a share"):
         PagePainter(mnist.validation, narrowed=1.5)
+    with pytest.raises(ConfigError, match=r"labelled is -0\.1, expected a share of the words"):
+        PagePainter(mnist.validation, labelled=-0.1)
 
 
 def test_print_may_be_narrower_than_its_font(mnist):
@@ -189,6 +193,33 @@ def test_print_may_be_narrower_than_its_font(mnist):
     usual, narrowed = proportions(0.0), proportions(1.0)
     assert narrowed.min() < 0.7 * usual.min()
     assert narrowed.mean() < usual.mean()
+
+
+def test_words_may_be_labels_with_lower_digits(mnist):
+    def behind_letters(labelled):
+        """How high digits are beside the letter that they stand behind, where any do."""
+        painter = PagePainter(mnist.validation, FONTS[:1], labelled=labelled)
+        painter.hand = lambda draw: (FONTS[0], True)
+        ratios = []
+        for seed in range(40):
+            page = painter.draw(np.random.default_rng(seed), (240, 320), heights=(18, 22), kind="lines")
+            for _, top, right, bottom in page.others:
+                ratios += [
+                    (mark.box[3] - mark.box[1]) / (bottom - top)
+                    for mark in page.marks
+                    if 0 <= mark.label < 10 and 0 <= mark.box[0] - right < 6 and top < mark.box[3] < bottom + 6
+                ]
+        return np.array(ratios)
+
+    labels = behind_letters(1.0)
+    assert len(labels) > 5 * len(behind_letters(0.0))
+    assert labels.min() < 0.7 < 0.9 < labels.max()
+
+
+def test_a_label_has_letters_and_digits_and_nothing_between():
+    draw = np.random.default_rng(0)
+    for _ in range(100):
+        assert re.fullmatch(r"[A-Za-z]{1,3}\d{1,3}|\d{1,3}[a-z]{1,3}", label(draw))
 
 
 @pytest.mark.parametrize(
