@@ -26,16 +26,8 @@ from mnistkit.reading import candidates, choosing, ink, page, strokes, whole_lin
 
 KINDS = (
     *("lines", "string", "single", "scattered", "table", "form", "display", "prose"),
-    *(
-        "touching",
-        "overlapping",
-        "words",
-        "amount by hand",
-        "amount printed",
-        "amount on a display",
-        "turned",
-        "labels",
-    ),
+    *("touching", "overlapping", "words", "amount by hand", "amount printed", "amount on a display"),
+    *("turned", "labels"),
 )
 # In which module each number stands.
 NUMBERS = {
