@@ -27,6 +27,8 @@ _CELL, _ROOM = (0.18, 0.75), 0.75
 # Upright bars in two rows are halves of digits, none goes from top to foot, if the rows are so far apart, in units of half the
 # longest bar.
 _HALVES = 1.5
+# A lying bar reaches no farther over the middle of the upright ones beside it, in units of their thickness.
+_OVER = 0.75
 # How far a bar may be off its place, in units of that width.
 _OFF = 0.25
 # A place is lit if this share of its middle is, and is not below the other; a cell is open where at most so much is ink.
@@ -153,6 +155,9 @@ class _Grid:
         if not _CELL[0] * (bottom - top) < width < _CELL[1] * (bottom - top) or width < _ROOM * thick:
             return None
         short = float(np.median([bar.reach for bar in lying]))
+        # The strokes of a printed 8 do, which is a 1 and a 3 but for that.
+        if short > width / 2 + _OVER * thick:
+            return None
         return cls(lean, rise, top, bottom, width, thick, short)
 
     def read(self, lying: Sequence[Bar], upright: Sequence[Bar], dots: Sequence[Bar], lit: np.ndarray) -> list[Shown]:

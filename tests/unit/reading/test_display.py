@@ -3,6 +3,7 @@
 import cv2
 import numpy as np
 import pytest
+from PIL import Image, ImageDraw, ImageFont
 
 from mnistkit import Predictor, load_mnist
 from mnistkit.reading.display import read_displays
@@ -191,3 +192,11 @@ def test_a_one_on_a_display_is_read_once(number):
 def test_a_display_is_not_read_on_its_side(number):
     reading = Predictor().read(235 - display(number, gap=6, thick=5, ghosts=30) // 255 * 215)
     assert (reading.turned, reading.lines) == (0, (number,))
+
+
+@pytest.mark.parametrize("size", range(40, 121, 8))
+def test_a_printed_8_is_no_1_and_3(size):
+    # Narrow, with straight sides: its strokes stand like bars, but the lying ones are longer than a cell is wide.
+    page = Image.new("L", (2 * size, 2 * size))
+    ImageDraw.Draw(page).text((size // 2, size // 4), "8", 255, font=ImageFont.load_default(size))
+    assert not text(cv2.resize(np.array(page), None, fx=0.8, fy=1, interpolation=cv2.INTER_AREA))
