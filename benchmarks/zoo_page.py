@@ -176,7 +176,7 @@ def earlier(kept: dict[str, Any]) -> Iterator[str]:
     yield "| what | test images | validation | looked |"
     yield "|---|---|---|---|"
     for run in kept["earlier"]:
-        what = f"`{run['recipe']}`, {run['epochs']} epochs" if "recipe" in run else f"a group of {len(run['group'])}"
+        what = f"`{run['recipe']}`, {run['made']}" if "recipe" in run else f"a group of {len(run['group'])}"
         yield f"| {what} | {of(run['test'])} | {of(run['validation'])} | {run['looked']} |"
 
 

@@ -27,8 +27,8 @@ SIZES = {
     "lenet5": (61_706, 416_520),
     "mlp": (20_175, 20_125),
     "separable_cnn": (
-        958,
-        14 * 14 * 25 * 6 + 14 * 14 * (6 * 9 + 6 * 12) + 7 * 7 * (12 * 9 + 12 * 16) + 3 * 3 * 16 + 160,
+        941,
+        14 * 14 * 25 * 6 + 14 * 14 * (6 * 9 + 6 * 13) + 3 * 7 * 7 * (13 * 9 + 13 * 13) + 3 * 3 * 13 + 130,
     ),
     "softmax_regression": (7_850, 7_840),
     "vgg_cnn": (
@@ -45,7 +45,7 @@ SWITCHED = {
     "lenet1": {"activation": "gelu", "pool": "max"},
     "lenet4": {"activation": "relu", "pool": "max"},
     "lenet5": {"activation": "sigmoid", "pool": "avg", "padding": 0, "dropout": 0.25},
-    "separable_cnn": {"first": 4, "stages": ((8, 8), (12,))},
+    "separable_cnn": {"first": 4, "stages": ((8, 8), (12,)), "repeats": 2},
     "vgg_cnn": {"maps": (6, 8), "dropout": 0.5},
     "mlp": {"hidden": (40, 30, 20), "activation": "silu", "dropout": 0.5},
 }

@@ -74,8 +74,9 @@ def test_a_maximum_is_taken_before_an_activation_that_never_decreases_and_after_
         (lambda: fast_cnn(maps=(32, 64), hidden=512), 32 * 38 + 64 * 290 + 512 * 1026 + 5130),
         (lambda: fast_cnn(channels=3, image_size=32), 105_498 + 2 * 576),
         (lambda: handwriting_cnn(channels=3, image_size=32), 194_042 + 2 * 400 + 7 * 960),
-        (lambda: separable_cnn(), 958),
-        (lambda: separable_cnn(channels=3, image_size=32), 958 + 2 * 150 + 16 * (4 * 4 - 3 * 3)),
+        (lambda: separable_cnn(), 941),
+        (lambda: separable_cnn(repeats=1), 941 - 2 * 26),
+        (lambda: separable_cnn(channels=3, image_size=32), 941 + 2 * 150 + 13 * (4 * 4 - 3 * 3)),
         (lambda: separable_cnn(first=16, stages=((24,), (40, 48, 64))), 9_498),
         (lambda: vgg_cnn(maps=(4, 6), classes=3), 9 * (4 + 16 + 24 + 36) + 2 * 20 + 49 * 6 * 3 + 3),
         (lambda: handwriting_cnn(width=2), 25 + 4 * 9 + 4 * 4 * 9 + 6 * 4 * 9 + 6 * 6 * 9 + 2 * 21 + 54 * 10 + 10),
@@ -219,6 +220,22 @@ def test_separable_cnn_filters_each_map_mixes_them_and_weighs_what_is_left_place
     torch.testing.assert_close(model(images), model.fc[0]((x * last.weight[:, 0]).sum((2, 3))))
 
 
+def test_separable_cnn_runs_a_convolution_that_keeps_the_number_of_maps_several_times():
+    model = separable_cnn(first=5, stages=((5,), (7,)), repeats=2).eval()
+    (first, alone, mixing, *others, last), norms = _layers(model, nn.Conv2d), _layers(model, nn.BatchNorm2d)
+    for norm in norms:
+        norm.running_mean.normal_()
+        norm.running_var.uniform_(0.5, 2)
+    images = torch.randn(3, 1, 28, 28)
+    x = F.relu(norms[0](F.conv2d(images, first.weight, stride=2, padding=2)))
+    for norm in norms[1:3]:
+        x = F.relu(norm(F.conv2d(F.conv2d(x, alone.weight, padding=1, groups=5), mixing.weight)))
+    x = F.max_pool2d(x, 2)
+    x = F.relu(norms[3](F.conv2d(F.conv2d(x, others[0].weight, padding=1, groups=5), others[1].weight)))
+    x = F.max_pool2d(x, 2)
+    torch.testing.assert_close(model(images), model.fc[0]((x * last.weight[:, 0]).sum((2, 3))))
+
+
 def test_fast_cnn_sees_the_middle_of_the_image_only():
     model = fast_cnn().eval()
     images = torch.randn(3, 1, 28, 28)
@@ -296,6 +313,7 @@ def test_factories_return_the_class_that_they_promise():
         ("separable_cnn", {"stages": ((12,), ())}, r"^stages\[1\] is \(\), expected a tuple of at least one number"),
         ("separable_cnn", {"stages": ((12,), (8, 0))}, r"^stages\[1\] is 0, expected a whole number from 1$"),
         ("separable_cnn", {"first": 0}, r"^first is 0, expected a whole number from 1$"),
+        ("separable_cnn", {"repeats": 0}, r"^repeats is 0, expected a whole number from 1$"),
         ("separable_cnn", {"image_size": 6}, r"^images of shape \(1, 6, 6\) are too small for these layers"),
         ("vgg_cnn", {"maps": 32}, r"^maps is 32, expected a tuple of at least one number of maps$"),
         ("vgg_cnn", {"maps": ()}, r"^maps is \(\), expected a tuple of at least one number of maps$"),
