@@ -47,7 +47,8 @@ def separable_cnn(
     """
     require_pair(stages=stages)
     require_positive(first=first, repeats=repeats, image_size=image_size, channels=channels, classes=classes)
-    layers: list[nn.Module] = [nn.Conv2d(channels, first, 5, stride=2, padding=2, bias=False), *_normalized(first)]
+    halving = nn.Conv2d(channels, first, 5, stride=2, padding=2, bias=False)
+    layers: list[nn.Module] = [halving, nn.BatchNorm2d(first), nn.ReLU()]
     inputs = first
     for number, stage in enumerate(stages):
         if not isinstance(stage, (tuple, list)) or not stage:
@@ -78,7 +79,3 @@ class _Separable(nn.Module):
         for norm in self.norms:
             maps = self.activation(norm(self.mix(self.each(maps))))
         return maps
-
-
-def _normalized(maps: int) -> list[nn.Module]:
-    return [nn.BatchNorm2d(maps), nn.ReLU()]

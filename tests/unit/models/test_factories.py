@@ -33,6 +33,13 @@ def _layers(model, kind):
     return [module for module in model.modules() if isinstance(module, kind)]
 
 
+def _settle(norms):
+    """Give batch norms statistics of their own, as training does."""
+    for norm in norms:
+        norm.running_mean.normal_()
+        norm.running_var.uniform_(0.5, 2)
+
+
 def _count(model):
     return sum(p.numel() for p in model.parameters())
 
@@ -192,9 +199,7 @@ def test_lenet4_has_pooling_with_weights_and_grouped_connections():
 def test_handwriting_cnn_normalises_before_each_activation_and_after_the_first_pooling():
     model = handwriting_cnn().eval()
     convs, norms = _layers(model, nn.Conv2d), _layers(model, nn.BatchNorm2d)
-    for norm in norms:
-        norm.running_mean.normal_()
-        norm.running_var.uniform_(0.5, 2)
+    _settle(norms)
     images = torch.randn(3, 1, 28, 28)
     x = images
     for number, (conv, norm) in enumerate(zip(convs, norms, strict=True)):
@@ -207,9 +212,7 @@ def test_handwriting_cnn_normalises_before_each_activation_and_after_the_first_p
 def test_separable_cnn_filters_each_map_mixes_them_and_weighs_what_is_left_place_by_place():
     model = separable_cnn(first=4, stages=((6, 5), (7,))).eval()
     (first, *pairs, last), norms = _layers(model, nn.Conv2d), _layers(model, nn.BatchNorm2d)
-    for norm in norms:
-        norm.running_mean.normal_()
-        norm.running_var.uniform_(0.5, 2)
+    _settle(norms)
     images = torch.randn(3, 1, 28, 28)
     x = F.relu(norms[0](F.conv2d(images, first.weight, stride=2, padding=2)))
     for number in range(3):
@@ -223,9 +226,7 @@ def test_separable_cnn_filters_each_map_mixes_them_and_weighs_what_is_left_place
 def test_separable_cnn_runs_a_convolution_that_keeps_the_number_of_maps_several_times():
     model = separable_cnn(first=5, stages=((5,), (7,)), repeats=2).eval()
     (first, alone, mixing, *others, last), norms = _layers(model, nn.Conv2d), _layers(model, nn.BatchNorm2d)
-    for norm in norms:
-        norm.running_mean.normal_()
-        norm.running_var.uniform_(0.5, 2)
+    _settle(norms)
     images = torch.randn(3, 1, 28, 28)
     x = F.relu(norms[0](F.conv2d(images, first.weight, stride=2, padding=2)))
     for norm in norms[1:3]:

@@ -22,6 +22,13 @@ def painter(mnist):
     return PagePainter(mnist.validation, FONTS[:6], FONTS[:3])
 
 
+def printed(mnist, count, size=(256, 256), *, heights, **settings):
+    """Pages of lines in one font."""
+    painter = PagePainter(mnist.validation, FONTS[:1], **settings)
+    painter.hand = lambda draw: (FONTS[0], True)
+    return [painter.draw(np.random.default_rng(seed), size, heights=heights, kind="lines") for seed in range(count)]
+
+
 @pytest.mark.parametrize("kind", PagePainter.kinds)
 def test_a_page_has_its_characters_where_they_are_marked(kind, painter):
     for seed in range(3):
@@ -181,11 +188,8 @@ def test_one_writes_with_digits_only(mnist):
 
 def test_print_may_be_narrower_than_its_font(mnist):
     def proportions(narrowed):
-        painter = PagePainter(mnist.validation, FONTS[:1], narrowed=narrowed)
-        painter.hand = lambda draw: (FONTS[0], True)
         wide = []
-        for seed in range(20):
-            page = painter.draw(np.random.default_rng(seed), heights=(20, 40), kind="lines")
+        for page in printed(mnist, 20, heights=(20, 40), narrowed=narrowed):
             boxes = np.array([mark.box for mark in page.marks if mark.label == 8]).reshape(-1, 4)
             wide.extend(((boxes[:, 2] - boxes[:, 0]) / (boxes[:, 3] - boxes[:, 1])).tolist())
         return np.array(wide)
@@ -198,11 +202,8 @@ def test_print_may_be_narrower_than_its_font(mnist):
 def test_words_may_be_labels_with_lower_digits(mnist):
     def behind_letters(labelled):
         """How high digits are beside the letter that they stand behind, where any do."""
-        painter = PagePainter(mnist.validation, FONTS[:1], labelled=labelled)
-        painter.hand = lambda draw: (FONTS[0], True)
         ratios = []
-        for seed in range(40):
-            page = painter.draw(np.random.default_rng(seed), (240, 320), heights=(18, 22), kind="lines")
+        for page in printed(mnist, 40, (240, 320), heights=(18, 22), labelled=labelled):
             for _, top, right, bottom in page.others:
                 ratios += [
                     (mark.box[3] - mark.box[1]) / (bottom - top)
