@@ -32,8 +32,9 @@ MAKE = {
     ),
     "EMA": lambda folder: mnistkit.callbacks.EMA(0.7),
     "EarlyStopping": lambda folder: mnistkit.callbacks.EarlyStopping(patience=10, monitor="train_loss"),
-    "KernelRecorder": lambda folder: mnistkit.callbacks.KernelRecorder("layers.0", every=2),
+    "KernelRecorder": lambda folder: mnistkit.callbacks.KernelRecorder("conv.0", every=2),
     "PeriodicEvaluation": lambda folder: mnistkit.callbacks.PeriodicEvaluation(every=2),
+    "PreciseBatchNorm": lambda folder: mnistkit.callbacks.PreciseBatchNorm(images=30),
     "ProgressBar": lambda folder: mnistkit.callbacks.ProgressBar(every=2, file=io.StringIO()),
     "TargetReached": lambda folder: mnistkit.callbacks.TargetReached(0.0, monitor="train_loss"),
     "TensorBoardLogger": lambda folder: mnistkit.callbacks.TensorBoardLogger(folder / "log"),
@@ -65,7 +66,7 @@ class Look(Callback):
 def trainer_of(*callbacks):
     torch.manual_seed(0)
     return Trainer(
-        create_model("mlp", hidden=(8,), dropout=0.2),
+        create_model("handwriting_cnn", width=2, dropout=0.2),
         lr=Cosine(0.01),
         batch_size=10,
         augment=Augment(shift=1),

@@ -14,7 +14,7 @@ from torch.utils.data import DataLoader, DistributedSampler
 
 from mnistkit import Augment, Callback, Checkpoint, CSVLogger, EarlyStopping, MnistkitError, Trainer, load_mnist
 from mnistkit._core.locks import FolderLock
-from mnistkit.callbacks import EMA, TimeLimit
+from mnistkit.callbacks import EMA, PreciseBatchNorm, TimeLimit
 from mnistkit.training import OneCycle
 from mnistkit.types import StepOutput
 
@@ -70,7 +70,14 @@ def full_trainer(folder, *callbacks):
         augment=Augment(rotate=10, shift=2, elastic=0.5),
         accumulate=2,
         clip_norm=0.5,
-        callbacks=[Checkpoint(folder), CSVLogger(folder / "history.csv"), EarlyStopping(5), EMA(0.9), *callbacks],
+        callbacks=[
+            Checkpoint(folder),
+            CSVLogger(folder / "history.csv"),
+            EarlyStopping(5),
+            EMA(0.9),
+            PreciseBatchNorm(images=100),
+            *callbacks,
+        ],
     )
 
 

@@ -1,5 +1,6 @@
-"""Callbacks: progress, checkpoints, early stopping, logs, averaged weights, recorders, limits."""
+"""Callbacks: progress, checkpoints, early stopping, logs, averaged weights, statistics of batch norm, recorders, limits."""
 
+from mnistkit.callbacks.batch_norm import PreciseBatchNorm as PreciseBatchNorm
 from mnistkit.callbacks.checkpoint import Checkpoint as Checkpoint
 from mnistkit.callbacks.csv_logger import CSVLogger as CSVLogger
 from mnistkit.callbacks.early_stopping import EarlyStopping as EarlyStopping

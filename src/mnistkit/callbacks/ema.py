@@ -21,9 +21,10 @@ __all__ = ["EMA"]
 class EMA(Callback):
     """Keeps an exponential moving average of the weights, and has it evaluated and saved in their place.
 
-    When training ends, the model itself gets the averaged weights. Buffers (batch norm's statistics) are copied. What the
-    model gets while it trains, as a layer that is pruned gets weights of another name, is averaged from then on. Parameters of
-    the average ask for gradients where the model's do, so that an evaluation step that adapts them works on either.
+    When training ends, the model itself gets the averaged weights. Buffers (batch norm's statistics) are copied;
+    :class:`~mnistkit.callbacks.PreciseBatchNorm` after this computes those of the averaged weights. What the model gets while it
+    trains, as a layer that is pruned gets weights of another name, is averaged from then on. Parameters of the average ask for
+    gradients where the model's do, so that an evaluation step that adapts them works on either.
 
     Args:
         decay: weight of the old average in each update, from 0 to 1. The first updates use less,
