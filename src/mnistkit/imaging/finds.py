@@ -23,6 +23,10 @@ LETTER = len(SIGNS) + 1
 # well inside that in one of them; and how much larger than the page a copy is at most: more has nothing to show that the next
 # smaller one has not.
 _COPIES = ((112, np.inf), (256, 4.0), (560, 1.3), (1200, 1.3))
+# Print in a screenshot is lower than a hundredth of it. If half of the digits and letters in the largest copy are lower than the
+# first, in pixels, there is one more copy, in which they are as high as the second; no more times as large as the page than the
+# third, and no larger than the fourth. One that is hardly larger than that before, by the fifth, would show nothing else.
+_SMALL, _LEGIBLE, _ENLARGED, _LARGEST, _LARGER = 16, 22, 1.8, 1600, 1.2
 # A strip of paper is enlarged by up to the first as long as its copy is no higher than the second, in pixels: its characters are
 # low for its length.
 _STRIP, _LOW = 4.0, 100
@@ -32,6 +36,9 @@ _KINDS, _DIGITS = LETTER + 1, 10
 _GRID, _STRIDE = 32, 4
 # The least score of what is looked at more closely, and the most finds of one copy: more is a texture.
 _LEAST, _MOST = 0.03, 1000
+# With the first score something may be a character in a copy in which it is too small. Paper and cloth have much of that, too;
+# print that is large enough has at least the second on average, and they, measured on 23 photos, no more than 0.3.
+_SEEN, _PRINT = 0.05, 0.4
 # Two boxes that share this much of both, or of the smaller, are one character.
 _SAME, _INSIDE = 0.35, 0.65
 
@@ -57,6 +64,12 @@ class Finds:
     def __getitem__(self, chosen: np.ndarray | slice) -> Finds:
         return Finds(self.boxes[chosen], self.scores[chosen], self.digits[chosen])
 
+    @property
+    def sureness(self) -> float:
+        """The mean probability that what may be a digit or a letter is one, from 0 to 1; 0 without any."""
+        best = self.scores[:, [0, LETTER]].max(axis=1, initial=0)
+        return float(best[best >= _SEEN].mean()) if (best >= _SEEN).any() else 0.0
+
 
 def find_characters(page: np.ndarray, maps: Maps) -> Finds:
     """Find the characters of a page.
@@ -68,21 +81,39 @@ def find_characters(page: np.ndarray, maps: Maps) -> Finds:
     Returns:
         The finds, no two of them for one character.
     """
-    found = [_peaks(page, copy, maps) for copy in _copies(page)]
-    return _merged(*(np.concatenate(parts) for parts in zip(*found, strict=True)))
+    sizes = list(_sizes(page))
+    found = [_peaks(page, _resized(page, by), maps) for by in sizes]
+    larger = _larger(page, sizes[-1], found[-1])
+    if larger > _LARGER * sizes[-1]:
+        closer = _peaks(page, _resized(page, larger), maps)
+        if closer.sureness >= _PRINT:
+            found.append(closer)
+    return _merged(found)
 
 
-def _copies(page: np.ndarray) -> Iterator[np.ndarray]:
+def _sizes(page: np.ndarray) -> Iterator[float]:
+    """How many times as large as the page its copies are."""
     for side, most in _COPIES:
         by = side / max(page.shape)
         if by > (max(most, _STRIP) if by * min(page.shape) <= _LOW else most):
             return
-        size = max(1, round(page.shape[1] * by)), max(1, round(page.shape[0] * by))
-        yield cv2.resize(page, size, interpolation=cv2.INTER_AREA if by < 1 else cv2.INTER_CUBIC)
+        yield by
 
 
-def _peaks(page: np.ndarray, copy: np.ndarray, maps: Maps) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Boxes, scores and digits of one copy."""
+def _larger(page: np.ndarray, by: float, found: Finds) -> float:
+    """How many times as large as the page a copy has to be for what one of this size shows; 0 if that is not small."""
+    seen = found.boxes[found.scores[:, [0, LETTER]].max(axis=1, initial=0) >= _SEEN]
+    height = by * float(np.median(seen[:, 3] - seen[:, 1])) if len(seen) else np.inf
+    return min(by * _LEGIBLE / height, _ENLARGED, _LARGEST / max(page.shape)) if height < _SMALL else 0.0
+
+
+def _resized(page: np.ndarray, by: float) -> np.ndarray:
+    size = max(1, round(page.shape[1] * by)), max(1, round(page.shape[0] * by))
+    return cv2.resize(page, size, interpolation=cv2.INTER_AREA if by < 1 else cv2.INTER_CUBIC)
+
+
+def _peaks(page: np.ndarray, copy: np.ndarray, maps: Maps) -> Finds:
+    """What one copy shows."""
     scale = np.array([page.shape[1] / copy.shape[1], page.shape[0] / copy.shape[0]])
     below, right = -copy.shape[0] % _GRID, -copy.shape[1] % _GRID
     padded = cv2.copyMakeBorder(copy, 0, below, 0, right, cv2.BORDER_REPLICATE)
@@ -102,11 +133,14 @@ def _peaks(page: np.ndarray, copy: np.ndarray, maps: Maps) -> tuple[np.ndarray, 
     # What is left of a character at the border may be nothing.
     seen = (boxes[:, 2:] - boxes[:, :2]).min(axis=1) >= 1
     digits /= digits.sum(axis=1, keepdims=True)
-    return boxes[seen], scores[:, rows, columns].T[seen], digits[seen]
+    return Finds(boxes[seen], scores[:, rows, columns].T[seen], digits[seen])
 
 
-def _merged(boxes: np.ndarray, scores: np.ndarray, digits: np.ndarray) -> Finds:
+def _merged(found: list[Finds]) -> Finds:
     """One find for each character: the surest, with the opinions of the others on what it is."""
+    boxes, scores, digits = (
+        np.concatenate([getattr(copy, part) for copy in found]) for part in ("boxes", "scores", "digits")
+    )
     order = np.argsort(-scores.max(axis=1), kind="stable")
     boxes, scores, digits = boxes[order], scores[order], digits[order]
     left, top, right, bottom = np.ascontiguousarray(boxes.T)

@@ -21,12 +21,15 @@ __all__ = ["load_page", "read_page", "require_frames"]
 # Pages are scaled down to this side, in pixels: a digit a hundredth of the page wide still has 16 of them.
 _SIDE = 1600
 # For the page's direction a glance is enough: at a copy in which all its digits but so many in a hundred, the lowest, are so many
-# pixels high, and which is no larger than the third: four looks at a crowded page would take longer than all else.
-_LOW, _GLANCE, _LARGEST_GLANCE = 10, 24, 800
+# pixels high. Four looks at a crowded page would take longer than all else, so the copy is no larger than the third, and of
+# small print it shows the part with the most characters, around one of so many of the surest.
+# What is found on the grain of paper or cloth is not as sure as the last, print is in every direction.
+_LOW, _GLANCE, _LARGEST_GLANCE, _CENTRES, _PRINT = 10, 24, 800, 300, 0.2
 # A page read in another direction has to be better by this factor, most pages are upright; and to have so many digits or
 # letters: fewer have no direction, as most of them may be digits upside down too. Of 150 drawn pages of ten digits or more,
-# turned in all four ways, 591 of 600 are read as they lie; of 150 upright ones of words, all.
-_TURNED, _FEWEST = 1.2, 8
+# turned in all four ways, 591 of 600 are read as they lie; of 150 upright ones of words, all. Each has to be worth the last on
+# average: grain is worth 0.06, print in its direction 0.2 to 0.5.
+_TURNED, _FEWEST, _FAIR = 1.2, 8, 0.08
 # With the first score a find is a digit or a letter. A page lies as it should if of so many of them it is clear that they are
 # digits, and which, with at least the second share for one of ten: of 150 drawn pages with lines of ten digits or more and as
 # many of words, none that lies on its side or upside down is taken for an upright one; of 40 that are a single line, two are.
@@ -85,11 +88,15 @@ def _upright_finds(grey: np.ndarray, maps: Maps) -> tuple[Finds, int]:
     finds = find_characters(grey, maps)
     if _clearly_upright(finds):
         return finds, 0
-    glance = shrink(grey, min(_LARGEST_GLANCE, round(_GLANCE / _height(finds, grey) * max(grey.shape))))
+    glance = _glance(grey, finds)
     looks = [find_characters(np.ascontiguousarray(np.rot90(glance, quarters)), maps) for quarters in range(4)]
-    worth = [_worth(look) if len(_characters(look)) >= _FEWEST else 0.0 for look in looks]
-    quarters = int(np.argmax(worth))
-    if worth[quarters] <= _TURNED * _worth(looks[0]) or (quarters % 2 and _shows_numbers(grey)):
+    worth = [_worth(look) for look in looks]
+    seen = [len(_characters(look)) for look in looks]
+    turned = [
+        value if count >= _FEWEST and value >= _FAIR * count else 0.0 for value, count in zip(worth, seen, strict=True)
+    ]
+    quarters = int(np.argmax(turned))
+    if turned[quarters] <= _TURNED * worth[0] or (quarters % 2 and _shows_numbers(grey)):
         return finds, 0
     return find_characters(np.ascontiguousarray(np.rot90(grey, quarters)), maps), quarters
 
@@ -113,11 +120,21 @@ def _clearly_upright(finds: Finds) -> bool:
     return bool(digits.mean() >= _NEARLY_ALL)
 
 
-def _height(finds: Finds, grey: np.ndarray) -> float:
-    """Of a low digit on the page, in pixels, as far as the finds tell."""
-    seen = finds.boxes[finds.scores[:, 0] >= _SURE]
-    # Without any, digits as small as those that a copy of the usual size shows.
-    return float(np.percentile(seen[:, 3] - seen[:, 1], _LOW)) if len(seen) else _GLANCE * max(grey.shape) / _SIDE
+def _glance(grey: np.ndarray, finds: Finds) -> np.ndarray:
+    """The page, or its fullest part, as small as its low digits can still be told from letters, as far as the finds tell."""
+    seen, digits = _characters(finds), finds[finds.scores[:, 0] >= _SURE]
+    # One digit among letters may be a spot.
+    told = digits if len(digits) >= _FEWEST else seen
+    if len(told) < _FEWEST:
+        return shrink(grey, _LARGEST_GLANCE)
+    by = _GLANCE / float(np.percentile(told.boxes[:, 3] - told.boxes[:, 1], _LOW))
+    if finds.sureness < _PRINT:
+        return shrink(grey, min(_LARGEST_GLANCE, round(by * max(grey.shape))))
+    middles, side = (seen.boxes[:, :2] + seen.boxes[:, 2:]) / 2, _LARGEST_GLANCE / by
+    near = (np.abs(middles[:_CENTRES, None] - middles) <= side / 2).all(axis=2).sum(axis=1)
+    left, top = (middles[near.argmax()] - side / 2).clip(0).astype(int)
+    part = grey[top:, left:][: round(side), : round(side)]
+    return shrink(part, round(by * max(part.shape)))
 
 
 def _worth(finds: Finds) -> float:

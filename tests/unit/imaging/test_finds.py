@@ -63,6 +63,32 @@ def test_no_copy_is_larger_than_has_something_to_show(side, copies):
     assert len(looks) == copies
 
 
+@pytest.mark.parametrize(
+    ("height", "legible", "sides"),
+    [
+        (9, 2.0, [128, 256, 576, 1376]),  # 22 / 9 of 560 pixels
+        (15, 2.0, [128, 256, 576, 832]),
+        (17, 2.0, [128, 256, 576]),
+        (5, 2.0, [128, 256, 576, 1600]),  # no larger
+        (9, -1.0, [128, 256, 576, 1376]),
+    ],
+)
+def test_what_is_small_is_seen_in_one_copy_more_and_counts_if_it_is_legible_there(height, legible, sides):
+    looks = []
+
+    def maps(pages):
+        looks.append(pages.shape[1])
+        values = np.full((1, 20, pages.shape[1] // 4, pages.shape[1] // 4), -9, np.float32)
+        if len(looks) > 2:
+            values[:, 0, 10, 10:100:10] = -2.0 if len(looks) == 3 else legible
+            values[:, -4:-2], values[:, -2:] = 0, np.log(height / 16)
+        return values
+
+    finds = find_characters(np.zeros((900, 900), np.uint8), maps)
+    assert looks == sides
+    assert (finds.scores.max() > 0.5) == (len(sides) == 4 and legible > 0)
+
+
 def test_boxes_end_where_the_page_ends():
     finds = find_characters(np.zeros((256, 256), np.uint8), seeing((0.02, 0.5, 0.4, 0, 3)))
     assert finds.boxes.min() == 0.0

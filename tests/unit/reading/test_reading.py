@@ -280,6 +280,39 @@ def test_a_page_on_its_side_is_turned(quarters, reader, pages):
         assert both > 0.6 * max(int(back.sum()), (bottom - top) * (right - left))
 
 
+@pytest.fixture(scope="module")
+def screenshot():
+    """A list in print of 14 pixels: its digits are 10 high, a ninetieth of the picture; and its digits."""
+    names = ("Anna", "Robert", "Carla", "Frederick", "Eva", "Marianne")
+    numbers = ("+62 952 9558741", "+56 672 4726064", "1342.88", "21477", "77 1809.49", "+30 982 2141985")
+    picture = PIL.Image.new("L", (900, 700), 255)
+    pen, font = PIL.ImageDraw.Draw(picture), PIL.ImageFont.truetype(findfont("DejaVu Sans"), 14)
+    for line, (name, number) in enumerate(zip(names, numbers, strict=True)):
+        pen.text((30, 30 + 24 * line), name, 30, font)
+        pen.text((170, 30 + 24 * line), number, 30, font)
+    return np.array(picture), "".join(filter(str.isdigit, "".join(numbers)))
+
+
+@pytest.mark.parametrize("enlarged", [1, 2])
+@pytest.mark.parametrize("quarters", [0, 1, 2, 3])
+def test_small_print_is_read_in_every_direction(quarters, enlarged, reader, screenshot):
+    picture, digits = screenshot
+    picture = cv2.resize(picture, None, fx=enlarged, fy=enlarged, interpolation=cv2.INTER_CUBIC)
+    reading = reader.read(np.rot90(picture, -quarters))
+    assert reading.turned == 90 * quarters
+    assert "".join(str(digit.prediction.label) for digit in reading.digits) == digits
+
+
+def test_the_grain_of_cloth_is_no_small_print(reader, mnist):
+    """Threads are as low as small print, and there are thousands."""
+    generator = np.random.default_rng(0)
+    picture = spaced(mnist.validation.only(3).images[:5, 0].numpy(), generator)
+    cloth = cv2.resize(generator.integers(-40, 40, (350, 500)).astype(np.float32), (1000, 700))
+    cloth[250 : 250 + picture.shape[0], 200 : 200 + picture.shape[1]] -= 230 - picture.astype(np.float32)
+    reading = reader.read((215 + cloth).clip(0, 255).astype(np.uint8))
+    assert (reading.turned, reading.text.replace(" ", "")) == (0, "33333")
+
+
 def test_digits_in_a_ruled_table_are_read_and_its_empty_cells_known(reader, mnist):
     digits = np.stack([mnist.validation.only(digit).images[0, 0].numpy() for digit in (7, 4, 2, 3)])
     picture = np.full((300, 300), 230, np.uint8)
