@@ -41,6 +41,7 @@ FILE = "zoo.json"
 WEIGHTS = ROOT / "src" / "mnistkit" / "models" / "weights"
 NAMES = [
     "separable-1k",
+    "separable-10k",
     "fast-10k",
     "cnn-100k",
     "fast-99.0",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 
-from mnistkit.callbacks import EMA
+from mnistkit.callbacks import EMA, PreciseBatchNorm
 from mnistkit.data import Augment, PixelShift
 from mnistkit.errors import ConfigError, unknown_name
 from mnistkit.recipes.handwriting import AUGMENT, DigitOrNot
@@ -34,6 +34,16 @@ _long = functools.partial(
     label_smoothing=0.05,
     augment=Augment(rotate=10, scale=0.1, shift=2, elastic=0.6),
     callbacks=(functools.partial(EMA, 0.999),),
+    keep="last",
+)
+_separable = functools.partial(
+    Recipe,
+    model="separable_cnn",
+    optimizer="adamw",
+    optimizer_options={"weight_decay": 0.02},
+    schedule=OneCycle,
+    batch_size=128,
+    callbacks=(functools.partial(EMA, 0.999), PreciseBatchNorm),
     keep="last",
 )
 _vgg = functools.partial(_long, model="vgg_cnn")
@@ -162,19 +172,20 @@ _RECIPES = {
             lr=0.004,
             epochs=60,
         ),
-        Recipe(
+        _separable(
             name="separable-1k",
             title="Under 1,000 parameters",
-            model="separable_cnn",
-            optimizer="adamw",
-            optimizer_options={"weight_decay": 0.02},
             lr=0.02,
-            schedule=OneCycle,
-            epochs=24,
-            batch_size=128,
+            epochs=60,
             augment=Augment(rotate=6, scale=0.06, shear=5, shift=1),
-            callbacks=(functools.partial(EMA, 0.999),),
-            keep="last",
+        ),
+        _separable(
+            name="separable-10k",
+            title="Under 10,000 parameters, with convolutions that run three times",
+            arguments={"first": 12, "stages": ((32, 32), (56, 56))},
+            lr=0.01,
+            epochs=40,
+            augment=Augment(rotate=8, scale=0.08, shear=6, shift=1, elastic=0.6),
         ),
         _long(
             name="cnn-100k",
