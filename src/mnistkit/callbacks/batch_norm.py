@@ -30,8 +30,7 @@ class PreciseBatchNorm(Callback):
     for every network, as PreciseBN.
 
     The network sees training images as :meth:`~mnistkit.Trainer.evaluation_step` does, not augmented, with all layers but batch
-    norm in eval mode. What is trained stays the same. A loader of the user's own is gone through from its beginning. Of
-    several processes each looks at its share of the images, and the first one's statistics are evaluated.
+    norm in eval mode. What is trained stays the same. Of several processes the first one's share of the images counts.
 
     Args:
         images: how many are looked at, in whole batches, or all if there are fewer. Measured on four runs of a network of 941
