@@ -65,10 +65,16 @@ class Finds:
         return Finds(self.boxes[chosen], self.scores[chosen], self.digits[chosen])
 
     @property
+    def written(self) -> np.ndarray:
+        """The probability of a digit or of a letter, whichever is likelier, float ``(N,)``."""
+        likelier: np.ndarray = self.scores[:, [0, LETTER]].max(axis=1, initial=0)
+        return likelier
+
+    @property
     def sureness(self) -> float:
         """The mean probability that what may be a digit or a letter is one, from 0 to 1; 0 without any."""
-        best = self.scores[:, [0, LETTER]].max(axis=1, initial=0)
-        return float(best[best >= _SEEN].mean()) if (best >= _SEEN).any() else 0.0
+        seen = self.written[self.written >= _SEEN]
+        return float(seen.mean()) if len(seen) else 0.0
 
 
 def find_characters(page: np.ndarray, maps: Maps) -> Finds:
@@ -102,7 +108,7 @@ def _sizes(page: np.ndarray) -> Iterator[float]:
 
 def _larger(page: np.ndarray, by: float, found: Finds) -> float:
     """How many times as large as the page a copy has to be for what one of this size shows; 0 if that is not small."""
-    seen = found.boxes[found.scores[:, [0, LETTER]].max(axis=1, initial=0) >= _SEEN]
+    seen = found.boxes[found.written >= _SEEN]
     height = by * float(np.median(seen[:, 3] - seen[:, 1])) if len(seen) else np.inf
     return min(by * _LEGIBLE / height, _ENLARGED, _LARGEST / max(page.shape)) if height < _SMALL else 0.0
 

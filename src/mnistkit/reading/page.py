@@ -108,13 +108,13 @@ def _shows_numbers(grey: np.ndarray) -> bool:
 
 def _characters(finds: Finds) -> Finds:
     """The digits and letters that the finder sees."""
-    return finds[finds.scores[:, [0, LETTER]].max(axis=1, initial=0) >= _SURE]
+    return finds[finds.written >= _SURE]
 
 
 def _clearly_upright(finds: Finds) -> bool:
     """Whether no other direction has to be looked at: nearly all characters are one of ten digits, and no letter."""
     seen = _characters(finds)
-    if 2 * len(seen) <= (finds.scores[:, [0, LETTER]] > _MAYBE).any(axis=1).sum():
+    if 2 * len(seen) <= (finds.written > _MAYBE).sum():
         return False
     digits = (seen.scores[:, 0] > seen.scores[:, LETTER]) & (seen.digits.max(axis=1, initial=0) >= _CLEAR)
     return bool(digits.mean() >= _NEARLY_ALL)
