@@ -130,7 +130,7 @@ def _in_words(candidates: Candidates, chosen: Candidates) -> np.ndarray:
         return candidates.letters
     letters = np.concatenate([chosen.letters, others.letters]).clip(-_SUREST, _SUREST)
     word, weighed = words(boxes), letters - _LIKE_DIGITS
-    told = letters + from_neighbours(word, boxes[:, 0] + boxes[:, 2], weighed) + from_other_words(word, weighed)
+    told = letters + from_neighbours(word, boxes, weighed) + from_other_words(word, weighed)
     _, inside = shared(candidates.boxes, boxes)
     return np.where(inside.max(axis=1) > _PART, told[inside.argmax(axis=1)], candidates.letters)
 

@@ -11,8 +11,11 @@ import numpy as np
 
 __all__ = ["Edges", "levelled", "order", "slope"]
 
-# Pages may be skewed by so many degrees; the steps in which the slope is tried.
-_STEEPEST, _STEP = 25, 1.0
+# Pages may be skewed by so many degrees; the steps in which the slope is tried, first all and then about the best one: half a
+# degree puts one end of a long line a digit's height off. Pairs of characters tell it that are at most so many heights apart,
+# and level to so many.
+_STEEPEST, _STEP, _FINE = 25, 1.0, 0.1
+_NEAR, _LEVEL = (5, 20), (0.2, 0.1)
 # Fewer characters than this have no slope of their own.
 _FEWEST = 4
 # Two characters are in one line if they share this much of the lower one's height.
@@ -40,15 +43,20 @@ def slope(boxes: np.ndarray) -> float:
         x, y = x[chosen], y[chosen]
     dx, dy = x[:, None] - x, y[:, None] - y
     # Neighbours tell it best: far ones may be in any line.
-    near = (np.hypot(dx, dy) < 5 * height) & (dx > 0.3 * height)
-    dx, dy = dx[near], dy[near]
+    angle = _steepness(dx, dy, height, np.arange(-_STEEPEST, _STEEPEST + _STEP / 2, _STEP), _NEAR[0], _LEVEL[0])
+    return _steepness(dx, dy, height, angle + np.arange(-_STEP, _STEP + _FINE / 2, _FINE), _NEAR[1], _LEVEL[1])
+
+
+def _steepness(dx: np.ndarray, dy: np.ndarray, height: float, angles: np.ndarray, near: float, level: float) -> float:
+    """That of some angles under which most pairs are level; the middle one if there are none."""
+    pairs = (np.hypot(dx, dy) < near * height) & (dx > 0.3 * height)
+    dx, dy = dx[pairs], dy[pairs]
     if not len(dx):
-        return 0.0
-    angles = np.arange(-_STEEPEST, _STEEPEST + _STEP / 2, _STEP)
+        return float(angles[len(angles) // 2])
     radians = np.radians(angles)[:, None]
-    off = (dy * np.cos(radians) - dx * np.sin(radians)) / (0.2 * height)
-    level = np.exp(-(off**2)).sum(axis=1) - 0.004 * np.abs(angles) * len(dx)
-    return float(angles[level.argmax()])
+    off = (dy * np.cos(radians) - dx * np.sin(radians)) / (level * height)
+    worth = np.exp(-(off**2)).sum(axis=1) - 0.004 * np.abs(angles) * len(dx)
+    return float(angles[worth.argmax()])
 
 
 def order(boxes: np.ndarray, anchors: np.ndarray, degrees: float) -> list[list[list[int]]]:

@@ -49,22 +49,28 @@ class Line:
 
 
 def read_line(
-    boxes: np.ndarray, degrees: float, page: np.ndarray, columns: Columns, most: int, again: int
+    ends: tuple[float, float],
+    band: tuple[float, float],
+    degrees: float,
+    page: np.ndarray,
+    columns: Columns,
+    most: int,
+    again: int,
 ) -> Line | None:
-    """What stands in the line of some digits; ``None`` if its strip would be too long.
+    """What stands in the line of some characters; ``None`` if its strip would be too long.
 
     Args:
-        boxes: of the digits, levelled, float ``(N, 4)``.
+        ends: the left edge of its first character and the right edge of its last, on the level page.
+        band: the top and bottom of its digits, there.
         degrees: the page's slope.
         page: uint8 ``(H, W)``, grey.
         columns: reads strips.
         most: the longest strip, in its pixels.
         again: the longest that is read three times, likewise.
     """
-    unit = float(np.median(boxes[:, 3] - boxes[:, 1]))
+    unit, y = band[1] - band[0], (band[0] + band[1]) / 2
     scale = unit / STRIP_DIGIT
-    left, right = float(boxes[:, 0].min()) - BESIDE * unit, float(boxes[:, 2].max()) + BESIDE * unit
-    y = float((boxes[:, 1] + boxes[:, 3]).mean()) / 2
+    left, right = ends[0] - BESIDE * unit, ends[1] + BESIDE * unit
     width = STRIP_COLUMN * math.ceil((right - left) / scale / STRIP_COLUMN)
     if width > most:
         return None

@@ -47,6 +47,11 @@ def test_lines_are_read_in_order_however_the_page_is_skewed(rows, columns, degre
     ]
 
 
+@given(st.floats(-20, 20), st.integers(3, 6))
+def test_the_slope_of_long_lines_is_known_to_a_fifth_of_a_degree(degrees, rows):
+    assert slope(np.array(turned(grid(rows, 30), degrees))) == pytest.approx(degrees, abs=0.2)
+
+
 def test_a_few_digits_have_no_slope():
     assert slope(np.array(turned(grid(1, 3), 10))) == 0.0
 

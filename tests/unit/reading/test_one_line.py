@@ -5,7 +5,7 @@ import numpy as np
 from mnistkit.imaging import SIGNS
 from mnistkit.reading.one_line import BESIDE, read_line
 
-PAGE, BOXES = np.full((80, 300), 255, np.uint8), np.array([[100.0, 30, 112, 50], [140, 30, 152, 50]])
+PAGE, ENDS, BAND = np.full((80, 300), 255, np.uint8), (100.0, 152.0), (30.0, 50.0)
 A_LETTER, NOTHING = 10 + len(SIGNS), 11 + len(SIGNS)
 
 
@@ -25,7 +25,7 @@ def told(shares, *, kinds=NOTHING + 1):
 
 
 def line(shares):
-    return read_line(BOXES, 0.0, PAGE, told(shares), 1000, 0)
+    return read_line(ENDS, BAND, 0.0, PAGE, told(shares), 1000, 0)
 
 
 def test_each_run_of_columns_is_a_character_with_its_middle():

@@ -17,6 +17,7 @@ from matplotlib.font_manager import findfont
 from mnistkit import Classifier, Predictor, create_model
 from mnistkit.data import Preprocessing
 from mnistkit.errors import ConfigError, ImageError, MissingExtraError
+from mnistkit.evaluation.readings import edit_distance
 from mnistkit.reading import Prediction, ReadDigit, Reading, ReadSign
 from mnistkit.reading.ink import contrast, goes_on
 from mnistkit.reading.reading import numbers_in
@@ -301,6 +302,25 @@ def test_small_print_is_read_in_every_direction(quarters, enlarged, reader, scre
     reading = reader.read(np.rot90(picture, -quarters))
     assert reading.turned == 90 * quarters
     assert "".join(str(digit.prediction.label) for digit in reading.digits) == digits
+
+
+@pytest.mark.parametrize("degrees", [0, 3.5])
+def test_nearly_all_numbers_in_small_print_are_read_and_its_words_are_not(degrees, reader):
+    """The spaces of this print are four or five pixels wide, a third of a digit's height."""
+    sentences = (
+        "On 26 May 1967 there were 134 ships, 61 of them old.",
+        "House 12 was left in 1908, and bill 4715 came after.",
+        "Sally got 35 pages, line 240, on the 7th of 1994.",
+        "All together 88 people from 573 small towns.",
+    )
+    picture = PIL.Image.new("L", (900, 700), 255)
+    pen, font = PIL.ImageDraw.Draw(picture), PIL.ImageFont.truetype(findfont("cmr10"), 18)
+    for line, sentence in enumerate(sentences):
+        pen.text((30, 60 + 40 * line), sentence, 30, font)
+    reading = reader.read(picture.rotate(degrees, PIL.Image.Resampling.BICUBIC, fillcolor=255))
+    told = "".join(str(digit.prediction.label) for digit in reading.digits)
+    # One number of two digits may be taken for a word.
+    assert edit_distance(told, "".join(filter(str.isdigit, "".join(sentences)))) <= 3
 
 
 def test_the_grain_of_cloth_is_no_small_print(reader, mnist):

@@ -36,9 +36,15 @@ def test_the_order_of_boxes_and_their_place_on_the_page_do_not_matter(boxes, ran
     assert np.array_equal(first[:, None] == first, second[:, None] == second)
 
 
+def close(count, gap=2):
+    """Boxes in a row, eight wide and twenty high."""
+    left = (8 + gap) * np.arange(count)
+    return np.column_stack([left, np.zeros(count), left + 8, np.full(count, 20)])
+
+
 def test_neighbours_tell_letters_from_digits():
     letters = np.array([3.0, 3.0, -1.0, 3.0, -3.0, -3.0, 1.0, -3.0, -1.0])
-    told = from_neighbours(np.array([0, 0, 0, 0, 4, 4, 4, 4, 8]), np.arange(9.0), letters) + letters
+    told = from_neighbours(np.array([0, 0, 0, 0, 4, 4, 4, 4, 8]), close(9), letters) + letters
     # What looks like a digit among letters, and the other way round; alone it is what it looks like.
     assert np.sign(told).tolist() == [1, 1, 1, 1, -1, -1, -1, -1, -1]
     assert told[8] == letters[8]
@@ -46,15 +52,20 @@ def test_neighbours_tell_letters_from_digits():
 
 def test_a_number_behind_letters_stays_one():
     letters = np.array([4.0, 4.0, 4.0, -4.0, -4.0, -4.0])
-    assert np.sign(from_neighbours(np.zeros(6, int), np.arange(6.0), letters) + letters).tolist() == [1] * 3 + [-1] * 3
+    assert np.sign(from_neighbours(np.zeros(6, int), close(6), letters) + letters).tolist() == [1] * 3 + [-1] * 3
+
+
+def test_the_wider_the_gap_the_less_neighbours_tell():
+    told = [from_neighbours(np.zeros(2, int), close(2, gap), np.array([4.0, 0.0]))[1] for gap in (0, 4, 6, 8, 10)]
+    assert told[0] == told[1] > told[2] > told[3] > told[4] == 0
 
 
 @given(arrays.arrays(np.float64, st.integers(0, 9), elements=st.floats(-4, 4)), st.randoms())
 def test_what_neighbours_tell_does_not_depend_on_the_order(letters, random):
     order = random.sample(range(len(letters)), len(letters))
-    word, x = np.arange(len(letters)) // 4, np.arange(float(len(letters)))
-    told = from_neighbours(word, x, letters)
-    assert np.allclose(told[order], from_neighbours(word[order], x[order], letters[order]))
+    word, boxes = np.arange(len(letters)) // 4, close(len(letters))
+    told = from_neighbours(word, boxes, letters)
+    assert np.allclose(told[order], from_neighbours(word[order], boxes[order], letters[order]))
     # From one side no more than how seldom letters and digits follow each other.
     assert (np.abs(told) < 8).all()
 
