@@ -11,11 +11,10 @@ import numpy as np
 
 __all__ = ["Edges", "levelled", "order", "slope"]
 
-# Pages may be skewed by so many degrees; the steps in which the slope is tried, first all and then about the best one: half a
-# degree puts one end of a long line a digit's height off. Pairs of characters tell it that are at most so many heights apart,
-# and level to so many.
-_STEEPEST, _STEP, _FINE = 25, 1.0, 0.1
-_NEAR, _LEVEL = (5, 20), (0.2, 0.1)
+# The slope is looked for twice, among all that pages may have and then about the best one: half a degree puts one end of a long
+# line a digit's height off. Each time: up to so many degrees, in such steps, by pairs of characters at most so many heights
+# apart, and level to so many. Neighbours tell it best: far ones may be in any line.
+_SEARCHES = ((25.0, 1.0, 5.0, 0.2), (1.0, 0.1, 20.0, 0.1))
 # Fewer characters than this have no slope of their own.
 _FEWEST = 4
 # Two characters are in one line if they share this much of the lower one's height.
@@ -42,9 +41,10 @@ def slope(boxes: np.ndarray) -> float:
         chosen = np.linspace(0, len(boxes) - 1, 300).astype(int)
         x, y = x[chosen], y[chosen]
     dx, dy = x[:, None] - x, y[:, None] - y
-    # Neighbours tell it best: far ones may be in any line.
-    angle = _steepness(dx, dy, height, np.arange(-_STEEPEST, _STEEPEST + _STEP / 2, _STEP), _NEAR[0], _LEVEL[0])
-    return _steepness(dx, dy, height, angle + np.arange(-_STEP, _STEP + _FINE / 2, _FINE), _NEAR[1], _LEVEL[1])
+    angle = 0.0
+    for most, step, near, level in _SEARCHES:
+        angle = _steepness(dx, dy, height, angle + np.arange(-most, most + step / 2, step), near, level)
+    return angle
 
 
 def _steepness(dx: np.ndarray, dy: np.ndarray, height: float, angles: np.ndarray, near: float, level: float) -> float:
