@@ -10,12 +10,21 @@ from typing import Self
 
 import cv2
 import numpy as np
+import PIL.Image
+import PIL.ImageDraw
+import PIL.ImageFont
 
 from mnistkit import DigitDataset, load_mnist
 from mnistkit.synthetic.fonts import Font, families, held_out
 from mnistkit.synthetic.glyphs import Display, Hand, Handwriting, Images, Pen
 from mnistkit.synthetic.pages import PagePainter
 from mnistkit.synthetic.writer import amount, label, word
+
+WORDS = (
+    "the of and in to was there with from bill street house price total about weight when left after train bus city people "
+    "years found only some near old green small river road number page line came went every until second Anna Oslo Robert "
+    "Illinois Sally Zoe Bobo Lola Siegfried Gogol"
+)
 
 
 @dataclass(frozen=True)
@@ -61,6 +70,7 @@ class Kinds:
             "words": self.words,
             "number after a word": self.named,
             "labels": self.labels,
+            "sentences": self.sentences,
         }
 
     def pages(self, kind: str, count: int, seed: int) -> Iterator[DrawnPage]:
@@ -151,6 +161,33 @@ class Kinds:
         hand = self.hand(draw) if draw.random() < 0.5 else self.font(draw)
         text = " ".join(label(draw) for _ in range(3))
         return DrawnPage(_written(draw, hand, text), "".join(filter(str.isdigit, text)))
+
+    def sentences(self, draw: np.random.Generator) -> DrawnPage:
+        """Lines of words with numbers between them, set as a font's designer meant, sometimes light on dark."""
+        size = int(draw.integers(13, 27))
+        font = PIL.ImageFont.truetype(self.font(draw).path, size)
+        apart = round(size * draw.uniform(1.15, 2.2))
+        page = PIL.Image.new("L", (900, 80 + 6 * apart), 255)
+        pen, lines = PIL.ImageDraw.Draw(page), []
+        for number in range(6):
+            line = self.sentence(draw)
+            while font.getlength(line) > page.width - 80:
+                line = line[: line.rindex(" ")]
+            pen.text((40, 40 + number * apart), line, int(draw.integers(0, 60)), font)
+            lines.append(line)
+        page = page.rotate(float(draw.uniform(-2, 2)), PIL.Image.Resampling.BICUBIC, fillcolor=255)
+        text = "".join(lines)
+        picture = np.asarray(page)
+        return DrawnPage(picture if draw.random() < 0.8 else 255 - picture, "".join(filter(str.isdigit, text)))
+
+    def sentence(self, draw: np.random.Generator) -> str:
+        """Words and numbers."""
+        parts = []
+        for _ in range(int(draw.integers(6, 14))):
+            most = 10 ** int(draw.integers(1, 8))
+            parts.append(str(draw.integers(0, most)) if draw.random() < 0.3 else str(draw.choice(WORDS.split())))
+        text = " ".join(parts)
+        return text[0].upper() + text[1:] + "."
 
     def hand(self, draw: np.random.Generator) -> Hand:
         """Somebody's handwriting."""

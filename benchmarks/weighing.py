@@ -27,7 +27,7 @@ from mnistkit.reading import candidates, choosing, ink, page, strokes, whole_lin
 KINDS = (
     *("lines", "string", "single", "scattered", "table", "form", "display", "prose"),
     *("touching", "overlapping", "words", "amount by hand", "amount printed", "amount on a display"),
-    *("turned", "labels"),
+    *("turned", "labels", "sentences"),
 )
 # In which module each number stands.
 NUMBERS = {
