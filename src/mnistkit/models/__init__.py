@@ -5,7 +5,6 @@ from mnistkit.models.cnn import convnet as convnet
 from mnistkit.models.cnn import digit_cnn as digit_cnn
 from mnistkit.models.cnn import example_cnn as example_cnn
 from mnistkit.models.cnn import handwriting_cnn as handwriting_cnn
-from mnistkit.models.cnn import valid_cnn as valid_cnn
 from mnistkit.models.cnn import vgg_cnn as vgg_cnn
 from mnistkit.models.fast import FastCNN as FastCNN
 from mnistkit.models.fast import fast_cnn as fast_cnn

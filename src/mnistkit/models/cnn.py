@@ -11,7 +11,7 @@ from mnistkit.models.layers import flat_features, pool_and_activate, require_pai
 from mnistkit.models.network import ImageClassifier
 from mnistkit.models.registry import register_model
 
-__all__ = ["ConvNet", "convnet", "digit_cnn", "example_cnn", "handwriting_cnn", "valid_cnn", "vgg_cnn"]
+__all__ = ["ConvNet", "convnet", "digit_cnn", "example_cnn", "handwriting_cnn", "vgg_cnn"]
 
 
 class ConvNet(ImageClassifier):
@@ -199,44 +199,6 @@ def vgg_cnn(
     shape = (channels, image_size, image_size)
     fc = nn.Sequential(nn.Linear(flat_features(conv, shape), classes))
     return ImageClassifier(conv, fc, shape)
-
-
-@register_model
-def valid_cnn(
-    *,
-    maps: tuple[int, ...] = (16, 16, 24, 32, 40),
-    kernel: int = 5,
-    image_size: int = 28,
-    channels: int = 1,
-    classes: int = 10,
-) -> ImageClassifier:
-    """Convolutions without padding or pooling, each with batch normalisation, and one dense layer: 93,442 parameters.
-
-    conv5 1>16, conv5 16>16, conv5 16>24, conv5 24>32, conv5 32>40, 2560>10. Each makes the maps smaller by its kernel less one:
-    what is found keeps its exact place. The manner of An et al. 2020, *An ensemble of simple convolutional neural network models
-    for MNIST digit recognition*, figure 2; their M3, M5 and M7 are ten, five and four layers of 3x3, 5x5 and 7x7 with a million
-    parameters and more, and normalise the outputs as well.
-
-    Args:
-        maps: of each convolution.
-        kernel: height and width of them all.
-        image_size: height and width of the images.
-        channels: of the images.
-        classes: how many there are.
-
-    Raises:
-        ConfigError: for no convolution, sizes below one, or images too small.
-    """
-    if not isinstance(maps, (tuple, list)) or not maps:
-        raise ConfigError(f"maps is {maps!r}, expected a tuple of at least one number of maps")
-    require_positive(**{f"maps[{number}]": count for number, count in enumerate(maps)})
-    require_positive(kernel=kernel, image_size=image_size, channels=channels, classes=classes)
-    layers: list[nn.Module] = []
-    for inputs, outputs in pairwise((channels, *maps)):
-        layers += [nn.Conv2d(inputs, outputs, kernel, bias=False), nn.BatchNorm2d(outputs), nn.ReLU()]
-    conv = nn.Sequential(*layers)
-    shape = (channels, image_size, image_size)
-    return ImageClassifier(conv, nn.Sequential(nn.Linear(flat_features(conv, shape), classes)), shape)
 
 
 def _normalized(inputs: int, outputs: int) -> list[nn.Module]:

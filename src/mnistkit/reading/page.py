@@ -6,6 +6,7 @@ import numpy as np
 
 from mnistkit.errors import ConfigError
 from mnistkit.imaging import LETTER, SIGNS, Columns, Finds, Maps, find_characters, load_image, shrink, to_grey
+from mnistkit.imaging.finds import fullest_part
 from mnistkit.reading.candidates import Candidates, candidates_of, inks_of
 from mnistkit.reading.choosing import choose_apart
 from mnistkit.reading.display import read_displays
@@ -22,9 +23,9 @@ __all__ = ["load_page", "read_page", "require_frames"]
 _SIDE = 1600
 # For the page's direction a glance is enough: at a copy in which all its digits but so many in a hundred, the lowest, are so many
 # pixels high. Four looks at a crowded page would take longer than all else, so the copy is no larger than the third, and of
-# small print it shows the part with the most characters, around one of so many of the surest.
+# small print it shows the part with the most characters.
 # What is found on the grain of paper or cloth is not as sure as the last, print is in every direction.
-_LOW, _GLANCE, _LARGEST_GLANCE, _CENTRES, _PRINT = 10, 24, 800, 300, 0.2
+_LOW, _GLANCE, _LARGEST_GLANCE, _PRINT = 10, 24, 800, 0.2
 # A page read in another direction has to be better by this factor, most pages are upright; and to have so many digits or
 # letters: fewer have no direction, as most of them may be digits upside down too. Of 150 drawn pages of ten digits or more,
 # turned in all four ways, 591 of 600 are read as they lie; of 150 upright ones of words, all. Each has to be worth the last on
@@ -137,10 +138,7 @@ def _glance(grey: np.ndarray, finds: Finds) -> np.ndarray:
     by = _GLANCE / float(np.percentile(told.boxes[:, 3] - told.boxes[:, 1], _LOW))
     if finds.sureness < _PRINT:
         return shrink(grey, min(_LARGEST_GLANCE, round(by * max(grey.shape))))
-    middles, side = (seen.boxes[:, :2] + seen.boxes[:, 2:]) / 2, _LARGEST_GLANCE / by
-    near = (np.abs(middles[:_CENTRES, None] - middles) <= side / 2).all(axis=2).sum(axis=1)
-    left, top = (middles[near.argmax()] - side / 2).clip(0).astype(int)
-    part = grey[top:, left:][: round(side), : round(side)]
+    part = fullest_part(grey, seen.boxes, _LARGEST_GLANCE / by)
     return shrink(part, round(by * max(part.shape)))
 
 
