@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import kept as keeping
-from speed import augmentation, data_pass, growth, inference, limits, loop, pictures, process
+from speed import augmentation, data_pass, growth, inference, limits, loop, pages, pictures, process
 from speed.environments import prepare_data
 from speed.page import BEGIN, END, PAGE, text
 from speed.timing import Clock
@@ -28,6 +28,7 @@ PARTS: dict[str, Callable[[Path, int], dict[str, Any]]] = {
     "process": process.measure,
     "inference": inference.measure,
     "pictures": pictures.measure,
+    "pages": pages.measure,
     "throughput": inference.measure_throughput,
     "growth": growth.measure_training,
     "reading": growth.measure_reading,

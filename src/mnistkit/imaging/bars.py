@@ -93,10 +93,15 @@ def _parts(lit: np.ndarray) -> tuple[list[Bar], list[Bar]]:
         if (whole := _whole(part, thick, (left - 1, top - 1))) is not None:
             bars.append(whole)
             continue
+        long = max(3, round(_SHORTEST_IN_PART * thick))
+        lying, standing = (
+            cv2.morphologyEx(part, cv2.MORPH_OPEN, np.ones(shape, np.uint8)) for shape in ((1, long), (long, 1))
+        )
+        # Most parts of a page are characters, of which much is no bar.
+        if (lying | standing).sum() < _STRAIGHT * area:
+            continue
         found, covered = [], np.zeros_like(part)
-        for upright in (False, True):
-            long = max(3, round(_SHORTEST_IN_PART * thick))
-            opened = cv2.morphologyEx(part, cv2.MORPH_OPEN, np.ones((long, 1) if upright else (1, long), np.uint8))
+        for opened, upright in ((lying, False), (standing, True)):
             found += _bars(opened, covered, thick, (left - 1, top - 1), upright=upright)
         if covered.sum() >= _STRAIGHT * area:
             bars += found

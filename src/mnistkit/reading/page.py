@@ -31,14 +31,15 @@ _LOW, _GLANCE, _LARGEST_GLANCE, _PRINT = 10, 24, 800, 0.2
 # turned in all four ways, 591 of 600 are read as they lie; of 150 upright ones of words, all. Each has to be worth the last on
 # average: grain is worth 0.06, print in its direction 0.2 to 0.5.
 _TURNED, _FEWEST, _FAIR = 1.2, 8, 0.08
-# Upside down the finder sees about as many characters, if not the same ones: if it sees fewer than this, that direction is not
-# looked at. Of 250 pages of 18 kinds, three in ten of them turned, none is read in another direction for it.
+# Upside down the finder sees about as many characters, if not the same ones. Where the page has too few for a direction, or is on
+# its side and has fewer than this, it is not looked at that way. Of 250 pages of 18 kinds, three in ten of them turned, none is
+# read in another direction for it.
 _PERHAPS = 5
 # With the first score a find is a digit or a letter. A page lies as it should if of so many of them it is clear that they are
-# digits, and which, with at least the second share for one of ten: of 150 drawn pages with lines of ten digits or more and as
-# many of words, none that lies on its side or upside down is taken for an upright one; of 40 that are a single line, two are.
-# What may be a digit has the last score; of a page on its side most finds have no more.
-_SURE, _CLEAR, _NEARLY_ALL, _MAYBE = 0.3, 0.75, 0.8, 0.1
+# digits, and which, with at least the second share for one of ten, and no more finds than those may be a digit, too: where there
+# are few, with the fourth score, which most finds of a page on its side have, else with the last, which grain seldom has. Of 360
+# drawn pages that lie on their side or upside down three are taken for upright ones.
+_SURE, _CLEAR, _NEARLY_ALL, _MAYBE, _LIKELY = 0.3, 0.75, 0.85, 0.1, 0.2
 
 
 def require_frames(classifier: FrameClassifier) -> None:
@@ -100,7 +101,7 @@ def _upright_finds(grey: np.ndarray, maps: Maps) -> tuple[Finds, int]:
     looks = {1: look(1)}
     if len(_characters(looks[1])) >= _PERHAPS:
         looks[3] = look(3)
-    if len(_characters(finds)) >= _PERHAPS:
+    if len(_characters(finds)) >= _FEWEST:
         looks[2] = look(2)
     quarters = max(looks, key=lambda turn: _worth_turning(looks[turn]))
     worth = _worth_turning(looks[quarters])
@@ -122,7 +123,7 @@ def _characters(finds: Finds) -> Finds:
 def _clearly_upright(finds: Finds) -> bool:
     """Whether no other direction has to be looked at: nearly all characters are one of ten digits, and no letter."""
     seen = _characters(finds)
-    if 2 * len(seen) <= (finds.written > _MAYBE).sum():
+    if 2 * len(seen) <= (finds.written > (_MAYBE if len(seen) < _PERHAPS else _LIKELY)).sum():
         return False
     digits = (seen.scores[:, 0] > seen.scores[:, LETTER]) & (seen.digits.max(axis=1, initial=0) >= _CLEAR)
     return bool(digits.mean() >= _NEARLY_ALL)
