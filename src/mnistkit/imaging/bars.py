@@ -98,7 +98,7 @@ def _parts(lit: np.ndarray) -> tuple[list[Bar], list[Bar]]:
             cv2.morphologyEx(part, cv2.MORPH_OPEN, np.ones(shape, np.uint8)) for shape in ((1, long), (long, 1))
         )
         # Most parts of a page are characters, of which much is no bar.
-        if (lying | standing).sum() < _STRAIGHT * area:
+        if np.maximum(lying, standing).sum() < _STRAIGHT * area:
             continue
         found, covered = [], np.zeros_like(part)
         for opened, upright in ((lying, False), (standing, True)):

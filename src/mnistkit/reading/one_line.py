@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -80,23 +79,23 @@ def read_line(
         x, down = on_page(np.array([[left + size[0] / 2, y + off * unit]]), degrees)[0].tolist()
         return cut_strip(page, (x, down), size, degrees, width)
 
-    strips = [strip(0)]
-    told = _told(columns, strips)
+    logits = columns(strip(0)[None])
+    told = _told(logits)
     if width <= again and any(told[:, run].max() < _SURELY for run in _runs(told)):
-        strips = [strip(off) for off in (-_HIGHER, 0, _HIGHER)]
-        told = _told(columns, strips)
+        logits = np.concatenate([logits, columns(np.stack([strip(-_HIGHER), strip(_HIGHER)]))])
+        told = _told(logits)
     places, at = _characters(told)
     middles = left + (places + 0.5) * STRIP_COLUMN * scale
     sure = 1 - at[:, _NOTHING]
     span = left + BESIDE * unit / 2, right - BESIDE * unit / 2
-    return Line(middles, at[:, :_NOTHING] / sure[:, None], sure, span, y, unit, width, len(strips))
+    return Line(middles, at[:, :_NOTHING] / sure[:, None], sure, span, y, unit, width, len(logits))
 
 
-def _told(columns: Columns, strips: Sequence[np.ndarray]) -> np.ndarray:
-    """The probabilities of the columns, float ``(16, W / 2)``: the geometric mean of what the strips tell."""
-    logits = columns(np.stack(strips)).astype(np.float64)
-    logits = (logits - np.logaddexp.reduce(logits, axis=1, keepdims=True)).mean(axis=0)
-    told: np.ndarray = np.exp(logits - np.logaddexp.reduce(logits, axis=0))
+def _told(logits: np.ndarray) -> np.ndarray:
+    """The probabilities of the columns, float ``(16, W / 2)``: the geometric mean of what strips tell, ``(N, 16, W / 2)``."""
+    logits = logits.astype(np.float64)
+    mean = (logits - np.logaddexp.reduce(logits, axis=1, keepdims=True)).mean(axis=0)
+    told: np.ndarray = np.exp(mean - np.logaddexp.reduce(mean, axis=0))
     return told
 
 
