@@ -20,6 +20,8 @@ from mnistkit.errors import ConfigError, ImageError, MissingExtraError
 from mnistkit.evaluation.readings import edit_distance
 from mnistkit.reading import Prediction, ReadDigit, Reading, ReadSign
 from mnistkit.reading.ink import contrast, goes_on
+from mnistkit.reading.page import read_page
+from mnistkit.reading.pretrained import columns, maps
 from mnistkit.reading.reading import numbers_in
 from mnistkit.synthetic.letter_styles import LETTERS
 
@@ -279,6 +281,24 @@ def test_a_page_on_its_side_is_turned(quarters, reader, pages):
         np.rot90(back, -quarters)[y0:y1, x0:x1] = 1
         both = back[top:bottom, left:right].sum()
         assert both > 0.6 * max(int(back.sum()), (bottom - top) * (right - left))
+
+
+def test_grain_is_not_looked_at_in_every_direction_and_enlarged(reader, mnist):
+    *_, (picture, number) = strings(mnist, spaced, 2)
+    top, left = (480 - picture.shape[0]) // 2, (640 - picture.shape[1]) // 2
+    page = np.full((480, 640), 225, np.uint8)
+    page[top : top + picture.shape[0], left : left + picture.shape[1]] = picture
+    light = np.linspace(0.6, 1, page.shape[1])
+    page = (page * light + np.random.default_rng(0).normal(0, 6, page.shape)).clip(0, 255).astype(np.uint8)
+    looks = []
+
+    def look(pages):
+        looks.append(pages.shape)
+        return maps(pages)
+
+    assert read_page(page, 1.0, reader.classifier, look, columns).text == number
+    # Three copies of it and of a glance at it on its side, and a part of each enlarged.
+    assert len(looks) <= 8
 
 
 @pytest.fixture(scope="module")
