@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -44,7 +45,7 @@ def measure(cache: Path, runs: int) -> dict[str, Any]:  # noqa: ARG001  (all par
         for number, (name, about) in enumerate(_PAGES.items()):
             file = Path(folder, f"{number}.jpg")
             PIL.Image.fromarray(_page(*about)).save(file, quality=92)
-            contestants[name] = seconds_of_each(lambda file=file: reader.read(file), 5, scale=1e3)
+            contestants[name] = seconds_of_each(functools.partial(reader.read, file), 5, scale=1e3)
         figures = alternate(contestants, runs)
     return part(
         "A page, from its path to its text, with the weights that ship",
