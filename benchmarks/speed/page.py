@@ -16,8 +16,8 @@ def _figure(value: float) -> str:
     return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
 
 
-def table(part: dict[str, Any]) -> str:
-    """One part: each contestant's median, its ratio to the reference's, the spread, and a remark."""
+def table(part: dict[str, Any], machine: str) -> str:
+    """One part: each contestant's median, its ratio to the reference's, the spread, a remark, and a machine of its own."""
     figures: dict[str, list[float]] = part["figures"]
     notes: dict[str, str] = part.get("notes", {})
     unit = f", {part['unit']}" if part["unit"] else ""
@@ -34,12 +34,13 @@ def table(part: dict[str, Any]) -> str:
         lines.append(f"| {' | '.join(cells)} |")
     runs = max(map(len, figures.values()))
     aim = f"Aim: {part['goal']}. Runs in turns: {runs}.\n" if part["goal"] else ""
+    aim += f"On {part['machine']}.\n" if part.get("machine", machine) != machine else ""
     return f"### {part['title']}\n\n" + "\n".join(lines) + f"\n\n{aim}"
 
 
 def text(kept: dict[str, Any], order: list[str]) -> str:
     """All parts, and the machine."""
-    parts = [table(kept["results"][name]) for name in order if name in kept["results"]]
+    parts = [table(kept["results"][name], kept["machine"]) for name in order if name in kept["results"]]
     return (
         f"Measured on {kept['machine']} by `python benchmarks/run.py`. Figures of one table were taken in turns on one "
         "machine; compare the ratios.\n\n" + "\n".join(parts) + "\n"
