@@ -41,7 +41,7 @@ NUMBERS = {
         "_FINDER",
     ),
     choosing: ("_BESIDE", "_LIKE_DIGITS", "_RATHER", "_FAINTEST"),
-    whole_lines: ("_CLEAR", "_SUREST", "_AGAINST", "_WITHIN"),
+    whole_lines: ("_CLEAR", "_SUREST", "_AGAINST", "_WITHIN", "_BETWEEN_LETTERS", "_HIGHEST"),
     ink: ("_AS_STRONG",),
     strokes: ("_MATCH", "_CUT"),
     page: ("_TURNED",),

@@ -45,7 +45,7 @@ _SEEN, _PRINT = 0.05, 0.4
 _PART, _CENTRES, _PERHAPS = 224, 300, 0.25
 # Two boxes that share this much of both, or of the smaller, are one character.
 _SAME, _INSIDE = 0.35, 0.65
-# So many boxes at a time are compared with all others: one by one, that takes four times as long on a crowded page.
+# So many boxes at a time are compared with all others: one by one, that takes three times as long.
 _AT_ONCE = 64
 
 

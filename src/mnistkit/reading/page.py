@@ -154,7 +154,7 @@ def _worth(finds: Finds) -> float:
 
 
 def _worth_turning(finds: Finds) -> float:
-    """The same, or 0 if there are too few characters for a direction, or none surely is one."""
+    """How much speaks for turning a page so: its worth, or 0 if it has too few characters for a direction, or unsure ones."""
     worth, count = _worth(finds), len(_characters(finds))
     return worth if count >= _FEWEST and worth >= _FAIR * count else 0.0
 
