@@ -34,7 +34,7 @@ def table(part: dict[str, Any], machine: str) -> str:
         lines.append(f"| {' | '.join(cells)} |")
     runs = max(map(len, figures.values()))
     aim = f"Aim: {part['goal']}. Runs in turns: {runs}.\n" if part["goal"] else ""
-    aim += f"On {part['machine']}.\n" if part.get("machine", machine) != machine else ""
+    aim += f"On {part['machine']}.\n" if part["machine"] != machine else ""
     return f"### {part['title']}\n\n" + "\n".join(lines) + f"\n\n{aim}"
 
 

@@ -14,6 +14,7 @@ from mnistkit import Predictor, load_mnist
 from mnistkit.synthetic.canvas import Canvas
 from mnistkit.synthetic.glyphs import Handwriting, Images
 from mnistkit.synthetic.writer import Writer
+from speed.pictures import photographed
 from speed.timing import Contestant, alternate, part, seconds_of_each
 
 # By what stands on a page: its width and height, the lines, the digits in each, and their height.
@@ -32,9 +33,7 @@ def _page(size: tuple[int, int], lines: int, digits: int, tall: float) -> np.nda
     for line in range(lines):
         text = "".join(map(str, draw.integers(0, 10, digits)))
         writer.write(canvas, text, -writer.measure(text) / 2, height * ((line + 0.5) / lines - 0.5))
-    light = np.linspace(0.6, 1, width)[None, :]
-    grey = (215 - 0.7 * canvas.ink) * light + draw.normal(0, 6, canvas.ink.shape)
-    return np.repeat(grey.clip(0, 255).astype(np.uint8)[..., None], 3, axis=2)
+    return np.repeat(photographed((215 - 0.7 * canvas.ink)[..., None], draw), 3, axis=2)
 
 
 def measure(cache: Path, runs: int) -> dict[str, Any]:  # noqa: ARG001  (all parts are called alike)

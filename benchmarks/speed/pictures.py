@@ -21,8 +21,13 @@ def _photo() -> np.ndarray:
     paper = np.full((3000, 4000, 3), 215, dtype=np.uint8)
     corners = np.array([(1300, 700), (2600, 650), (1800, 2400)], dtype=np.int32)
     cv2.polylines(paper, [corners], isClosed=False, color=(40, 40, 70), thickness=90, lineType=cv2.LINE_AA)
-    light = np.linspace(0.6, 1, 4000)[None, :, None]
-    noise = np.random.default_rng(0).normal(0, 6, paper.shape)
+    return photographed(paper, np.random.default_rng(0))
+
+
+def photographed(paper: np.ndarray, draw: np.random.Generator) -> np.ndarray:
+    """Paper ``(H, W, C)``, 0 to 255, lit from one side, with a camera's noise, uint8."""
+    light = np.linspace(0.6, 1, paper.shape[1])[None, :, None]
+    noise = draw.normal(0, 6, paper.shape)
     lit: np.ndarray = np.clip(paper * light + noise, 0, 255).astype(np.uint8)
     return lit
 

@@ -95,19 +95,23 @@ def _upright_finds(grey: np.ndarray, maps: Maps) -> tuple[Finds, int]:
         return finds, 0
     glance = _glance(grey, finds)
 
-    def look(quarters: int) -> Finds:
-        return find_characters(np.ascontiguousarray(np.rot90(glance, quarters)), maps)
+    def look(page: np.ndarray, quarters: int) -> Finds:
+        return find_characters(np.ascontiguousarray(np.rot90(page, quarters)), maps)
 
-    looks = {1: look(1)}
+    # A glance as large as the page is the page: it is seen already.
+    whole = glance.shape == grey.shape
+    looks = {1: look(glance, 1)}
     if len(_characters(looks[1])) >= _PERHAPS:
-        looks[3] = look(3)
+        looks[3] = look(glance, 3)
     if len(_characters(finds)) >= _FEWEST:
-        looks[2] = look(2)
+        looks[2] = look(glance, 2)
     quarters = max(looks, key=lambda turn: _worth_turning(looks[turn]))
     worth = _worth_turning(looks[quarters])
-    if not worth or worth <= _TURNED * _worth(look(0)) or (quarters % 2 and _shows_numbers(grey)):
+    if not worth or worth <= _TURNED * _worth(finds if whole else look(glance, 0)):
         return finds, 0
-    return find_characters(np.ascontiguousarray(np.rot90(grey, quarters)), maps), quarters
+    if quarters % 2 and _shows_numbers(grey):
+        return finds, 0
+    return looks[quarters] if whole else look(grey, quarters), quarters
 
 
 def _shows_numbers(grey: np.ndarray) -> bool:
