@@ -7,6 +7,7 @@
 
 `train` trains each recipe of the zoo with each seed on 55,000 images, without reading the test images, and keeps what it gets
 of 5,000 validation images in benchmarks/results/zoo.json, which is committed then. It goes on with runs that are in FOLDER.
+`whole` trains what was chosen on all 60,000 training images, and looks at the test images once.
 `group` chooses, by the validation images, some of the runs whose probabilities are averaged. `test` rounds the weights of each
 run to 16 bits, as they ship, and looks at the test images once: a run, or group, that was looked at is not looked at again, and
 the file says when that was. The weights of seed 0 go into the package, calibrated on the validation images. `harder` measures
@@ -34,7 +35,7 @@ from mnistkit import Classifier, DigitDataset, Predictor, evaluate, load_dataset
 from mnistkit.data import Splits, dataset_info
 from mnistkit.metrics import Proportion
 from mnistkit.models import list_pretrained
-from mnistkit.recipes import get_recipe
+from mnistkit.recipes import Result, get_recipe
 from wild import read_all, read_csv, right
 
 FILE = "zoo.json"
@@ -87,10 +88,31 @@ def train(names: list[str], seeds: int, folder: Path, *, busy: bool) -> None:
                 "seconds": result.seconds,
                 # Of a run that was resumed only the last part is known.
                 "core seconds": time.process_time() - start if whole else None,
-                "machine": f"{keeping.processor()}, {result.machine}" + ", busy with other work" * busy,
+                "machine": on(result, busy=busy),
             }
             with keeping.changing(FILE) as kept:
                 kept["results"].setdefault(name, {})[str(seed)] = run
+
+
+def train_whole(names: list[str], seeds: int, folder: Path, *, busy: bool) -> None:
+    """Train what was chosen on all training images, of which none are left to choose by, and look at the test images once."""
+    for seed in range(seeds):
+        for name in names:
+            if str(seed) in keeping.read(FILE).get("whole", {}).get(name, {}):
+                continue
+            recipe = replace(get_recipe(name), validation=0)
+            result = recipe.run(seed, folder=folder / f"{name}-whole-{seed}", resume=True)
+            print(result, flush=True)
+            score = result.evaluation.score
+            assert score is not None
+            run = {**looked(score), "seconds": result.seconds, "machine": on(result, busy=busy)}
+            with keeping.changing(FILE) as kept:
+                kept.setdefault("whole", {}).setdefault(name, {})[str(seed)] = run
+
+
+def on(result: Result, *, busy: bool) -> str:
+    """Where a run was trained."""
+    return f"{keeping.processor()}, {result.machine}" + ", busy with other work" * busy
 
 
 def images(name: str) -> Splits:
@@ -259,7 +281,7 @@ def attacked(classifier: Classifier, images: DigitDataset) -> int:
 def main() -> None:
     """Train, choose or measure."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("what", choices=["train", "group", "test", "harder", "pictures"])
+    parser.add_argument("what", choices=["train", "whole", "group", "test", "harder", "pictures"])
     parser.add_argument("folder", type=Path, nargs="?", default=Path("runs", "zoo"))
     parser.add_argument("--seeds", type=int, default=1)
     parser.add_argument("--only", nargs="+", choices=EVERY, default=EVERY)
@@ -272,6 +294,8 @@ def main() -> None:
     match options.what:
         case "train":
             train(ours, options.seeds, options.folder, busy=options.busy)
+        case "whole":
+            train_whole(ours, options.seeds, options.folder, busy=options.busy)
         case "group":
             choose_group([name for name in ours if name in digits], options.folder)
         case "test":

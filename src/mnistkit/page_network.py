@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import copy
 import functools
+import itertools
 from dataclasses import dataclass, field
 from typing import ClassVar, Self
 
 import numpy as np
 import torch
 from torch import nn
+from torch.nn.utils import fuse_conv_bn_eval
 
 from mnistkit._core.files import package_data
 from mnistkit.card import Card
@@ -60,6 +63,19 @@ class PageNetwork:
     def pretrained(cls) -> Self:
         """The one in the package, on the CPU: numbers by hand, in print and on displays."""
         return cls.load(package_data("models", "weights", "pages", f"{cls.shipped}.safetensors"))
+
+    def folded(self) -> Self:
+        """The same in fewer steps, for looking only: a look takes a fifth to a quarter less time.
+
+        Each batch norm becomes part of the convolution before it, so that this copy can be neither trained nor saved.
+        """
+        network = copy.deepcopy(self.network).eval()
+        for module in list(network.modules()):
+            for (name, layer), (after, norm) in itertools.pairwise(list(module.named_children())):
+                if isinstance(layer, nn.Conv2d) and isinstance(norm, nn.BatchNorm2d):
+                    setattr(module, name, fuse_conv_bn_eval(layer, norm))
+                    setattr(module, after, nn.Identity())
+        return type(self)(network.to(memory_format=torch.channels_last), self.card)
 
     def save(self, path: PathLike, *, quantized: int | None = None) -> None:
         """Write a model file in half precision; a WriteError leaves an earlier one intact.

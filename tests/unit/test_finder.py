@@ -7,6 +7,7 @@ from mnistkit.card import Card
 from mnistkit.errors import CheckpointError, CheckpointMismatchError
 from mnistkit.finder import Finder
 from mnistkit.imaging import find_characters
+from mnistkit.line_reader import LineReader
 from mnistkit.models import FinderNet
 
 
@@ -50,3 +51,13 @@ def test_a_classifiers_file_is_no_finder(tmp_path):
     Classifier.pretrained(device="cpu").save(tmp_path / "classifier.safetensors")
     with pytest.raises(CheckpointError):
         Finder.load(tmp_path / "classifier.safetensors")
+
+
+@pytest.mark.parametrize("kind", [Finder, LineReader])
+def test_a_folded_copy_sees_the_same_without_batch_norms(kind):
+    whole, folded = kind.pretrained(), kind.pretrained().folded()
+    images = torch.rand(2, 1, 32, 96, generator=torch.Generator().manual_seed(0))
+    with torch.inference_mode():
+        assert folded.network(images).numpy() == pytest.approx(whole.network.eval()(images).numpy(), abs=1e-4)
+    kinds = [{type(layer) for layer in one.network.modules()} for one in (whole, folded)]
+    assert kinds[0] - kinds[1] == {torch.nn.BatchNorm2d}

@@ -80,17 +80,18 @@ def _parts(lit: np.ndarray) -> tuple[list[Bar], list[Bar]]:
         room -= width * height
         if room < 0:
             break
-        part = np.pad((labels[top : top + height, left : left + width] == number).astype(np.uint8), 1)
+        alone = (labels[top : top + height, left : left + width] == number).astype(np.uint8)
+        part = cv2.copyMakeBorder(alone, 1, 1, 1, 1, cv2.BORDER_CONSTANT)
         thick = 2 * float(cv2.distanceTransform(part, cv2.DIST_L2, 5).max()) - 1
         longer, shorter = max(width, height), min(width, height)
         if longer <= _SHORTEST * thick + 1 or longer <= min(_WIDE * thick, _SQUARE * shorter) + 1:
             x, y = left + width / 2, top + height / 2
-            if shorter > _FEW and _pointed(*np.nonzero(part)):
+            if shorter > _FEW and _pointed(part, area):
                 bars.append(Bar(x, y, width / 2, height, upright=False, slope=0))
             else:
                 dots.append(Bar(x, y, longer / 2, thick, upright=False, slope=0))
             continue
-        if (whole := _whole(part, thick, (left - 1, top - 1))) is not None:
+        if (whole := _whole(part, area, thick, (left - 1, top - 1))) is not None:
             bars.append(whole)
             continue
         long = max(3, round(_SHORTEST_IN_PART * thick))
@@ -108,27 +109,28 @@ def _parts(lit: np.ndarray) -> tuple[list[Bar], list[Bar]]:
     return bars, dots
 
 
-def _whole(part: np.ndarray, thick: float, corner: tuple[int, int]) -> Bar | None:
+def _whole(part: np.ndarray, area: int, thick: float, corner: tuple[int, int]) -> Bar | None:
     """A part that is one bar."""
-    rows, columns = np.nonzero(part)
     # The smallest rectangle around a short bar with pointed ends stands on a corner.
-    if not any(_filled(*sides, len(rows), thick) for sides in _sides(rows, columns)):
+    if not any(_filled(*sides, area, thick) for sides in _sides(part)):
         return None
+    rows, columns = np.nonzero(part)
     bar = _bar(rows, columns, thick, corner, upright=bool(np.ptp(rows) > np.ptp(columns)))
     return bar if abs(bar.slope) < _STEEPEST else None
 
 
-def _sides(rows: np.ndarray, columns: np.ndarray) -> tuple[tuple[float, float], tuple[float, float]]:
-    """Of the box of some pixels and of the smallest rectangle around them: the shorter side and the longer one."""
-    _, leaning, _ = cv2.minAreaRect(np.column_stack([columns, rows]).astype(np.float32))
-    box = float(np.ptp(rows)) + 1, float(np.ptp(columns)) + 1
+def _sides(part: np.ndarray) -> tuple[tuple[float, float], tuple[float, float]]:
+    """Of a part's box and of the smallest rectangle around it: the shorter side and the longer one."""
+    (outline,), _ = cv2.findContours(part, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_SIMPLE)
+    _, leaning, _ = cv2.minAreaRect(outline)
+    _, _, *box = cv2.boundingRect(outline)
     return (min(box), max(box)), (min(leaning) + 1, max(leaning) + 1)
 
 
-def _pointed(rows: np.ndarray, columns: np.ndarray) -> bool:
-    """Whether pixels of a part that is as wide as high stand on a corner."""
-    box, smallest = (math.prod(sides) for sides in _sides(rows, columns))
-    return smallest < _SMALLER * box and len(rows) >= _POINTED * smallest
+def _pointed(part: np.ndarray, area: int) -> bool:
+    """Whether a part that is as wide as high stands on a corner."""
+    box, smallest = (math.prod(sides) for sides in _sides(part))
+    return smallest < _SMALLER * box and area >= _POINTED * smallest
 
 
 def _filled(across: float, along: float, area: int, thick: float) -> bool:

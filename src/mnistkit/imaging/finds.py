@@ -133,9 +133,11 @@ def fullest_part(page: np.ndarray, boxes: np.ndarray, side: float) -> np.ndarray
         boxes: float ``(N, 4)``, at least one.
         side: of the part, in pixels; at the page's edges it has less.
     """
-    middles = (boxes[:, :2] + boxes[:, 2:]) / 2
-    near = (np.abs(middles[:_CENTRES, None] - middles) <= side / 2).all(axis=2).sum(axis=1)
-    left, top = (middles[near.argmax()] - side / 2).clip(0).astype(int)
+    x, y = (boxes[:, :2] + boxes[:, 2:]).T / 2
+    near = np.abs(x[:_CENTRES, None] - x) <= side / 2
+    near &= np.abs(y[:_CENTRES, None] - y) <= side / 2
+    most = np.count_nonzero(near, axis=1).argmax()
+    left, top = (max(0, int(place - side / 2)) for place in (x[most], y[most]))
     return page[top:, left:][: round(side), : round(side)]
 
 
@@ -185,17 +187,21 @@ def _merged(found: list[Finds]) -> Finds:
         high = np.minimum(bottom[some], bottom[waiting]) - np.maximum(top[some], top[waiting])
         shared = wide.clip(min=0) * high.clip(min=0)
         same = shared > _SAME * (areas[waiting] + areas[some] - shared)
-        inside = shared > _INSIDE * np.minimum(areas[waiting], areas[some])
+        conflicts = same | (shared > _INSIDE * np.minimum(areas[waiting], areas[some]))
+        # It shares all of itself with itself; most share nothing with others.
+        alone = np.count_nonzero(conflicts, axis=1) == 1
         free = np.ones(len(waiting), np.bool_)
-        for place, number in enumerate(waiting[:_AT_ONCE].tolist()):
+        free[: len(alone)] = ~alone
+        kept += waiting[: len(alone)][alone].tolist()
+        for place in np.flatnonzero(~alone).tolist():
             if not free[place]:
                 continue
-            alike = waiting[same[place] & free]
+            number, alike = waiting[place], waiting[same[place] & free]
             weights = scores[alike, 0]
             if weights.any():
                 digits[number] = weights @ digits[alike] / weights.sum()
             kept.append(number)
-            # It shares all of itself with itself.
-            free &= ~(same[place] | inside[place])
+            free &= ~conflicts[place]
         waiting = waiting[free]
+    kept.sort()
     return Finds(boxes[kept], scores[kept], digits[kept])

@@ -39,11 +39,12 @@ def cut_strip(
     scale = STRIP_HEIGHT / size[1]
     x, y = middle
     if scale < _SAMPLED:
+        page, left, top = _part(page, middle, width / scale, size, degrees)
         by = scale / _SAMPLED
         shape = max(1, round(page.shape[1] * by)), max(1, round(page.shape[0] * by))
-        x, y, size = x * shape[0] / page.shape[1], y * shape[1] / page.shape[0], (size[0] * by, size[1] * by)
+        x, y = (x - left) * shape[0] / page.shape[1], (y - top) * shape[1] / page.shape[0]
         page = cv2.resize(page, shape, interpolation=cv2.INTER_AREA)
-        scale = STRIP_HEIGHT / size[1]
+        size, scale = (size[0] * by, size[1] * by), _SAMPLED
     # From a pixel of the strip to one of the page; both have their middles at whole numbers.
     turn = levelling(-degrees) / scale
     at = np.array([size[0] * scale / 2, STRIP_HEIGHT / 2]) - 0.5
@@ -53,6 +54,20 @@ def cut_strip(
         page, matrix, (width, STRIP_HEIGHT), flags=flags, borderMode=cv2.BORDER_REPLICATE
     )
     return strip
+
+
+def _part(
+    page: np.ndarray, middle: tuple[float, float], length: float, size: tuple[float, float], degrees: float
+) -> tuple[np.ndarray, int, int]:
+    """The part of a page that a strip of this length needs, its left and its top edge: all of the page takes longer."""
+    along, across = (-size[0] / 2, length - size[0] / 2), (-size[1] / 2, size[1] / 2)
+    corners = levelling(-degrees) @ np.array([(x, y) for x in along for y in across]).T + np.array(middle)[:, None]
+    # What is averaged at its edges is not in the strip.
+    margin = size[1] / 2
+    (left, top), (right, bottom) = corners.min(axis=1) - margin, corners.max(axis=1) + margin
+    height, width = page.shape
+    x, y = min(max(0, int(left)), width - 1), min(max(0, int(top)), height - 1)
+    return page[y : max(y + 1, int(bottom)), x : max(x + 1, int(right))], x, y
 
 
 def levelling(degrees: float) -> np.ndarray:

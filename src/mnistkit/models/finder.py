@@ -68,7 +68,7 @@ class _Residual(nn.Module):
         nn.init.zeros_(self.norm.weight)
 
     def forward(self, features: Tensor) -> Tensor:
-        return F.relu(features + self.norm(self.convolution(features)))
+        return F.relu(features + self.norm(self.convolution(features)), inplace=True)
 
 
 class _Joined(nn.Module):
@@ -89,5 +89,5 @@ def _layer(inputs: int, outputs: int, side: int = 3, *, stride: int = 1) -> nn.M
     return nn.Sequential(
         nn.Conv2d(inputs, outputs, side, stride=stride, padding=side // 2, bias=False),
         nn.BatchNorm2d(outputs),
-        nn.ReLU(),
+        nn.ReLU(inplace=True),
     )

@@ -86,7 +86,7 @@ def _context(maps: int, apart: int) -> nn.Module:
     return _Residual(
         nn.Conv2d(maps, maps, (1, 5), padding=(0, 2 * apart), dilation=(1, apart), groups=maps, bias=False),
         nn.BatchNorm2d(maps),
-        nn.ReLU(),
+        nn.ReLU(inplace=True),
         nn.Conv2d(maps, maps, 1, bias=False),
         nn.BatchNorm2d(maps),
     )
@@ -96,5 +96,5 @@ def _layer(inputs: int, outputs: int, side: tuple[int, int] = (3, 3), padding: t
     return nn.Sequential(
         nn.Conv2d(inputs, outputs, side, padding=padding, bias=False),
         nn.BatchNorm2d(outputs),
-        nn.ReLU(),
+        nn.ReLU(inplace=True),
     )

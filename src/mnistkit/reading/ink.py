@@ -22,8 +22,10 @@ def contrast(page: np.ndarray, box: Sequence[float]) -> float:
     cut = page[top : max(bottom, top + 1), left : max(right, left + 1)]
     if not cut.size:
         return 0.0
-    grey, left_out = np.sort(cut, axis=None), round(_LEFT_OUT * cut.size)
-    return float(grey[-1 - left_out]) - float(grey[left_out])
+    # Counted, not sorted: that takes ten times as long.
+    up_to, left_out = np.bincount(cut.ravel(), minlength=256).cumsum(), round(_LEFT_OUT * cut.size)
+    darkest, lightest = np.searchsorted(up_to, [left_out, cut.size - 1 - left_out], side="right")
+    return float(lightest - darkest)
 
 
 def goes_on(page: np.ndarray, box: Sequence[float]) -> bool:
@@ -49,6 +51,6 @@ def goes_on(page: np.ndarray, box: Sequence[float]) -> bool:
 
 def _columns(part: np.ndarray) -> np.ndarray:
     """How far the columns of a part are from most of them, float ``(W,)``: beside strokes is paper, or a rule that lies."""
-    columns = part.mean(axis=0)
+    columns = part.sum(axis=0, dtype=np.int32) / len(part)
     away: np.ndarray = columns - np.sort(columns)[len(columns) // 2]
     return away

@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 
 from mnistkit.errors import ConfigError
-from mnistkit.imaging import LETTER, SIGNS, Columns, Finds, Maps, find_characters, load_image, shrink, to_grey
+from mnistkit.imaging import LETTER, SIGNS, Columns, Finds, Maps, find_characters, shrink, to_grey
 from mnistkit.imaging.finds import fullest_part
+from mnistkit.imaging.load import load_reduced
 from mnistkit.reading.candidates import Candidates, candidates_of, inks_of
 from mnistkit.reading.choosing import choose_apart
 from mnistkit.reading.display import read_displays
@@ -58,9 +59,9 @@ def load_page(image: ImageLike) -> tuple[np.ndarray, float]:
     Raises:
         ImageError: if it cannot be read.
     """
-    pixels = load_image(image, channels=None)
+    pixels, reduced = load_reduced(image, _SIDE)
     picture = shrink(pixels, _SIDE)
-    return picture, pixels.shape[1] / picture.shape[1]
+    return picture, reduced * pixels.shape[1] / picture.shape[1]
 
 
 def read_page(picture: np.ndarray, scale: float, classifier: FrameClassifier, maps: Maps, columns: Columns) -> Reading:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -14,6 +15,8 @@ if TYPE_CHECKING:
 
     from mnistkit.backends import BackendName
     from mnistkit.classifier import Classifier
+    from mnistkit.finder import Finder
+    from mnistkit.line_reader import LineReader
 
 __all__ = ["columns", "maps", "pretrained_classifier", "require_whole"]
 
@@ -49,16 +52,26 @@ def pretrained_classifier(
 def maps(pages: np.ndarray) -> np.ndarray:
     """What the finder that ships sees on pages, uint8 ``(N, H, W)``: see :data:`~mnistkit.imaging.Maps`."""
     if is_whole():
-        from mnistkit.finder import Finder
-
-        return Finder.pretrained().maps(pages)
+        return _finder().maps(pages)
     return OnnxFinder.pretrained().maps(pages)
 
 
 def columns(strips: np.ndarray) -> np.ndarray:
     """What the reader of lines that ships sees in strips, uint8 ``(N, 32, W)``: see :data:`~mnistkit.imaging.Columns`."""
     if is_whole():
-        from mnistkit.line_reader import LineReader
-
-        return LineReader.pretrained().columns(strips)
+        return _line_reader().columns(strips)
     return OnnxLineReader.pretrained().columns(strips)
+
+
+@functools.cache
+def _finder() -> Finder:
+    from mnistkit.finder import Finder
+
+    return Finder.pretrained().folded()
+
+
+@functools.cache
+def _line_reader() -> LineReader:
+    from mnistkit.line_reader import LineReader
+
+    return LineReader.pretrained().folded()

@@ -17,8 +17,8 @@ __all__ = ["UNSEEN", "Strokes", "find_strokes", "shared"]
 UNSEEN = -1
 
 # Pieces of ink and a find that share this much of both are one character; so many ways to put pieces together are tried for
-# each find.
-_MATCH, _MOST = 0.35, 2
+# each find, if they fit it by this share of the best one's fit or more: worse ones are a fifth of the frames, and never read.
+_MATCH, _MOST, _NEARLY = 0.35, 2, 0.7
 # A cut through ink that hangs together makes the fit worse by this factor: most digits touch no other.
 _CUT = 0.7
 # No digit is cut into more pieces than the first; what is cut into more than the second is no row of digits.
@@ -70,7 +70,12 @@ def find_strokes(
     for place, finds in fitting.items():
         fit, find = max(finds)
         best.setdefault(find, []).append((fit, place))
-    ways_to_join = [(find, *way) for find, ways in best.items() for way in sorted(ways, reverse=True)[:_MOST]]
+    ways_to_join = [
+        (find, *way)
+        for find, ways in best.items()
+        for way in sorted(ways, reverse=True)[:_MOST]
+        if way[0] >= _NEARLY * max(ways)[0]
+    ]
     touched = boxes if touching is None else boxes[touching]
     ways_to_join += [(UNSEEN, 0.0, place) for place in _unseen(lines, touched) if place not in fitting]
     strokes = []

@@ -11,8 +11,8 @@ import numpy as np
 from mnistkit.imaging import LETTER, SIGNS, Columns
 from mnistkit.reading.candidates import NO_SLOT, SLOTS, Candidates, doubt, joined, log_odds
 from mnistkit.reading.choosing import letters_beside
+from mnistkit.reading.line_looks import BESIDE, Line, Place, on_page, read_lines
 from mnistkit.reading.lines import levelled, order, slope
-from mnistkit.reading.one_line import BESIDE, Line, on_page, read_line
 from mnistkit.reading.strokes import shared
 from mnistkit.reading.words import words
 
@@ -21,8 +21,6 @@ __all__ = ["with_lines"]
 # A line is clear without being read if its digits have at least the first log-odds, the second where neighbours may hide one
 # between them, and no candidate above the third is beside them that shares less than the fourth with all.
 _CLEAR, _CLEAR_CLOSE, _DOUBT, _PART = 6.0, 12.0, -3.0, 0.3
-# So many columns of pixels are read in all, and so many of them three times: about a third of a second's work.
-_MOST, _MOST_AGAIN = 10_000, 2_000
 # Characters farther apart than so many heights are not one line; between letters there may be a number that the finder does not
 # see. Of 24 printed pages of sentences 67 of 1,761 digits are read wrongly with this, 96 with 2.5 for both.
 _APART, _BETWEEN_LETTERS = 2.5, 12.0
@@ -64,14 +62,16 @@ class _Places:
 
     def near(self, line: Line) -> np.ndarray:
         """The numbers of those that may be characters of a line, or parts of them."""
-        off = np.abs(self.y - line.y) / line.unit
-        inside = (self.x > line.span[0]) & (self.x < line.span[1]) & (off < 2 * _OFF) & (self.tall < _HIGH * line.unit)
+        place, (begins, ends) = line.place, line.place.span
+        off = np.abs(self.y - place.y) / place.unit
+        inside = (self.x > begins) & (self.x < ends) & (off < 2 * _OFF) & (self.tall < _HIGH * place.unit)
         return np.flatnonzero(inside)
 
     def whole(self, near: np.ndarray, line: Line) -> np.ndarray:
         """Which of those are whole characters: signs, and what is as high as a digit of the line, bool ``(N,)``."""
-        off = np.abs(self.y[near] - line.y) / line.unit
-        whole: np.ndarray = self.signs[near] | (self.tall[near] > _LOW * line.unit) & (off < _OFF)
+        y, unit = line.place.y, line.place.unit
+        off = np.abs(self.y[near] - y) / unit
+        whole: np.ndarray = self.signs[near] | (self.tall[near] > _LOW * unit) & (off < _OFF)
         return whole
 
 
@@ -101,7 +101,7 @@ class _Said:
     def hear(self, line: Line, places: _Places, first: int) -> None:
         """Add what a line says, whose first character has the slot ``first``."""
         near = places.near(line)
-        reach = _WITHIN / 2 * np.maximum(places.wide[near], _NARROW * line.unit)
+        reach = _WITHIN / 2 * np.maximum(places.wide[near], _NARROW * line.place.unit)
         off = np.abs(places.x[near, None] - line.middles)
         within = off < reach[:, None]
         # A box with two of its line's characters in it is neither; one at the end of a display's cell is that of the cell.
@@ -162,14 +162,8 @@ def with_lines(
     runs.sort(key=lambda run: float(characters.odds[run].min()))
     places = _Places.of(candidates, degrees)
     said, alone = _Said.nothing(candidates), []
-    left, again = _MOST, _MOST_AGAIN
-    for slot, run in zip(itertools.count(0, SLOTS), runs, strict=False):
-        ends = float(level[run, 0].min()), float(level[run, 2].max())
-        line = read_line(ends, _band(level[run], in_words[run]), degrees, page, columns, left, again)
-        if line is None:
-            continue
-        left -= line.width
-        again -= line.width if line.looks > 1 else 0
+    lines_at = [_place(level[run], in_words[run]) for run in runs]
+    for slot, line in zip(itertools.count(0, SLOTS), read_lines(lines_at, degrees, page, columns), strict=False):
         said.hear(line, places, slot)
         alone.append(_alone(candidates, line, slot, degrees, temperature))
     heard = said.applied(candidates, temperature)
@@ -194,14 +188,16 @@ def _clear(candidates: Candidates, chosen: Candidates, temperature: float) -> np
     return clear
 
 
-def _band(boxes: np.ndarray, in_words: np.ndarray) -> tuple[float, float]:
-    """The top and bottom of the digits of a line, from the level boxes of its characters and which are letters for sure."""
-    top, bottom = boxes[:, 1], boxes[:, 3]
+def _place(boxes: np.ndarray, in_words: np.ndarray) -> Place:
+    """Where the line is of some characters, from their level boxes and which are letters for sure."""
+    left, top, right, bottom = boxes.T
     if in_words.any():
         # Most letters end at the line. Many are lower than a digit, some are as high, and few begin higher.
-        return float(np.percentile(top, _HIGHEST)), float(np.median(bottom))
-    unit, y = float(np.median(bottom - top)), float((top + bottom).mean()) / 2
-    return y - unit / 2, y + unit / 2
+        band = float(np.percentile(top, _HIGHEST)), float(np.median(bottom))
+        y, unit = (band[0] + band[1]) / 2, band[1] - band[0]
+    else:
+        y, unit = float((top + bottom).mean()) / 2, float(np.median(bottom - top))
+    return Place(float(left.min()), float(right.max()), y, unit)
 
 
 def _runs(line: Sequence[Sequence[int]], level: np.ndarray, digits: int) -> Iterator[list[int]]:
@@ -233,15 +229,16 @@ def _digits(told: np.ndarray) -> np.ndarray:
 def _alone(candidates: Candidates, line: Line, first: int, degrees: float, temperature: float) -> Candidates:
     """What the line says alone, if no candidate is that; its first character has the slot ``first``."""
     likeliest = line.told.argmax(axis=1) if len(line.told) else np.zeros(0, int)
-    inside = (line.middles > line.span[0]) & (line.middles < line.span[1])
+    (begins, ends), unit = line.place.span, line.place.unit
+    inside = (line.middles > begins) & (line.middles < ends)
     missing = np.flatnonzero(inside & (likeliest < _TOLD_LETTER))
     told, x = line.told[missing], line.middles
     kinds = np.where(likeliest[missing] < 10, 0, likeliest[missing] - 9)
     # Half the way to its neighbours, and no wider than a digit.
     gaps = np.diff(np.concatenate([[-np.inf], x, [np.inf]]))
-    half = np.minimum(np.minimum(gaps[:-1], gaps[1:])[missing] / 2, 0.35 * line.unit)
+    half = np.minimum(np.minimum(gaps[:-1], gaps[1:])[missing] / 2, 0.35 * unit)
     heights = [_HEIGHTS.get(SIGNS[kind - 1] if kind else "", (-0.5, 0.5)) for kind in kinds.tolist()]
-    top, bottom = line.y + line.unit * np.array(heights).reshape(-1, 2).T
+    top, bottom = line.place.y + unit * np.array(heights).reshape(-1, 2).T
     middles = on_page(np.column_stack([x[missing], (top + bottom) / 2]), degrees)
     halves = np.column_stack([half, (bottom - top) / 2])
     share = np.where(kinds == 0, told[:, :10].sum(axis=1), told.max(axis=1, initial=0))

@@ -34,12 +34,12 @@ def saying(text, *places, first, width=None):
 
     def columns(strips):
         seen.append(strips.shape)
-        logits = np.full((1, 16, strips.shape[2] // 2), -8.0, np.float32)
+        logits = np.full((len(strips), 16, strips.shape[2] // 2), -8.0, np.float32)
         logits[:, NOTHING] = 0
         for character, place in zip(text, places, strict=True):
             column = int((place - (first - 6 - BESIDE)) // 2)
-            logits[0, NOTHING, column] = -8
-            logits[0, "0123456789-.,%A".index(character), column] = 0
+            logits[:, NOTHING, column] = -8
+            logits[:, "0123456789-.,%A".index(character), column] = 0
         return logits
 
     columns.seen = seen
@@ -137,7 +137,8 @@ def test_digits_far_apart_are_read_apart_and_a_page_without_digits_is_not_read()
     two = candidates(100, 300)
     columns = saying("", first=100)
     with_lines(two, two, PAGE, columns)
-    assert len(columns.seen) == 2
+    # As they are equally long, together.
+    assert [shape[0] for shape in columns.seen] == [2]
     columns = saying("", first=100)
     word = candidates(100, 120, kinds=[2, 5], letters=5.0)
     assert with_lines(word, word, PAGE, columns) is word
@@ -172,7 +173,7 @@ def test_a_page_of_texture_is_read_in_part():
     every = Candidates(*(np.concatenate(parts) for parts in zip(*(vars(row).values() for row in rows), strict=True)))
     columns = saying("", first=20)
     with_lines(every, every, page, columns)
-    assert 0 < sum(shape[2] for shape in columns.seen) <= 10_000
+    assert 0 < sum(shape[0] * shape[2] for shape in columns.seen) <= 10_000
 
 
 def test_a_temperature_changes_no_answer():

@@ -1,11 +1,13 @@
 """What the columns of a strip say becomes the characters of a line."""
 
+from dataclasses import replace
+
 import numpy as np
 
 from mnistkit.imaging import SIGNS
-from mnistkit.reading.one_line import BESIDE, read_line
+from mnistkit.reading.line_looks import BESIDE, Place, read_lines
 
-PAGE, ENDS, BAND = np.full((80, 300), 255, np.uint8), (100.0, 152.0), (30.0, 50.0)
+PAGE, PLACE = np.full((80, 300), 255, np.uint8), Place(100.0, 152.0, 40.0, 20.0)
 A_LETTER, NOTHING = 10 + len(SIGNS), 11 + len(SIGNS)
 
 
@@ -25,7 +27,8 @@ def told(shares, *, kinds=NOTHING + 1):
 
 
 def line(shares):
-    return read_line(ENDS, BAND, 0.0, PAGE, told(shares), 1000, 0)
+    (found,) = read_lines([PLACE], 0.0, PAGE, told(shares))
+    return found
 
 
 def test_each_run_of_columns_is_a_character_with_its_middle():
@@ -49,3 +52,29 @@ def test_neighbours_that_stand_close_are_two():
 
 def test_a_strip_of_nothing_has_no_characters():
     assert line({}).told.shape == (0, NOTHING)
+
+
+def test_strips_of_about_one_length_are_read_together_each_as_far_as_it_goes():
+    seen, says = [], told({28: {4: 0.9}})
+
+    def columns(strips):
+        seen.append(strips.shape[0])
+        return says(strips)
+
+    places = [replace(PLACE, right=right) for right in (152.0, 160.0, 280.0)]
+    lines = read_lines(places, 0.0, PAGE, columns)
+    assert seen == [2, 1]
+    assert [line.place for line in lines] == places
+    assert all(len(line.middles) == 1 for line in lines)
+
+
+def test_what_is_read_together_has_no_more_columns_than_the_processor_keeps():
+    seen, says = [], told({28: {4: 0.9}})
+
+    def columns(strips):
+        seen.append(strips.shape[0] * strips.shape[2])
+        return says(strips)
+
+    assert len(read_lines([replace(PLACE, y=20.0 + y) for y in range(40)], 0.0, PAGE, columns)) == 40
+    assert len(seen) > 2
+    assert max(seen) <= 2_000
