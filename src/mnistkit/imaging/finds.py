@@ -21,8 +21,8 @@ SIGNS = "-.,%"
 LETTER = len(SIGNS) + 1
 # The longer sides of the copies: the finder knows characters of 8 to 150 pixels, so that each of 1/120 to 9/10 of the page is
 # well inside that in one of them; and how much larger than the page a copy is at most: more has nothing to show that the next
-# smaller one has not.
-_COPIES = ((112, np.inf), (256, 4.0), (560, 1.3), (1200, 1.3))
+# smaller one has not. A table of 380 pixels, with digits of ten, has nothing in the copy of 256, and is read in that of 560.
+_COPIES = ((112, np.inf), (256, 4.0), (560, 1.65), (1200, 1.3))
 # Print in a screenshot is lower than a hundredth of it. If half of the digits and letters in the largest copy are lower than the
 # first, in pixels, there is one more copy, in which they are as high as the second; no more times as large as the page than the
 # third, and no larger than the fourth. One that is hardly larger than that before, by the fifth, would show nothing else.

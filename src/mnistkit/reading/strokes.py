@@ -17,7 +17,7 @@ __all__ = ["UNSEEN", "Strokes", "find_strokes", "shared"]
 UNSEEN = -1
 
 # Pieces of ink and a find that share this much of both are one character; so many ways to put pieces together are tried for
-# each find, if they fit it by this share of the best one's fit or more: worse ones are a fifth of the frames, and never read.
+# each find, if they fit it by this share of the best one's fit or more: worse ones are a fifth of all, and seldom read.
 _MATCH, _MOST, _NEARLY = 0.35, 2, 0.7
 # A cut through ink that hangs together makes the fit worse by this factor: most digits touch no other.
 _CUT = 0.7
