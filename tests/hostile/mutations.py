@@ -160,15 +160,15 @@ MUTATIONS = [
     ),
     Mutation(
         "pictures have no limit of pixels",
-        "imaging/opening.py",
+        "imaging/load.py",
         "if width * height > MAX_PIXELS:",
         "if False:",
         "tests/unit/imaging/test_load.py -k limit_counts_pixels",
     ),
     Mutation(
         "PostScript is run",
-        "imaging/opening.py",
-        "    refuse_programs(picture)\n",
+        "imaging/load.py",
+        "    _refuse_programs(picture)\n",
         "",
         "tests/unit/imaging/test_load.py -k postscript",
     ),

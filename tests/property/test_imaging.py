@@ -8,7 +8,7 @@ from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
 from mnistkit.errors import BlankImageError, ImageError
-from mnistkit.imaging import find_ink, frame_image, load_image, opening
+from mnistkit.imaging import find_ink, frame_image, load, load_image
 
 BOUNDED = settings(max_examples=50)
 MODES = ["1", "L", "LA", "P", "RGB", "RGBA", "I;16"]
@@ -42,7 +42,7 @@ def digit(mnist):
 def _no_huge_images():
     """A damaged header may promise an image of up to the limit, and its decoding takes time."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(opening, "MAX_PIXELS", 10**6)
+        patch.setattr(load, "MAX_PIXELS", 10**6)
         yield
 
 

@@ -21,10 +21,10 @@ from mnistkit.imaging.folders import image_suffixes as image_suffixes
 from mnistkit.imaging.ink import find_ink as find_ink
 from mnistkit.imaging.ink import shrink as shrink
 from mnistkit.imaging.ink import to_grey as to_grey
+from mnistkit.imaging.load import MAX_PIXELS as MAX_PIXELS
+from mnistkit.imaging.load import MAX_SIDE as MAX_SIDE
 from mnistkit.imaging.load import images_in as images_in
 from mnistkit.imaging.load import load_image as load_image
-from mnistkit.imaging.opening import MAX_PIXELS as MAX_PIXELS
-from mnistkit.imaging.opening import MAX_SIDE as MAX_SIDE
 from mnistkit.imaging.pages import Pages as Pages
 from mnistkit.imaging.pages import load_pages as load_pages
 from mnistkit.imaging.parts import Part as Part

@@ -1,22 +1,25 @@
-"""Images as web pages and data sets give them: data URLs, base64, dictionaries."""
+"""Images as web pages, data sets and streams give them: data URLs, base64, dictionaries, files that cannot go back."""
 
 from __future__ import annotations
 
 import base64
 import binascii
+import io
 import os
 import re
 import urllib.parse
 from collections.abc import Mapping
-from typing import cast
+from typing import BinaryIO, cast
 
 import numpy as np
 
 from mnistkit.errors import ImageError
 from mnistkit.types import ImageLike
 
-__all__ = ["image_in_bytes", "image_in_text", "picture_in", "shortened"]
+__all__ = ["image_in_bytes", "image_in_text", "picture_in", "rewound", "shortened"]
 
+# A file object that cannot go back is read whole.
+_MAX_FILE = 2**28
 # Where a dictionary has its picture.
 _PICTURE_KEYS = ("composite", "image", "bytes", "path")
 # Two letters and more: "C:" is a disk.
@@ -123,3 +126,18 @@ def _decoded(text: str) -> bytes | None:
         return base64.b64decode(letters + "=" * (-len(letters) % 4), validate=True)
     except binascii.Error:
         return None
+
+
+def rewound(source: BinaryIO) -> BinaryIO:
+    """A file object at its beginning; one that cannot go back is read, so far as an image can be long."""
+    try:
+        source.seek(0)
+        return source
+    except (AttributeError, OSError, ValueError):
+        content = io.BytesIO()
+        while part := source.read(min(2**20, _MAX_FILE + 1 - content.tell())):
+            content.write(part)
+            if content.tell() > _MAX_FILE:
+                raise ImageError(f"it is longer than {_MAX_FILE // 2**20} MiB") from None
+        content.seek(0)
+        return content

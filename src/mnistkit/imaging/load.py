@@ -2,30 +2,50 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
+import math
 import os
-from collections.abc import Mapping, Sequence
-from typing import Literal
+import re
+from collections.abc import Callable, Mapping, Sequence
+from typing import BinaryIO, Literal, TypeVar, cast
 
 import numpy as np
 import PIL.Image
 
-from mnistkit._core.files import user_path
-from mnistkit.errors import ImageError
+from mnistkit._core.files import open_regular, user_path
+from mnistkit.errors import ImageError, MissingExtraError
 from mnistkit.imaging import documents
-from mnistkit.imaging.encoded import picture_in
-from mnistkit.imaging.exif import turn_upright
+from mnistkit.imaging.encoded import image_in_bytes, image_in_text, picture_in, rewound, shortened
+from mnistkit.imaging.exif import hide_exif, turn_upright
 from mnistkit.imaging.folders import image_files
 from mnistkit.imaging.modes import to_8_bits, without_alpha
-from mnistkit.imaging.opening import REDUCED, decode_file, open_source, reason, refuse_programs, require_size, source_of
 from mnistkit.imaging.pixels import as_array, holds_numbers, pictures_in, to_numpy, to_uint8
 from mnistkit.types import ImageLike
 
-__all__ = ["count_pages", "images_in", "load_image", "load_reduced"]
+__all__ = ["MAX_PIXELS", "MAX_SIDE", "count_pages", "images_in", "load_image", "load_reduced"]
+
+_T = TypeVar("_T")
+
+#: The largest image that is decoded, in pixels: 40 megapixels, for which decoding takes up to 1.3 gigabytes of memory. Measured:
+#: 12 bytes a pixel for a JPEG, 19 for a PNG and 23 for a TIFF with transparency, 26 for an AVIF, 31 for a WebP.
+MAX_PIXELS = 40_000_000
+#: The longest side of an image that is decoded, in pixels.
+MAX_SIDE = 40_000
 
 # Where Pillow keeps EXIF and XMP.
 _TURNED = frozenset({"exif", "Raw profile type exif", "xmp", "XML:com.adobe.xmp"})
+# Where a picture has by how much its file is larger.
+_REDUCED = "mnistkit: reduced"
 # So many rows at a time are taken from Pillow.
 _STRIP = 256
+_JPEG = b"\xff\xd8\xff"
+_HEAD = 2000
+_SVG = re.compile(
+    rb"\s*(<\?xml[^>]*>\s*)?(<!--.*?-->\s*)*(<!DOCTYPE svg[^>]*>\s*)?<svg[\s>]", re.IGNORECASE | re.DOTALL
+)
+# The brands of HEIC files: the first box of ISO 23008-12, annex B.
+_HEIF_BRANDS = frozenset({b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1"})
 
 
 def images_in(
@@ -93,14 +113,14 @@ def load_reduced(image: ImageLike, side: int) -> tuple[np.ndarray, float]:
         The image as from :func:`load_image`, and how many pixels of the file are one of it.
     """
     picture = _open(image, side, None, None)
-    return _upright_pixels(picture, image, None, None), picture.info.get(REDUCED, 1.0)
+    return _upright_pixels(picture, image, None, None), picture.info.get(_REDUCED, 1.0)
 
 
 def _upright_pixels(
     picture: PIL.Image.Image, image: ImageLike, channels: Literal[1, 3] | None, white: float | None
 ) -> np.ndarray:
     """The pixels of what an image was opened as."""
-    require_size(*picture.size)
+    _require_size(*picture.size)
     try:
         # In numbers white is found before they become bytes.
         told = picture.format is not None or isinstance(image, PIL.Image.Image)
@@ -112,8 +132,8 @@ def _upright_pixels(
         if upright.mode not in {"L", "RGB"} or "transparency" in upright.info:
             upright = without_alpha(to_8_bits(upright))
         return _pixels(upright, channels)
-    except Exception as error:  # a PIL image may be decoded only here; see open_source
-        raise ImageError(f"the image is damaged, or its file is closed: {reason(error)}") from error
+    except Exception as error:  # a PIL image may be decoded only here; see _opened
+        raise ImageError(f"the image is damaged, or its file is closed: {_reason(error)}") from error
 
 
 def _pixels(picture: PIL.Image.Image, channels: Literal[1, 3] | None) -> np.ndarray:
@@ -139,20 +159,20 @@ def count_pages(image: ImageLike) -> int:
     """
     if isinstance(image, Mapping):
         return count_pages(picture_in(image))
-    source = source_of(image)
-    return 1 if source is None else open_source(*source, documents.count)
+    encoded = _encoded(image)
+    return 1 if encoded is None else _opened(*encoded, documents.count)
 
 
 def _open(image: ImageLike, side: int | None, white: float | None, page: int | None) -> PIL.Image.Image:
     if isinstance(image, Mapping):
         return _open(picture_in(image), side, white, page)
-    source = source_of(image)
-    if source is not None:
-        return open_source(*source, lambda file: decode_file(file, side, page))
+    encoded = _encoded(image)
+    if encoded is not None:
+        return _opened(*encoded, lambda file: _decode_file(file, side, page))
     if page:
         documents.choose(1, page)
     if isinstance(image, PIL.Image.Image):
-        refuse_programs(image)
+        _refuse_programs(image)
         return image
     numbers: object = as_array(image) if isinstance(image, (list, tuple)) else image  # of JSON
     if isinstance(numbers, np.ndarray) or hasattr(numbers, "detach"):
@@ -164,12 +184,118 @@ def _open(image: ImageLike, side: int | None, white: float | None, page: int | N
     )
 
 
+def _encoded(image: ImageLike) -> tuple[str | os.PathLike[str] | BinaryIO, str] | None:
+    """The file that an image is in and what to call it; ``None`` for what is in memory already."""
+    if isinstance(image, str):
+        # Text that names a file is a path, and no picture in base64.
+        content = None if os.path.lexists(image) else image_in_text(image)
+        return (image if content is None else io.BytesIO(content)), image
+    if isinstance(image, (bytes, bytearray, memoryview)):
+        return io.BytesIO(image_in_bytes(bytes(image))), "this content"
+    if isinstance(image, os.PathLike):
+        return image, os.fsdecode(image)
+    if hasattr(image, "read"):
+        return cast("BinaryIO", image), f"this {type(image).__name__}"
+    return None
+
+
+def _opened(source: str | os.PathLike[str] | BinaryIO, name: str, use: Callable[[BinaryIO], _T]) -> _T:
+    """What is made of a file; any failure is told of as one of the picture."""
+    if isinstance(source, io.TextIOBase):
+        raise ImageError('the file was opened as text; open(path, "rb") opens it as an image')
+    try:
+        with contextlib.ExitStack() as opened:
+            if isinstance(source, (str, os.PathLike)):
+                # Pillow leaves the files of damaged and of animated images open.
+                file: BinaryIO = opened.enter_context(open_regular(os.fsdecode(source)))
+            else:
+                file = rewound(source)
+            return use(file)
+    except Exception as error:  # the decoders of damaged files raise whatever they stumble over
+        raise ImageError(_problem(error, shortened(name))) from error
+
+
+def _problem(error: Exception, name: str) -> str:
+    """Why a picture of this name cannot be decoded."""
+    if isinstance(error, FileNotFoundError):
+        return f"there is no image file {name}"
+    if isinstance(error, PIL.UnidentifiedImageError):
+        return f"{name} is not an image that can be read (PNG, JPEG, BMP, GIF, TIFF, WebP ...)"
+    if isinstance(error, (PIL.Image.DecompressionBombError, PIL.Image.DecompressionBombWarning)):
+        return f"{name} is larger than {MAX_PIXELS // 10**6} megapixels; scale it down"
+    return f"{name} cannot be read as an image: {_reason(error)}"
+
+
+def _decode_file(file: BinaryIO, side: int | None, page: int | None) -> PIL.Image.Image:
+    head = file.read(_HEAD)
+    file.seek(0)
+    if head.startswith(documents.HEADS):
+        picture = documents.open_page(file, page)
+        _require_size(*picture.size)
+        picture.load()
+        return picture
+    if page:
+        documents.choose(1, page)
+    if _SVG.match(head):
+        raise ImageError("it is SVG, a drawing without pixels; save it as PNG, in a browser or with CairoSVG")
+    if head[4:8] == b"ftyp" and head[8:12] in _HEIF_BRANDS:
+        return _decode_heif(file)
+    exif = None
+    if head.startswith(_JPEG):
+        jpeg, exif = hide_exif(file.read())
+        file = io.BytesIO(jpeg)
+    picture = PIL.Image.open(file)
+    _refuse_programs(picture)
+    if side is not None:
+        # A telephone's JPEG of 100 megapixels is read too: what counts is what is decoded.
+        longer = max(picture.size)
+        picture.draft(None, (math.ceil(picture.width * side / longer), math.ceil(picture.height * side / longer)))
+        picture.info[_REDUCED] = longer / max(picture.size)
+    _require_size(*picture.size)
+    picture.load()
+    if exif is not None:
+        picture.info["exif"] = exif
+    return picture
+
+
+def _decode_heif(file: BinaryIO) -> PIL.Image.Image:
+    """As iPhones save photos; without a change of the formats that Pillow knows, which are the whole program's."""
+    try:
+        import pillow_heif
+    except ImportError as error:
+        raise MissingExtraError("pillow-heif", "heif", "a HEIC picture, as iPhones save them,") from error
+    picture = pillow_heif.open_heif(file)
+    _require_size(*picture.size)
+    upright: PIL.Image.Image = picture.to_pillow()
+    return upright
+
+
+def _refuse_programs(picture: PIL.Image.Image) -> None:
+    """PostScript is a program, which Pillow would run with Ghostscript when the pixels are asked for."""
+    if picture.format == "EPS" and getattr(picture, "tile", None):
+        raise ImageError("it is PostScript, a program that would have to be run; save it as PNG")
+
+
+def _reason(error: Exception) -> str:
+    # The system's errors would name the file once more, however long its name is.
+    return getattr(error, "strerror", None) or str(error) or type(error).__name__
+
+
+def _require_size(width: int, height: int) -> None:
+    if width < 1 or height < 1:
+        raise ImageError(f"the image is empty: {width}x{height} pixels")
+    if width * height > MAX_PIXELS:
+        raise ImageError(f"the image has {width}x{height} pixels, over {MAX_PIXELS // 10**6} megapixels; scale it down")
+    if max(width, height) > MAX_SIDE:
+        raise ImageError(f"the image has {width}x{height} pixels, a side over {MAX_SIDE:,}; cut it or scale it down")
+
+
 def _from_array(array: np.ndarray, shape: tuple[int, ...], white: float | None) -> PIL.Image.Image:
     if array.ndim not in (2, 3) or (array.ndim == 3 and array.shape[2] not in (1, 2, 3, 4)):
         hint = "; a picture in one row is array.reshape(28, 28)" if array.ndim == 1 and array.size == 784 else ""
         raise ImageError(
             f"got an image of shape {shape}, expected (H, W) or (H, W, C) with 1 to 4 channels (a tensor: (C, H, W)){hint}"
         )
-    require_size(array.shape[1], array.shape[0])
+    _require_size(array.shape[1], array.shape[0])
     pixels = to_uint8(array, white)
     return PIL.Image.fromarray(pixels[:, :, 0] if pixels.ndim == 3 and pixels.shape[2] == 1 else pixels)

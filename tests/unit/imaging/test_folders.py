@@ -251,9 +251,9 @@ def test_a_file_that_answers_something_else_is_refused(answer):
 
 
 def test_a_file_without_end_is_refused(monkeypatch):
-    from mnistkit.imaging import opening
+    from mnistkit.imaging import encoded
 
-    monkeypatch.setattr(opening, "_MAX_FILE", 2**21)
+    monkeypatch.setattr(encoded, "_MAX_FILE", 2**21)
     with pytest.raises(ImageError, match="it is longer than 2 MiB"):
         load_image(Endless())
 

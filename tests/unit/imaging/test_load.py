@@ -13,7 +13,7 @@ import pytest
 import torch
 
 from mnistkit.errors import BlankImageError, ImageError
-from mnistkit.imaging import MAX_PIXELS, frame_image, image_files, load, load_image, opening, to_numpy
+from mnistkit.imaging import MAX_PIXELS, frame_image, image_files, load, load_image, to_numpy
 
 
 @pytest.fixture(scope="module")
@@ -595,7 +595,7 @@ def test_an_image_too_large_is_refused_before_it_takes_memory(image):
 
 
 def test_the_limit_counts_pixels(monkeypatch, digit):
-    monkeypatch.setattr(opening, "MAX_PIXELS", 28 * 28)
+    monkeypatch.setattr(load, "MAX_PIXELS", 28 * 28)
     assert load_image(digit).shape == (28, 28)
     assert load_image(PIL.Image.new("RGB", (14, 56))).shape == (56, 14)
     with pytest.raises(ImageError, match="the image has 29x28 pixels"):
@@ -649,7 +649,7 @@ VALID = {
 @pytest.mark.parametrize("format", VALID)
 def test_a_damaged_file_is_read_or_refused_and_never_crashes(format, digit, monkeypatch):
     """Pillow's own exceptions are of a dozen kinds, and some come as warnings; one kind leaves this package."""
-    monkeypatch.setattr(opening, "MAX_PIXELS", 10**6)
+    monkeypatch.setattr(load, "MAX_PIXELS", 10**6)
     generator = random.Random(format)
     data = VALID[format](PIL.Image.fromarray(digit))
     outcomes = {"read": 0, "refused": 0}
@@ -695,7 +695,7 @@ def test_a_large_jpeg_is_decoded_no_larger_than_needed(side, scale, digit):
 
 
 def test_a_jpeg_over_the_limit_is_read_where_a_part_of_its_size_is_enough(monkeypatch, digit):
-    monkeypatch.setattr(opening, "MAX_PIXELS", 28 * 28 * 4)
+    monkeypatch.setattr(load, "MAX_PIXELS", 28 * 28 * 4)
     data = encode(np.kron(digit, np.ones((8, 8), np.uint8)), "JPEG")
     assert load_image(data, side=28).shape == (28, 28)
     with pytest.raises(ImageError, match="the image has 224x224 pixels"):
