@@ -52,8 +52,8 @@ def main() -> None:
         prepare_data(options.cache)
         for name in options.only:
             print(f"{name} ...", flush=True)
-            kept["machine"] = f"{keeping.processor()}, {keeping.machine()}"
-            kept["results"][name] = PARTS[name](options.cache, options.runs) | {"machine": kept["machine"]}
+            machine = f"{keeping.processor()}, {keeping.machine()}"
+            kept["results"][name] = PARTS[name](options.cache, options.runs) | {"machine": machine}
             keeping.write("performance.json", kept)
     keeping.replace_between(PAGE, BEGIN, END, text(kept, list(PARTS)))
 
