@@ -22,7 +22,7 @@ from drawn_pages import DrawnPage, Kinds
 from mnistkit import Predictor
 from mnistkit.evaluation.readings import edit_distance
 from mnistkit.imaging import Finds, Maps, find_characters
-from mnistkit.reading import candidates, choosing, ink, page, strokes, whole_lines
+from mnistkit.reading import candidates, choosing, ink, line_looks, page, strokes, whole_lines
 
 KINDS = (
     *("lines", "string", "single", "scattered", "table", "form", "display", "prose"),
@@ -43,7 +43,8 @@ NUMBERS = {
     choosing: ("_BESIDE", "_LIKE_DIGITS", "_RATHER", "_FAINTEST"),
     whole_lines: ("_CLEAR", "_SUREST", "_AGAINST", "_WITHIN", "_BETWEEN_LETTERS", "_HIGHEST"),
     ink: ("_AS_STRONG",),
-    strokes: ("_MATCH", "_CUT"),
+    line_looks: ("_SURELY",),
+    strokes: ("_MATCH", "_CUT", "_NEARLY"),
     page: ("_TURNED",),
 }
 

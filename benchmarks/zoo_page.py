@@ -171,6 +171,7 @@ def group(kept: dict[str, Any]) -> Iterator[str]:
 def earlier(kept: dict[str, Any]) -> Iterator[str]:
     """Looks at the test images that no table above is about."""
     looks = sum("test" in run for runs in kept["results"].values() for run in runs.values()) + ("test" in kept["group"])
+    looks += sum(map(len, kept.get("whole", {}).values()))
     yield f"Looks at the test images: {looks + len(kept['earlier'])}, of which these were for what was made anew since:"
     yield ""
     yield "| what | test images | validation | looked |"

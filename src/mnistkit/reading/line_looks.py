@@ -102,11 +102,13 @@ def read_lines(places: Sequence[Place], degrees: float, page: np.ndarray, column
     """
     read = _within(_MOST, places)
     looks = {place: [logits] for place, logits in _looks([(place, 0.0) for place in read], degrees, page, columns)}
-    unsure = _within(_MOST_AGAIN, [place for place in read if not _is_sure(_told(looks[place]))])
+    told = {place: _told(logits) for place, logits in looks.items()}
+    unsure = _within(_MOST_AGAIN, [place for place in read if not _is_sure(told[place])])
     again = [(place, off) for place in unsure for off in (-_HIGHER, _HIGHER)]
     for place, logits in _looks(again, degrees, page, columns):
         looks[place].append(logits)
-    return [_line(place, _told(looks[place])) for place in read]
+    told |= {place: _told(looks[place]) for place in unsure}
+    return [_line(place, told[place]) for place in read]
 
 
 def _within(most: int, places: Sequence[Place]) -> list[Place]:
