@@ -37,6 +37,7 @@ NUMBERS = {
         "_BIAS",
         "_STROKES",
         "_FIT",
+        "_SETTLED",
         "_UNSEEN",
         "_FINDER",
     ),
@@ -44,7 +45,7 @@ NUMBERS = {
     whole_lines: ("_CLEAR", "_SUREST", "_AGAINST", "_WITHIN", "_BETWEEN_LETTERS", "_HIGHEST"),
     ink: ("_AS_STRONG",),
     line_looks: ("_SURELY",),
-    strokes: ("_MATCH", "_CUT", "_NEARLY"),
+    strokes: ("_MATCH", "_CUT"),
     page: ("_TURNED",),
 }
 

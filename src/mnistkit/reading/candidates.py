@@ -44,6 +44,9 @@ _SHOWN = 12.0
 _SIGN, _LETTER = 0.5, -1.0
 # Strokes that fit a find are cleaner than a cut through its box, the worse they fit the less.
 _STROKES, _FIT = 2.0, 1.2
+# Where strokes that are rather a digit than not fit a find by this share, and it is surely no letter, no cut through its box is
+# looked at.
+_SETTLED = 0.65
 # Strokes in which the finder saw no digit, but beside which it did; no ones, which an upright stroke of any letter may be.
 _UNSEEN = -3.0
 # How much the finder's opinion of which digit it is counts beside the classifier's, and a floor for its probabilities.
@@ -105,8 +108,11 @@ def candidates_of(
     finds, inks = _no_high_minus(finds), list(inks_of(picture))
     for parts, corner in inks:
         finds = finds[_lined(parts, finds.boxes - np.tile(corner, 2)) < _LINED]
-    strokes = [_strokes(parts, corner, finds, classifier, touching) for parts, corner in inks]
-    others = joined([_from_finds(page, finds, classifier), *strokes])
+    strokes = joined(
+        [_from_finds(page, finds[:0], classifier)]
+        + [_strokes(parts, corner, finds, classifier, touching) for parts, corner in inks]
+    )
+    others = joined([_from_finds(page, _unsettled(finds, strokes), classifier), strokes])
     shown = joined([others[:0], *(_displays(parts.ink, corner, classifier) for parts, corner in inks)])
     _, inside = shared(others.boxes, shown.boxes)
     return joined([others[(others.kinds != 0) | (inside.max(axis=1, initial=0) < _ON_DISPLAY)], shown])
@@ -172,6 +178,14 @@ def _no_high_minus(finds: Finds) -> Finds:
     left, top, right, bottom = finds.boxes.T
     scores = finds.scores.copy()
     scores[bottom - top > _HIGHEST_MINUS * (right - left), _MINUS] = 0
+    return replace(finds, scores=scores)
+
+
+def _unsettled(finds: Finds, strokes: Candidates) -> Finds:
+    """The same finds, of which those are no digits that strokes show better."""
+    fits, _ = shared(finds.boxes, strokes[strokes.odds > 0].boxes)
+    scores = finds.scores.copy()
+    scores[(fits.max(axis=1, initial=0) >= _SETTLED) & (scores[:, LETTER] < _LEAST), 0] = 0
     return replace(finds, scores=scores)
 
 

@@ -107,7 +107,7 @@ def linked(beside: np.ndarray) -> np.ndarray:
     Returns:
         int ``(N,)``: one number for all of a group, the first one's.
     """
-    group = np.arange(len(beside))
+    group = np.arange(len(beside), dtype=np.int32)
     while True:
         # Each takes the least number among its neighbours, and then that one's, until none changes.
         lower = np.where(beside, group, len(group)).min(axis=1, initial=len(group))
@@ -127,11 +127,13 @@ def _gaps(boxes: np.ndarray, others: np.ndarray) -> np.ndarray:
 
 def _beside(boxes: np.ndarray) -> np.ndarray:
     """Which stand beside which, bool ``(N, N)``; each beside itself."""
+    # Half the room of doubles: pages of textures have thousands.
+    boxes = boxes.astype(np.float32)
     _, top, _, bottom = boxes.T
     height = bottom - top
-    taller, lower = np.maximum(height[:, None], height), np.minimum(height[:, None], height)
-    level = np.minimum(bottom[:, None], bottom) - np.maximum(top[:, None], top)
-    gaps = _gaps(boxes[:, None], boxes)
-    beside: np.ndarray = (gaps < _GAP) & (level > _LEVEL * lower) & (lower > _LOWEST * taller)
+    lower = np.minimum(height[:, None], height)
+    beside: np.ndarray = _gaps(boxes[:, None], boxes) < _GAP
+    beside &= np.minimum(bottom[:, None], bottom) - np.maximum(top[:, None], top) > _LEVEL * lower
+    beside &= lower > _LOWEST * np.maximum(height[:, None], height)
     np.fill_diagonal(beside, val=True)
     return beside
