@@ -74,7 +74,7 @@ class PageNetwork:
             for (name, layer), (after, norm) in itertools.pairwise(list(module.named_children())):
                 if isinstance(layer, nn.Conv2d) and isinstance(norm, nn.BatchNorm2d):
                     setattr(module, name, fuse_conv_bn_eval(layer, norm))
-                    setattr(module, after, nn.Identity())
+                    setattr(module, after, nn.Identity().eval())
         return type(self)(network.to(memory_format=torch.channels_last), self.card)
 
     def save(self, path: PathLike, *, quantized: int | None = None) -> None:
