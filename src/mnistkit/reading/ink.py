@@ -35,18 +35,19 @@ def goes_on(page: np.ndarray, box: Sequence[float]) -> bool:
     beside = 2 + (right - left) // 2
     first = max(left - beside, 0)
     strip = page[:, first : right + beside]
-    parts = strip[top:bottom], strip[max(top - far, 0) : max(top - near, 0)], strip[bottom + near : bottom + far]
-    if not all(part.size for part in parts):
+    beyond = strip[max(top - far, 0) : max(top - near, 0)], strip[bottom + near : bottom + far]
+    if not all(part.size for part in (strip[top:bottom], *beyond)):
         return False
-    inside = _columns(parts[0])
+    inside = _columns(strip[top:bottom])
     # Rules beside the digit are not its own.
     own = np.abs(inside)[left - first : right - first]
     strokes = own > own.max(initial=0.0) / 2
     if not strokes.any() or own[strokes].sum() < _MOST * own.sum():
         return False
-    signed = [(_columns(part) * np.sign(inside))[left - first : right - first] for part in parts[1:]]
-    least = min(part[strokes].mean() for part in signed)
-    return bool(least > _AS_STRONG * own[strokes].mean())
+    least = _AS_STRONG * own[strokes].mean()
+    return all(
+        (_columns(part) * np.sign(inside))[left - first : right - first][strokes].mean() > least for part in beyond
+    )
 
 
 def _columns(part: np.ndarray) -> np.ndarray:
