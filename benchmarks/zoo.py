@@ -131,7 +131,7 @@ def test(names: list[str], folder: Path) -> None:
                 with keeping.changing(FILE) as kept:
                     kept["results"][name][seed] |= looked(score)
                 print(f"{name} seed {seed}: {score}", flush=True)
-            if int(seed) == SHIPPED_SEED and name not in LARGE:
+            if ships(name, seed):
                 shipped = classifier
         if shipped is not None:
             ship(name, shipped, keeping.read(FILE)["results"][name])
@@ -155,18 +155,25 @@ def looked(score: Proportion) -> dict[str, Any]:
 
 
 def trained(folder: Path, name: str, seed: str, validation: DigitDataset) -> Classifier:
-    """What a run gave, as it ships."""
+    """What a run gave, as it ships; from the package, if it is there and the run's folder is gone."""
+    if not (folder / f"{name}-{seed}").exists() and ships(name, seed):
+        return Classifier.pretrained(name, device="cpu")
     file = "best" if get_recipe(name).keep == "best" else "model"
     found = Classifier.load(folder / f"{name}-{seed}" / f"{file}.safetensors", device="cpu")
     return as_shipped(found).calibrate(validation)
+
+
+def ships(name: str, seed: str) -> bool:
+    """Whether a run's weights are those in the package."""
+    return int(seed) == SHIPPED_SEED and name not in LARGE
 
 
 def choose_group(names: list[str], folder: Path) -> None:
     """The runs whose mean probabilities are best on the validation images.
 
     One is added after another, that which lowers the log loss most, until none does (Caruana et al. 2004, *Ensemble selection
-    from libraries of models*, section 2). The runs are those in FOLDER; `handwriting` is not among them: it was trained on the
-    validation images.
+    from libraries of models*, section 2). The runs are those in FOLDER and in the package; `handwriting` is not among them, as it
+    was trained on the validation images.
     """
     validation = load_mnist().validation
     labels = validation.labels.numpy()
@@ -175,7 +182,7 @@ def choose_group(names: list[str], folder: Path) -> None:
         (name, seed): trained(folder, name, seed, validation).probabilities(validation)
         for name in names
         for seed in results.get(name, {})
-        if (folder / f"{name}-{seed}").exists()
+        if (folder / f"{name}-{seed}").exists() or ships(name, seed)
     }
 
     def loss(members: list[tuple[str, str]]) -> float:

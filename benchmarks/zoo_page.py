@@ -71,6 +71,7 @@ def page() -> None:
         doubted(reports),
     ]
     tables += [group(kept)] if "test" in kept.get("group", {}) else []
+    tables += [whole(kept)] if "whole" in kept else []
     others = [row for row in rows if row not in ours]
     tables += [["Of Fashion-MNIST's own images:", "", *accuracies(others)], earlier(kept)]
     keeping.replace_between(
@@ -166,6 +167,19 @@ def group(kept: dict[str, Any]) -> Iterator[str]:
         f"The mean of the probabilities of {members}: **{of(found['test'])}** of the test images ({low:.2%} to "
         f"{high:.2%}), {of(found['validation'])} of the validation images, by which these were chosen."
     )
+
+
+def whole(kept: dict[str, Any]) -> Iterator[str]:
+    """A line for each recipe that was trained on all training images, too."""
+    yield "Trained on all 60,000 training images, 5,000 of which choose above:"
+    yield ""
+    yield "| name | test images, mean of the seeds | each seed | with 55,000 images, the same seeds |"
+    yield "|---|---|---|---|"
+    for name, runs in kept["whole"].items():
+        tests = [run["test"] for run in runs.values()]
+        before = [kept["results"][name][seed]["test"] for seed in runs if seed in kept["results"][name]]
+        means = [f"{statistics.mean(right / count for right, count in some):.2%}" for some in (tests, before)]
+        yield f"| `{name}` | **{means[0]}** | {', '.join(map(of, tests))} | {means[1]} |"
 
 
 def earlier(kept: dict[str, Any]) -> Iterator[str]:
