@@ -153,7 +153,8 @@ def _beside(candidates: Candidates, others: Candidates) -> np.ndarray:
 
 def _places(boxes: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """The middles of boxes and their heights, each ``(N,)``."""
-    left, top, right, bottom = boxes.T
+    # Half the room of doubles where all are compared with all.
+    left, top, right, bottom = boxes.astype(np.float32).T
     return (left + right) / 2, (top + bottom) / 2, (bottom - top).clip(min=1e-6)
 
 
