@@ -43,6 +43,7 @@ WEIGHTS = ROOT / "src" / "mnistkit" / "models" / "weights"
 NAMES = [
     "separable-1k",
     "separable-10k",
+    "separable-100k",
     "fast-10k",
     "cnn-100k",
     "fast-99.0",

@@ -187,6 +187,14 @@ _RECIPES = {
             epochs=40,
             augment=Augment(rotate=8, scale=0.08, shear=6, shift=1, elastic=0.6),
         ),
+        _separable(
+            name="separable-100k",
+            title="Under 100,000 parameters, with convolutions that run three times",
+            arguments={"first": 24, "stages": ((96, 96), (176, 176))},
+            lr=0.006,
+            epochs=30,
+            augment=Augment(rotate=8, scale=0.08, shear=6, shift=1, elastic=0.6),
+        ),
         _long(
             name="cnn-100k",
             title="Under 100,000 parameters",
