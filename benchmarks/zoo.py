@@ -199,8 +199,14 @@ def choose_group(names: list[str], folder: Path) -> None:
     mean = np.mean([every[member] for member in chosen], axis=0)
     correct = int((mean.argmax(1) == labels).sum())
     with keeping.changing(FILE) as kept:
-        # What was looked at stays told.
         before = kept.get("group", {})
+        if before.get("validation", [0])[0] > correct:
+            print(
+                f"{correct} right, fewer than {before['validation'][0]} of the group that is kept: that stays",
+                flush=True,
+            )
+            return
+        # What was looked at stays told.
         if before.get("members") != [list(member) for member in chosen]:
             if "test" in before:
                 kept["earlier"].append({"group": before.pop("members"), **before})
