@@ -45,7 +45,7 @@ NUMBERS = {
     whole_lines: ("_CLEAR", "_SUREST", "_AGAINST", "_WITHIN", "_BETWEEN_LETTERS", "_HIGHEST"),
     ink: ("_AS_STRONG",),
     line_looks: ("_SURELY",),
-    strokes: ("_MATCH", "_CUT"),
+    strokes: ("_MATCH", "_CUT", "_NEARLY"),
     page: ("_TURNED",),
 }
 

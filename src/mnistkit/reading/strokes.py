@@ -16,8 +16,10 @@ __all__ = ["UNSEEN", "Strokes", "find_strokes", "shared"]
 #: The number of no find.
 UNSEEN = -1
 
-# Pieces of ink and a find that share this much of both may be one character.
-_MATCH = 0.35
+# Pieces of ink and a find that share this much of both are one character; so many ways to put pieces together are tried for
+# each find, if they fit it by this share of the best one's fit or more: worse ones are a fifth of all, and seldom read. With one
+# way 19 of 400 pictures of three digits that touch are read wrong, with two 16.
+_MATCH, _MOST, _NEARLY = 0.35, 2, 0.7
 # A cut through ink that hangs together makes the fit worse by this factor: most digits touch no other.
 _CUT = 0.7
 # No digit is cut into more pieces than the first; what is cut into more than the second is no row of digits.
@@ -66,11 +68,16 @@ def find_strokes(
             fit = _fit(pieces[start:end], boxes[find].tolist()) * _CUT ** _cuts(pieces, start, end)
             if fit >= _MATCH:
                 fitting.setdefault((number, start, end), []).append((fit, find))
-    best: dict[int, tuple[float, tuple[int, int, int]]] = {}
+    best: dict[int, list[tuple[float, tuple[int, int, int]]]] = {}
     for place, finds in fitting.items():
         fit, find = max(finds)
-        best[find] = max(best.get(find, (0.0, place)), (fit, place))
-    ways_to_join = [(find, *way) for find, way in best.items()]
+        best.setdefault(find, []).append((fit, place))
+    ways_to_join = [
+        (find, *way)
+        for find, ways in best.items()
+        for way in sorted(ways, reverse=True)[:_MOST]
+        if way[0] >= _NEARLY * max(ways)[0]
+    ]
     touched = boxes if touching is None else boxes[touching]
     unseen = (place for place in _unseen(lines, touched) if place not in fitting)
     ways_to_join += [(UNSEEN, 0.0, place) for place in itertools.islice(unseen, _MOST_UNSEEN)]
