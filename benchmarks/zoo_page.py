@@ -171,7 +171,7 @@ def group(kept: dict[str, Any]) -> Iterator[str]:
 
 def whole(kept: dict[str, Any]) -> Iterator[str]:
     """A line for each recipe that was trained on all training images, too."""
-    yield "Trained on all 60,000 training images, 5,000 of which choose above:"
+    yield "Trained on all 60,000 training images, of which none are left to choose by:"
     yield ""
     yield "| name | test images, mean of the seeds | each seed | with 55,000 images, the same seeds |"
     yield "|---|---|---|---|"
