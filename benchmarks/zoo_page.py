@@ -123,13 +123,18 @@ class Row:
     @property
     def mean(self) -> float:
         """The mean accuracy of its runs."""
-        return statistics.mean(correct / count for correct, count in self.tests)
+        return mean_of(self.tests)
 
     @property
     def score(self) -> Proportion:
         """The mean as that of one run: the test images are the same, and more seeds make the interval no narrower."""
         count = self.tests[0][1]
         return Proportion(round(self.mean * count), count)
+
+
+def mean_of(tests: list[list[int]]) -> float:
+    """The mean accuracy of some runs, from the right and all test images of each."""
+    return statistics.mean(correct / count for correct, count in tests)
 
 
 def looked_at(kept: dict[str, Any], name: str) -> list[dict[str, Any]]:
@@ -178,8 +183,7 @@ def whole(kept: dict[str, Any]) -> Iterator[str]:
     for name, runs in kept["whole"].items():
         tests = [run["test"] for run in runs.values()]
         before = [kept["results"][name][seed]["test"] for seed in runs if seed in kept["results"][name]]
-        means = [f"{statistics.mean(right / count for right, count in some):.2%}" for some in (tests, before)]
-        yield f"| `{name}` | **{means[0]}** | {', '.join(map(of, tests))} | {means[1]} |"
+        yield f"| `{name}` | **{mean_of(tests):.2%}** | {', '.join(map(of, tests))} | {mean_of(before):.2%} |"
 
 
 def earlier(kept: dict[str, Any]) -> Iterator[str]:

@@ -35,10 +35,10 @@ def goes_on(page: np.ndarray, box: Sequence[float]) -> bool:
     beside = 2 + (right - left) // 2
     first = max(left - beside, 0)
     strip = page[:, first : right + beside]
-    beyond = strip[max(top - far, 0) : max(top - near, 0)], strip[bottom + near : bottom + far]
-    if not all(part.size for part in (strip[top:bottom], *beyond)):
+    parts = strip[top:bottom], strip[max(top - far, 0) : max(top - near, 0)], strip[bottom + near : bottom + far]
+    if not all(part.size for part in parts):
         return False
-    inside = _columns(strip[top:bottom])
+    inside = _columns(parts[0])
     # Rules beside the digit are not its own.
     own = np.abs(inside)[left - first : right - first]
     strokes = own > own.max(initial=0.0) / 2
@@ -46,7 +46,7 @@ def goes_on(page: np.ndarray, box: Sequence[float]) -> bool:
         return False
     least = _AS_STRONG * own[strokes].mean()
     return all(
-        (_columns(part) * np.sign(inside))[left - first : right - first][strokes].mean() > least for part in beyond
+        (_columns(part) * np.sign(inside))[left - first : right - first][strokes].mean() > least for part in parts[1:]
     )
 
 

@@ -43,6 +43,7 @@ _separable = functools.partial(
     optimizer_options={"weight_decay": 0.02},
     schedule=OneCycle,
     batch_size=128,
+    augment=Augment(rotate=8, scale=0.08, shear=6, shift=1, elastic=0.6),
     callbacks=(functools.partial(EMA, 0.999), PreciseBatchNorm),
     keep="last",
 )
@@ -185,7 +186,6 @@ _RECIPES = {
             arguments={"first": 12, "stages": ((32, 32), (56, 56))},
             lr=0.01,
             epochs=40,
-            augment=Augment(rotate=8, scale=0.08, shear=6, shift=1, elastic=0.6),
         ),
         _separable(
             name="separable-100k",
@@ -193,7 +193,6 @@ _RECIPES = {
             arguments={"first": 24, "stages": ((96, 96), (176, 176))},
             lr=0.006,
             epochs=30,
-            augment=Augment(rotate=8, scale=0.08, shear=6, shift=1, elastic=0.6),
         ),
         _long(
             name="cnn-100k",
